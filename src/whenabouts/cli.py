@@ -1,0 +1,46 @@
+"""The command line: a dict of verbs, each a plain function in `commands/`."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from whenabouts import __version__
+from whenabouts.core.errors import SettingsError, WhenaboutsError
+
+VERBS: dict[str, Callable[..., Any]] = {}
+
+app = typer.Typer(
+    help="Find when things happen in your videos, from labels that only say what.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"whenabouts {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Find when things happen in your videos, from labels that only say what."""
+
+
+for _name, _verb in VERBS.items():
+    app.command(_name)(_verb)
+
+
+def main() -> None:
+    """Run a verb; errors meant for the user become one message and exit code 1 (2 for wrong settings)."""
+    try:
+        app()
+    except WhenaboutsError as error:
+        sys.stderr.write(f"whenabouts: {error}\n")
+        raise SystemExit(2 if isinstance(error, SettingsError) else 1) from None

@@ -1,0 +1,15 @@
+"""Options that all verbs share, said once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ProjectFolder = Annotated[Path, typer.Option("--project", help="The project's folder.", show_default="this folder")]
+Recipe = Annotated[Path | None, typer.Option("--recipe", help="A TOML file of settings.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Change one setting: section.key=value.", show_default=False)
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

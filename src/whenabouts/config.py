@@ -1,0 +1,129 @@
+"""Settings: strict, frozen, from TOML and `--set`, with errors that name the mend."""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, dataclass_transform
+
+import pydantic
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from whenabouts.core.errors import SettingsError
+
+Kind = TypeVar("Kind")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def settings(kind: type[Kind]) -> type[Kind]:
+    """Class decorator: a frozen keyword-only pydantic dataclass that refuses unknown keys and silent conversions."""
+    strict = pydantic.ConfigDict(extra="forbid", strict=True)
+    return pydantic_dataclass(frozen=True, kw_only=True, config=strict)(kind)  # type: ignore[return-value]
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A recipe file as nested tables; a missing or broken file raises SettingsError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"There is no recipe {path}. Give the path of a TOML file.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.") from None
+
+
+def with_overrides(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Lay `section.key=value` over nested tables; values are read as TOML, a bare word as text."""
+    result = _copied(tables)
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        if not equals or not dotted.strip():
+            raise SettingsError(f"--set {override!r} is not section.key=value, for example --set train.epochs=20.")
+        *sections, key = dotted.strip().split(".")
+        table = result
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise SettingsError(f"--set {override!r}: {section} is a value, not a section.")
+        table[key] = _value(text.strip())
+    return result
+
+
+def load(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
+    """Build settings of `kind` from a table; `where` names the table in errors, for example `recipe.toml [train]`."""
+    types = {field.name: field.type for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    arguments = {}
+    for key, value in values.items():
+        expected = types.get(key)
+        if dataclasses.is_dataclass(expected) and isinstance(value, Mapping):
+            arguments[key] = load(expected, value, f"{where} {key}:")  # type: ignore[arg-type]
+        else:
+            arguments[key] = _fitting(expected, value)
+    try:
+        return kind(**arguments)
+    except pydantic.ValidationError as error:
+        raise SettingsError(_told(list(types), error, where)) from None
+
+
+def to_toml(values: Mapping[str, Any]) -> str:
+    """Nested tables of plain values as TOML: values first, then tables; None is left out."""
+    return "\n".join(_lines(values, ())) + "\n"
+
+
+def as_table(value: Any) -> dict[str, Any]:
+    """Settings as nested tables of plain values, ready for `to_toml`."""
+    plain: dict[str, Any] = pydantic.TypeAdapter(type(value)).dump_python(value, mode="json")
+    return plain
+
+
+def _copied(tables: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in tables.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _fitting(expected: Any, value: Any) -> Any:
+    """TOML has lists and no tuples, and people write `1` for `1.0`: make both fit a strict reader."""
+    if isinstance(value, list):
+        return tuple(_fitting(None, item) for item in value)
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def _told(known: list[str], error: pydantic.ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
+        return f"{where}: {name!r} is not a setting. {hint}"
+    if first["type"] in ("missing", "missing_argument"):
+        return f"{where} needs {name!r}. Add a line like: {name} = ..."
+    return f"{where}: {name} is {first['input']!r}. {first['msg']}."
+
+
+def _lines(values: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    plain = {key: value for key, value in values.items() if not isinstance(value, Mapping) and value is not None}
+    lines = [f"[{'.'.join(path)}]"] if path and plain else []
+    lines += [f"{key} = {_literal(value)}" for key, value in plain.items()]
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            lines += ["", *_lines(value, (*path, key))] if lines else _lines(value, (*path, key))
+    return lines
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_literal(item) for item in value) + "]"
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'

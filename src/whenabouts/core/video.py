@@ -1,0 +1,57 @@
+"""What is known about one video file."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from whenabouts.core.errors import InvalidData
+
+Status = Literal["complete", "partial", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """What a probe, or a full decode, found.
+
+    `duration_seconds` is the presentation time that the file declares, its start time removed; `coverage` the share
+    of it that could be decoded (1 for complete, 0 for unreadable). `fps` is the nominal rate: never turn frame
+    numbers into seconds with it. `frame_count` is None where the container does not say. Height and width are as
+    shown, after rotation. `reason` says why a video is not complete.
+    """
+
+    id: str
+    path: Path
+    duration_seconds: float = 0.0
+    fps: Fraction | None = None
+    frame_count: int | None = None
+    height: int = 0
+    width: int = 0
+    start_pts_seconds: float = 0.0
+    has_audio: bool = False
+    status: Status = "complete"
+    coverage: float = 1.0
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(Status):
+            raise InvalidData(f"A video's status is one of {get_args(Status)}, but got {self.status!r}.")
+        if self.duration_seconds < 0 or not 0 <= self.coverage <= 1:
+            raise InvalidData(f"{self.id}: duration {self.duration_seconds} s, coverage {self.coverage}: out of range.")
+        if self.status != "complete" and not self.reason:
+            raise InvalidData(f"{self.id} is {self.status}, but no reason is given.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, the rate as `30000/1001`; `from_json` reads them back."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values["path"] = str(self.path)
+        values["fps"] = None if self.fps is None else f"{self.fps.numerator}/{self.fps.denominator}"
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Video":
+        """Read what `to_json` wrote."""
+        known = {name: value for name, value in values.items() if name in cls.__slots__}
+        known["path"] = Path(known["path"])
+        known["fps"] = None if known.get("fps") is None else Fraction(known["fps"])
+        return cls(**known)
