@@ -19,8 +19,14 @@ class Terminal:
 
     def track(self, items: Iterable[Item], *, total: int | None, title: str) -> Iterator[Item]:
         """Yield `items` under a progress bar; without a terminal only say that the stage begins."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         if not self._errors.is_terminal:
             self.say(f"{title} ({total if total is not None else 'unknown number of'} steps)")
