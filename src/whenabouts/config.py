@@ -56,7 +56,7 @@ def load(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
     for key, value in values.items():
         expected = types.get(key)
         if dataclasses.is_dataclass(expected) and isinstance(value, Mapping):
-            arguments[key] = load(expected, value, f"{where} {key}:")  # type: ignore[arg-type]
+            arguments[key] = load(expected, value, f"{where}, {key}")  # type: ignore[arg-type]
         else:
             arguments[key] = _fitting(expected, value)
     try:

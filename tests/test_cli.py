@@ -1,0 +1,54 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import whenabouts
+from whenabouts.cli import app
+
+HEAVY = {"torch", "av", "scipy", "sklearn", "xgboost", "matplotlib"}
+
+
+def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from whenabouts.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        f"print('LOADED', sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "LOADED []" in done.stdout
+    for verb in ("demo", "import", "check", "pretrain", "extract", "train", "find", "evaluate"):
+        assert f"  {verb} " in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["demo", "import", "check", "pretrain", "extract", "train", "find", "evaluate"])
+def test_each_verb_explains_itself(verb: str) -> None:
+    result = CliRunner().invoke(app, [verb, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.output == f"whenabouts {whenabouts.__version__}\n"
+
+
+def test_no_pickle_anywhere() -> None:
+    root = Path(whenabouts.__file__).parent
+    imported = {
+        name.split(".")[0]
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert not imported & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
