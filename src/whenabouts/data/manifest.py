@@ -1,0 +1,228 @@
+"""The manifest: every video of a project, what was said about it, and by whom."""
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.files import write_text
+from whenabouts.core.video import Video
+
+State = Literal["current", "changed", "removed"]
+
+
+@dataclass(frozen=True, slots=True)
+class WeakLabel:
+    """A name that a source (importer) gives to a whole video, with a weight in (0, 1] and the text that says so."""
+
+    name: str
+    weight: float = 1.0
+    source: str = ""
+    evidence: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise InvalidData(f"A label needs a name, but got an empty one from {self.source or 'an unnamed source'}.")
+        if not 0 < self.weight <= 1:
+            raise InvalidData(f"Label {self.name!r}: the weight lies in (0, 1], but got {self.weight}.")
+
+
+@dataclass(frozen=True, slots=True)
+class RatedSegment:
+    """Someone says that `name` is (`present`) or is not there within [start, end) seconds."""
+
+    name: str
+    start_seconds: float
+    end_seconds: float
+    present: bool = True
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise InvalidData(
+                f"A segment needs a name, but got an empty one from {self.source or 'an unnamed source'}."
+            )
+        if not (math.isfinite(self.start_seconds) and math.isfinite(self.end_seconds)):
+            raise InvalidData(f"Segment {self.name!r} needs finite seconds, but got {self}.")
+        if not 0 <= self.start_seconds < self.end_seconds:
+            raise InvalidData(
+                f"Segment {self.name!r} must start at 0 s or later and end after its start, "
+                f"but got {self.start_seconds}..{self.end_seconds}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Tells one content of a file from another: size, time of change, hash of size, head and tail ("" where unread)."""
+
+    bytes: int
+    modified_ns: int
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One video with all that is said about it.
+
+    `state` is "changed" where an import found other content under the same name, and "removed" where the file is
+    gone; `changed_ns` (nanoseconds since 1970) says when that was noticed: features written before are stale.
+    """
+
+    video: Video
+    labels: tuple[WeakLabel, ...] = ()
+    segments: tuple[RatedSegment, ...] = ()
+    split: str = "train"
+    title: str = ""
+    uploader: str = ""
+    stamp: FileStamp | None = None
+    state: State = "current"
+    changed_ns: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.video.id:
+            raise InvalidData(f"A video needs an id, but {self.video.path} has none.")
+        if not self.split:
+            raise InvalidData(f"{self.video.id}: the split is empty. Say train or test.")
+        if self.state not in get_args(State):
+            raise InvalidData(f"{self.video.id}: the state is one of {get_args(State)}, but got {self.state!r}.")
+
+    @property
+    def id(self) -> str:
+        """The video's id."""
+        return self.video.id
+
+    @property
+    def usable(self) -> bool:
+        """True where there is a file and at least a part of it can be decoded."""
+        return self.state != "removed" and self.video.status != "unreadable"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` reads them back."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values["video"] = self.video.to_json()
+        values["labels"] = [asdict(label) for label in self.labels]
+        values["segments"] = [asdict(segment) for segment in self.segments]
+        values["stamp"] = None if self.stamp is None else asdict(self.stamp)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Entry":
+        """Read what `to_json` wrote; wrong fields raise InvalidData."""
+        try:
+            known = {name: value for name, value in values.items() if name in cls.__slots__}
+            known["video"] = Video.from_json(known["video"])
+            known["labels"] = tuple(WeakLabel(**label) for label in known.get("labels", ()))
+            known["segments"] = tuple(RatedSegment(**segment) for segment in known.get("segments", ()))
+            known["stamp"] = None if known.get("stamp") is None else FileStamp(**known["stamp"])
+            return cls(**known)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise InvalidData(f"An entry can't be read: {type(error).__name__}: {error}.") from None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Entries (V,) in order of their ids, each id once."""
+
+    entries: tuple[Entry, ...] = ()
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.entries, key=lambda entry: entry.id))
+        object.__setattr__(self, "entries", ordered)
+        if len(self._by_id) != len(ordered):
+            twice = sorted({one.id for one, other in itertools.pairwise(ordered) if one.id == other.id})
+            raise InvalidData(f"A manifest names each video once, but {twice[:5]} stand there more often.")
+
+    @cached_property
+    def _by_id(self) -> dict[str, Entry]:
+        return {entry.id: entry for entry in self.entries}
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __contains__(self, video_id: object) -> bool:
+        return video_id in self._by_id
+
+    def __repr__(self) -> str:
+        splits = sorted({entry.split for entry in self.entries})
+        return f"Manifest({len(self)} videos, splits {splits})"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All video ids, sorted."""
+        return tuple(self._by_id)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits, sorted."""
+        return tuple(sorted({entry.split for entry in self.entries}))
+
+    def by_id(self, video_id: str) -> Entry:
+        """The entry of a video; an unknown id raises InvalidData."""
+        if video_id not in self._by_id:
+            raise InvalidData(f"The manifest of {len(self)} videos has no {video_id!r}. Import its file first.")
+        return self._by_id[video_id]
+
+    def of_split(self, split: str) -> tuple[Entry, ...]:
+        """Entries of one split, in order of their ids."""
+        return tuple(entry for entry in self.entries if entry.split == split)
+
+    def updated(self, entries: Iterable[Entry]) -> "Manifest":
+        """A manifest in which `entries` take the place of those with the same id, and new ones join."""
+        return Manifest(tuple({**self._by_id, **{entry.id: entry for entry in entries}}.values()))
+
+    @classmethod
+    def load(cls, path: Path) -> "Manifest":
+        """Read JSON lines; relative media paths start at the manifest's folder.
+
+        A missing file raises ProjectError, a broken line InvalidData with its number.
+        """
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            raise ProjectError(f"There is no manifest {path}. Run `whenabouts import` first.") from None
+        except UnicodeDecodeError as error:
+            raise InvalidData(f"{path} is not UTF-8 text: {error}. Run `whenabouts import` again.") from None
+        lines = enumerate(text.split("\n"), start=1)
+        return cls(tuple(_entry_of(line, f"{path} line {number}", path.parent) for number, line in lines if line))
+
+    def save(self, path: Path) -> None:
+        """Write JSON lines, one entry a line in order of ids, whole or not at all.
+
+        Media below the manifest's folder are named relative to it, so that such a project can be moved.
+        """
+        folder = path.parent.absolute()
+        write_text(path, "".join(_line_of(entry, folder) + "\n" for entry in self.entries))
+
+
+def _line_of(entry: Entry, folder: Path) -> str:
+    values = entry.to_json()
+    media = entry.video.path.absolute()
+    values["video"]["path"] = (media.relative_to(folder) if media.is_relative_to(folder) else media).as_posix()
+    line = json.dumps(values, ensure_ascii=False, allow_nan=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # A file name that is not Unicode: its bytes survive as escapes.
+        line = json.dumps(values, allow_nan=False)
+    return line
+
+
+def _entry_of(line: str, where: str, folder: Path) -> Entry:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise InvalidData(f"{where} is not JSON: {error}. Mend the line, or run `whenabouts import` again.") from None
+    if not isinstance(values, dict):
+        raise InvalidData(f"{where} is not a JSON object. Mend the line, or run `whenabouts import` again.")
+    try:
+        entry = Entry.from_json(values)
+    except InvalidData as error:
+        raise InvalidData(f"{where}: {error}") from None
+    return replace(entry, video=replace(entry.video, path=folder / entry.video.path))

@@ -1,0 +1,104 @@
+"""A project: the folder in which each verb reads what the one before wrote."""
+
+import json
+from pathlib import Path
+
+from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.files import write_json
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.manifest import Manifest
+
+
+class Project:
+    """Names the files of one project; opens and writes those that all verbs share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.folder)!r})"
+
+    @classmethod
+    def create(cls, folder: Path) -> "Project":
+        """Make the folder where it is missing; a file in its place raises ProjectError."""
+        if folder.exists() and not folder.is_dir():
+            raise ProjectError(f"{folder} is a file. A project is a folder: give another name with --project.")
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Project":
+        """Open a project that an import has filled; without a manifest it raises ProjectError."""
+        if not folder.is_dir():
+            raise ProjectError(f"There is no folder {folder}. Start with `whenabouts import KIND ROOT --project DIR`.")
+        project = cls(folder)
+        if not project.manifest_path.is_file():
+            raise ProjectError(
+                f"{folder} holds no manifest.jsonl, so it is not a project yet. "
+                "Start with `whenabouts import KIND ROOT`, or name the project's folder with --project."
+            )
+        return project
+
+    @property
+    def manifest_path(self) -> Path:
+        """All videos and what was said about them, JSON lines."""
+        return self.folder / "manifest.jsonl"
+
+    @property
+    def vocabulary_path(self) -> Path:
+        """The concepts, JSON."""
+        return self.folder / "vocabulary.json"
+
+    @property
+    def features_folder(self) -> Path:
+        """The feature store's shards."""
+        return self.folder / "features"
+
+    @property
+    def models_folder(self) -> Path:
+        """One folder per trained model."""
+        return self.folder / "models"
+
+    @property
+    def moments_folder(self) -> Path:
+        """What was found, JSON."""
+        return self.folder / "moments"
+
+    @property
+    def cache_folder(self) -> Path:
+        """What can be made again."""
+        return self.folder / "cache"
+
+    @property
+    def reports_folder(self) -> Path:
+        """What the verbs reported, JSON."""
+        return self.folder / "reports"
+
+    def manifest(self) -> Manifest:
+        """The manifest; raises ProjectError where none was written."""
+        return Manifest.load(self.manifest_path)
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the manifest, whole or not at all."""
+        manifest.save(self.manifest_path)
+
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary; raises ProjectError where none was written, InvalidData where the file is broken."""
+        try:
+            values = json.loads(self.vocabulary_path.read_text(encoding="utf-8-sig"))
+        except FileNotFoundError:
+            raise ProjectError(f"There is no {self.vocabulary_path}. Run `whenabouts import` first.") from None
+        except ValueError as error:
+            raise InvalidData(f"{self.vocabulary_path} is not JSON: {error}. Run `whenabouts import` again.") from None
+        if not isinstance(values, dict):
+            raise InvalidData(f"{self.vocabulary_path} is not a JSON object. Run `whenabouts import` again.")
+        return Vocabulary.from_json(values)
+
+    def write_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Write the vocabulary, whole or not at all."""
+        write_json(self.vocabulary_path, vocabulary.to_json())
+
+    def features(self) -> FeatureStore:
+        """The feature store, empty where nothing was extracted yet."""
+        return FeatureStore(self.features_folder)
