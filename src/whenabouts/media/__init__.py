@@ -1,0 +1,1 @@
+"""Files to pixels and waves, on the presentation clock."""

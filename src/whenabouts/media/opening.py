@@ -1,0 +1,91 @@
+"""Opening media files with care, and finding the stream and the zero of its clock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whenabouts.core.errors import MediaError
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+# A broken header can claim any size: 16k x 8k pixels is more than any real video needs.
+MOST_PIXELS = 16384 * 8192
+
+
+@contextmanager
+def opened(path: Path) -> Iterator["InputContainer"]:
+    """Open a media file that lies on disk and close it at the end.
+
+    Only local files are read: a playlist can't reach the network or other protocols. Raises MediaError with the
+    reason for whatever can't be opened.
+    """
+    import av
+
+    if not path.is_file():
+        raise MediaError(f"There is no file {path}.")
+    if path.stat().st_size == 0:
+        raise MediaError("The file is empty (0 bytes).")
+    try:
+        container = av.open(
+            f"file:{path.absolute()}",
+            metadata_errors="replace",
+            container_options={"protocol_whitelist": "file", "format_blacklist": "hls,concat,dash,tty,ansi"},
+        )
+    except (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        raise MediaError(f"The file can't be opened: {told(error)}.") from error
+    with container:
+        yield container
+
+
+def video_stream(container: "InputContainer") -> "VideoStream":
+    """The video stream that FFmpeg thinks best, cover pictures left out; MediaError if there is none."""
+    from av.stream import Disposition
+
+    films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not films:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise MediaError(f"The file holds no video stream (it holds: {kinds}).")
+    best = container.streams.best("video")
+    return next((stream for stream in films if best is not None and stream.index == best.index), films[0])
+
+
+def audio_stream(container: "InputContainer") -> "AudioStream":
+    """The audio stream that FFmpeg thinks best; MediaError if there is none."""
+    best = container.streams.best("audio")
+    if best is None:
+        raise MediaError("The file holds no audio stream.")
+    return next(stream for stream in container.streams.audio if stream.index == best.index)
+
+
+def zero_of(container: "InputContainer") -> Fraction:
+    """Seconds at which the file's clock starts: the first of its sound and pictures, as players count."""
+    from av.stream import Disposition
+
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in (*container.streams.video, *container.streams.audio)
+        if stream.start_time is not None and stream.time_base and not stream.disposition & Disposition.attached_pic
+    ]
+    if starts:
+        return min(starts)
+    return Fraction(container.start_time or 0, 1_000_000)
+
+
+def end_of(stream: "Stream") -> Fraction | None:
+    """Seconds at which a stream says it ends, on the file's own clock; None where it says nothing."""
+    start = (stream.start_time or 0) * (stream.time_base or Fraction(0))
+    if stream.duration and stream.time_base:
+        return start + stream.duration * stream.time_base
+    return None
+
+
+def told(error: BaseException) -> str:
+    """A short reason from an error of FFmpeg or the system, without paths."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).strip().rstrip(".")
