@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import write_text
 from whenabouts.core.video import Video
-
-State = Literal["current", "changed", "removed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class RatedSegment:
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """Tells one content of a file from another: size, time of change, hash of size, head and tail ("" where unread)."""
+    """Tells one content of a file from another: size, time of change, and a hash of parts ("" where unread)."""
 
     bytes: int
     modified_ns: int
@@ -69,8 +67,8 @@ class FileStamp:
 class Entry:
     """One video with all that is said about it.
 
-    `state` is "changed" where an import found other content under the same name, and "removed" where the file is
-    gone; `changed_ns` (nanoseconds since 1970) says when that was noticed: features written before are stale.
+    `removed` says that an import did not find the file any more. `changed_ns` (nanoseconds since 1970; 0 = never)
+    says when an import found other content in it: features written before that are stale.
     """
 
     video: Video
@@ -80,7 +78,7 @@ class Entry:
     title: str = ""
     uploader: str = ""
     stamp: FileStamp | None = None
-    state: State = "current"
+    removed: bool = False
     changed_ns: int = 0
 
     def __post_init__(self) -> None:
@@ -88,8 +86,6 @@ class Entry:
             raise InvalidData(f"A video needs an id, but {self.video.path} has none.")
         if not self.split:
             raise InvalidData(f"{self.video.id}: the split is empty. Say train or test.")
-        if self.state not in get_args(State):
-            raise InvalidData(f"{self.video.id}: the state is one of {get_args(State)}, but got {self.state!r}.")
 
     @property
     def id(self) -> str:
@@ -99,7 +95,7 @@ class Entry:
     @property
     def usable(self) -> bool:
         """True where there is a file and at least a part of it can be decoded."""
-        return self.state != "removed" and self.video.status != "unreadable"
+        return not self.removed and self.video.status != "unreadable"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` reads them back."""
