@@ -1,0 +1,93 @@
+"""The state of an unfinished run in one safetensors file: tensors, and all else as JSON in its header."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.files import replacing
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run stands: `step` steps are done, and `history` is what it reported on the way.
+
+    `plan` describes the run; a checkpoint of another plan is not continued. `sums` over `count` steps wait for the
+    next report.
+    """
+
+    step: int
+    plan: str
+    history: tuple[dict[str, float], ...] = ()
+    sums: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place) -> None:
+    """Write model, optimizer, torch's random states and place, whole or not at all."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    plain: dict[str, dict[str, Any]] = {}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{index}.{name}"] = value
+            else:
+                plain.setdefault(str(index), {})[name] = value
+    tensors |= {f"random.{name}": state for name, state in _random_states().items()}
+    header = {"place": asdict(place), "optimizer": plain}
+    with replacing(path) as part:
+        laid = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        safetensors.torch.save_file(laid, part, metadata={"state": json.dumps(header)})
+
+
+def read_place(path: Path) -> Place:
+    """Where the run of a checkpoint stands, without reading its tensors; raises InvalidData for another file."""
+    values = _header(path)["place"]
+    return Place(**{**values, "history": tuple(values["history"])})
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Place:
+    """Put what `save_checkpoint` wrote back into model, optimizer and torch's random states."""
+    header = _header(path)
+    tensors = safetensors.torch.load_file(path)
+    model.load_state_dict(_under(tensors, "model."))
+    states: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in header["optimizer"].items()}
+    for name, tensor in _under(tensors, "optimizer.").items():
+        index, _, field = name.partition(".")
+        states.setdefault(int(index), {})[field] = tensor
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    _restore_random_states(_under(tensors, "random."))
+    return read_place(path)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise InvalidData(f"{path} is not a checkpoint of this program ({error}). Remove it to start anew.") from None
+    return header
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _random_states() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states |= {f"cuda{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def _restore_random_states(states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    cuda = [states[f"cuda{index}"] for index in range(len(states) - 1)]
+    if torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(cuda)

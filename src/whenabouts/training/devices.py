@@ -1,0 +1,109 @@
+"""Where to compute and in which number format."""
+
+import contextlib
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from whenabouts.core.errors import SettingsError
+
+PrecisionName = Literal["auto", "float32", "bfloat16"]
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """A device, the number format of convolutions and products on it, and how clips lie in its memory."""
+
+    device: torch.device
+    dtype: torch.dtype
+    memory_format: torch.memory_format = torch.channels_last_3d
+
+    def autocast(self) -> torch.autocast:
+        """A context in which torch computes in `dtype` where that is safe; parameters stay float32."""
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+
+    def place(self, tensor: Tensor) -> Tensor:
+        """Bring a tensor to the device, clips (B, C, T, H, W) in the memory format that convolutions like."""
+        if tensor.ndim == 5:
+            return tensor.to(self.device, memory_format=self.memory_format)
+        return tensor.to(self.device)
+
+    def place_net(self, net: Net) -> Net:
+        """Bring a net to the device, its 3D kernels in the memory format that convolutions like."""
+        net.to(self.device)
+        for parameter in net.parameters():
+            if parameter.ndim == 5:
+                parameter.data = parameter.data.contiguous(memory_format=self.memory_format)
+        return net
+
+    def __str__(self) -> str:
+        return f"{self.device} {str(self.dtype).removeprefix('torch.')}"
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` (the first GPU, else the CPU), `cpu`, `cuda` or `cuda:N`; raises SettingsError for what is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SettingsError(f"--device is {name!r}. Choose auto, cpu, cuda or cuda:N.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise SettingsError(f"--device is {name!r}. Choose auto, cpu, cuda or cuda:N.")
+    seen = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= seen:
+        raise SettingsError(f"--device {name} asks for a GPU, but torch sees {seen} of them. Choose auto or cpu.")
+    return device
+
+
+def compute_dtype(device: torch.device, precision: PrecisionName = "auto") -> torch.dtype:
+    """bfloat16 where the device computes in it natively, else float32: the machine decides, never a stop-watch."""
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        native = bool(cpu_flags() & {"avx512_bf16", "amx_bf16"})
+    return torch.bfloat16 if native else torch.float32
+
+
+def choose_compute(name: str = "auto", precision: PrecisionName = "auto") -> Compute:
+    """Device and number format together, as `--device` and a recipe name them."""
+    device = choose_device(name)
+    return Compute(device, compute_dtype(device, precision))
+
+
+def cpu_flags() -> frozenset[str]:
+    """What the processor says it can do, as Linux names it; empty where that is not known.
+
+    bfloat16 without these instructions is slower than float32: Linux on x86 alone is trusted to tell.
+    """
+    listing = Path("/proc/cpuinfo")
+    if platform.machine() not in ("x86_64", "AMD64") or not listing.exists():
+        return frozenset()
+    for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, words = line.partition(":")
+        if name.strip() == "flags":
+            return frozenset(words.split())
+    return frozenset()
+
+
+@contextlib.contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Ask torch for repeatable algorithms within the block; on a GPU what has none is only warned of by torch."""
+    before, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
