@@ -1,0 +1,98 @@
+"""Decoded clips to what a net takes: shifts, colours, frame differences, and controls of what motion adds.
+
+Clips come as uint8 (B, T, H, W, 3) and leave as float32 (B, C, T, H, W) of the same height and width. There is no
+mirroring: it would make left of right.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+FrameOrder = Literal["ordered", "single", "shuffled"]
+
+# About the mean and the spread of natural pictures in [0, 1].
+_CENTRE, _SPREAD = 0.45, 0.225
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipTransform:
+    """How clips become tensors.
+
+    `differences` adds what changed since the frame before as 3 more channels (0 for the first frame). `frames` is a
+    control: `single` repeats the middle frame, `shuffled` destroys the order, so that a comparison with `ordered` tells what
+    motion adds. For training, `shift` is the largest move in either direction as a share of height and width, with
+    the border drawn out, and `colour` the largest change of brightness, contrast and each channel.
+    """
+
+    differences: bool = True
+    frames: FrameOrder = "ordered"
+    shift: float = 0.0
+    colour: float = 0.0
+
+    @property
+    def channels(self) -> int:
+        """Channels (C) of the tensors made: 3, or 6 with differences."""
+        return 6 if self.differences else 3
+
+    def train(self, clips: Tensor, generator: torch.Generator) -> Tensor:
+        """uint8 (B, T, H, W, 3) -> float32 (B, C, T, H, W), each clip changed at random in its own way."""
+        clips = _shifted(_ordered(clips, self.frames, generator), self.shift, generator)
+        return _with_differences(_coloured(_pictures(clips), self.colour, generator), self.differences)
+
+    def test(self, clips: Tensor) -> Tensor:
+        """uint8 (B, T, H, W, 3) -> float32 (B, C, T, H, W), the same at every call."""
+        ordered = _ordered(clips, self.frames, None)
+        return _with_differences(_pictures(ordered), self.differences)
+
+
+def _ordered(clips: Tensor, frames: FrameOrder, generator: torch.Generator | None) -> Tensor:
+    count = clips.shape[1]
+    if frames == "single":
+        return clips[:, count // 2 : count // 2 + 1].expand_as(clips)
+    if frames == "shuffled":
+        drawing = generator or torch.Generator().manual_seed(0)
+        orders = [torch.randperm(count, generator=drawing) for _ in clips]
+        if generator is None:
+            orders = orders[:1] * len(clips)
+        return torch.stack([clip[order] for clip, order in zip(clips, orders, strict=True)]) if orders else clips
+    return clips
+
+
+def _shifted(clips: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Move each clip by up to `share` of its size; pixels of the border fill what becomes free."""
+    if share <= 0:
+        return clips
+    batch, _, height, width, _ = clips.shape
+    moves = 2 * torch.rand(batch, 2, generator=generator) - 1
+    moved = []
+    for clip, (down, across) in zip(clips, (moves * torch.tensor([height, width]) * share).round().long(), strict=True):
+        rows = (torch.arange(height) + down).clamp(0, height - 1)
+        columns = (torch.arange(width) + across).clamp(0, width - 1)
+        moved.append(clip[:, rows][:, :, columns])
+    return torch.stack(moved)
+
+
+def _pictures(clips: Tensor) -> Tensor:
+    """uint8 (B, T, H, W, 3) -> (B, 3, T, H, W) with mean 0 and spread 1 for natural pictures."""
+    return (clips.permute(0, 4, 1, 2, 3).float().div_(255) - _CENTRE).div_(_SPREAD)
+
+
+def _coloured(pictures: Tensor, amount: float, generator: torch.Generator) -> Tensor:
+    """One contrast, one brightness and one gain per channel for each clip: frames of a clip change alike."""
+    if amount <= 0:
+        return pictures
+    batch = len(pictures)
+    contrast, light = (2 * torch.rand(2, batch, 1, generator=generator) - 1) * amount
+    gains = (2 * torch.rand(batch, 3, generator=generator) - 1) * (amount / 2)
+    scale, offset = (1 + contrast) * (1 + gains), light.expand(batch, 3)
+    return pictures * scale[:, :, None, None, None] + offset[:, :, None, None, None] / (2 * _SPREAD)
+
+
+def _with_differences(pictures: Tensor, wanted: bool) -> Tensor:
+    if not wanted:
+        return pictures.contiguous()
+    changes = torch.zeros_like(pictures)
+    changes[:, :, 1:] = pictures[:, :, 1:] - pictures[:, :, :-1]
+    return torch.cat([pictures, changes], dim=1)
