@@ -1,0 +1,199 @@
+"""What happens when in the videos of the demo archive, before a single pixel is drawn."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from whenabouts.config import settings
+from whenabouts.core.errors import SettingsError
+
+SEEN = (
+    "sliding left",
+    "sliding right",
+    "rising",
+    "clockwise",
+    "anticlockwise",
+    "growing",
+    "shrinking",
+    "bouncing",
+)
+HEARD = ("chiming",)
+CONCEPTS = SEEN + HEARD
+SEEN_DISTRACTORS = ("falling", "trembling", "spinning")
+HEARD_DISTRACTORS = ("knocking", "buzzing", "hissing", "beeping")
+
+
+@settings
+class DemoArchiveSettings:
+    """How large the demo archive is and how bad its labels are.
+
+    `short_videos` and `long_videos` are for training, `test_videos` are long and held out. Spans are (least, most)
+    seconds. `missing_tags` is the chance that a concept in a video is named nowhere in its sidecar, `wrong_tags` the
+    chance that a sidecar names one concept that is not in the video, `chapters` the share of long training videos
+    whose sidecar has chapters. `action` is the share of a long video's time in which something with a name is seen.
+    """
+
+    short_videos: int = 250
+    long_videos: int = 150
+    test_videos: int = 40
+    short_seconds: tuple[float, float] = (3.0, 5.0)
+    long_seconds: tuple[float, float] = (20.0, 40.0)
+    moment_seconds: tuple[float, float] = (2.5, 6.0)
+    action: float = 0.48
+    missing_tags: float = 0.25
+    wrong_tags: float = 0.15
+    chapters: float = 0.1
+    width: int = 160
+    height: int = 120
+    frames_per_second: int = 12
+    sound_rate: int = 16000
+
+    def __post_init__(self) -> None:
+        spans = (self.short_seconds, self.long_seconds, self.moment_seconds)
+        if min(self.short_videos, self.long_videos, self.test_videos) < 0:
+            raise SettingsError("A demo archive can't hold fewer than 0 videos of a sort.")
+        if not all(0 < least <= most for least, most in spans):
+            raise SettingsError(f"Spans of seconds are (least, most) above 0, but got {spans}.")
+        if self.long_seconds[0] < 3 * self.moment_seconds[1]:
+            raise SettingsError("Long videos hold up to three labels: make them at least three longest moments long.")
+        if not all(0 <= share <= 1 for share in (self.missing_tags, self.wrong_tags, self.chapters)):
+            raise SettingsError("missing_tags, wrong_tags and chapters are shares from 0 to 1.")
+        if not 0.1 <= self.action <= 0.8:
+            raise SettingsError(f"action is a share of the time from 0.1 to 0.8, but got {self.action}.")
+        if self.width % 2 or self.height % 2 or min(self.width, self.height) < 32:
+            raise SettingsError(f"Width and height are even and at least 32, but got {self.width} x {self.height}.")
+
+    def scaled(self, videos: int) -> "DemoArchiveSettings":
+        """The same archive with about `videos` videos in all, at least one of each sort."""
+        share = videos / (self.short_videos + self.long_videos + self.test_videos)
+        short, test = (max(1, round(count * share)) for count in (self.short_videos, self.test_videos))
+        return replace(self, short_videos=short, test_videos=test, long_videos=max(1, videos - short - test))
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Something that goes on in frames `[first, stop)`: a concept or an unlabelled distractor."""
+
+    name: str
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPlan:
+    """One video to be: stretches seen never overlap each other, stretches heard neither; both run side by side."""
+
+    id: str
+    subset: str
+    number: int
+    frames: int
+    frames_per_second: int
+    seen: tuple[Stretch, ...]
+    heard: tuple[Stretch, ...]
+
+    @property
+    def duration_seconds(self) -> float:
+        """Length of the video in seconds."""
+        return self.frames / self.frames_per_second
+
+    @property
+    def moments(self) -> tuple[Stretch, ...]:
+        """The stretches that bear a concept's name, in order of time."""
+        named = [stretch for stretch in self.seen + self.heard if stretch.name in CONCEPTS]
+        return tuple(sorted(named, key=lambda stretch: (stretch.first, stretch.stop, stretch.name)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The concepts that happen, in the order of `CONCEPTS`."""
+        found = {stretch.name for stretch in self.moments}
+        return tuple(name for name in CONCEPTS if name in found)
+
+
+def plan_archive(settings: DemoArchiveSettings, *, seed: int) -> tuple[VideoPlan, ...]:
+    """Decide for every video what happens when; each draws from its own stream of `seed`."""
+    plans: list[VideoPlan] = []
+    sorts = (("clip", settings.short_videos), ("long", settings.long_videos), ("test", settings.test_videos))
+    for sort, count in sorts:
+        deck = _deck(3 * count, np.random.default_rng([seed, len(sort), len(plans)]))
+        for index in range(count):
+            rng = np.random.default_rng([seed, len(plans), 1])
+            labels = deck[index : index + 1] if sort == "clip" else deck[3 * index : 3 * index + 3]
+            plans.append(_planned(f"{sort}-{index:04d}", len(plans), labels, settings, rng))
+    return tuple(plans)
+
+
+def _deck(count: int, rng: np.random.Generator) -> list[str]:
+    """Names of concepts, shuffled round by round: equally often, and never twice among neighbours in one round."""
+    rounds = -(-count // len(CONCEPTS))
+    return [CONCEPTS[index] for _ in range(rounds) for index in rng.permutation(len(CONCEPTS))][:count]
+
+
+def _planned(
+    video_id: str, number: int, deck: list[str], settings: DemoArchiveSettings, rng: np.random.Generator
+) -> VideoPlan:
+    fps = settings.frames_per_second
+    short = video_id.startswith("clip")
+    labels = list(dict.fromkeys(deck[: rng.integers(1, 4)]))
+    frames = round(rng.uniform(*(settings.short_seconds if short else settings.long_seconds)) * fps)
+    named_seen = [name for name in labels if name in SEEN]
+    named_heard = [name for name in labels if name in HEARD]
+    if short:
+        seen = _filled(named_seen or [str(rng.choice(SEEN_DISTRACTORS))], frames)
+        heard = _filled(named_heard or [str(rng.choice(HEARD_DISTRACTORS))], frames)
+    else:
+        seen = _timeline(named_seen, SEEN_DISTRACTORS, frames, settings, rng)
+        heard = _timeline(named_heard, HEARD_DISTRACTORS, frames, settings, rng)
+    return VideoPlan(video_id, "test" if video_id.startswith("test") else "train", number, frames, fps, seen, heard)
+
+
+def _filled(names: list[str], frames: int) -> tuple[Stretch, ...]:
+    return (Stretch(names[0], 0, frames),)
+
+
+def _timeline(
+    names: list[str],
+    distractors: tuple[str, ...],
+    frames: int,
+    settings: DemoArchiveSettings,
+    rng: np.random.Generator,
+) -> tuple[Stretch, ...]:
+    """Moments with gaps around them; about half of the gaps that are long enough hold a distractor."""
+    lengths = _lengths(len(names), frames, settings, rng) if names else []
+    free = frames - sum(lengths)
+    shares = rng.dirichlet(np.full(len(lengths) + 1, 3.0))
+    gaps = np.diff(np.round(np.concatenate([[0.0], np.cumsum(shares)]) * free)).astype(int)
+    order = [names[index % len(names)] for index in range(len(lengths))]
+    rng.shuffle(order)
+    stretches: list[Stretch] = []
+    now = 0
+    for gap, length, name in zip(gaps, [*lengths, 0], [*order, ""], strict=True):
+        stretches += _distraction(now, now + int(gap), distractors, settings, rng)
+        now += int(gap) + length
+        if name:
+            stretches.append(Stretch(name, now - length, now))
+    return tuple(stretches)
+
+
+def _lengths(least: int, frames: int, settings: DemoArchiveSettings, rng: np.random.Generator) -> list[int]:
+    """Lengths of moments in frames, at least one for each label, until the share of action is reached."""
+    fps = settings.frames_per_second
+    lengths: list[int] = []
+    mean = fps * sum(settings.moment_seconds) / 2
+    while len(lengths) < least or sum(lengths) + mean / 2 < settings.action * frames:
+        lengths.append(round(rng.uniform(*settings.moment_seconds) * fps))
+    return lengths
+
+
+def _distraction(
+    first: int, stop: int, names: tuple[str, ...], settings: DemoArchiveSettings, rng: np.random.Generator
+) -> list[Stretch]:
+    """Unlabelled stretches within a gap: every few seconds one, with a pause before and after."""
+    fps = settings.frames_per_second
+    found: list[Stretch] = []
+    now = first + round(rng.uniform(0.3, 2.0) * fps)
+    while True:
+        length = round(rng.uniform(*settings.moment_seconds) * fps * 0.7)
+        if now + length + fps // 4 > stop:
+            return found
+        found.append(Stretch(str(rng.choice(names)), now, now + length))
+        now += length + round(rng.uniform(0.5, 3.0) * fps)
