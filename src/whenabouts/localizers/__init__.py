@@ -1,0 +1,27 @@
+"""When it happens: from features and weak labels to moments. A new localizer is named here and nowhere else."""
+
+from pathlib import Path
+
+from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.localizers.model_folder import read_card
+from whenabouts.localizers.protocol import Localizer
+from whenabouts.localizers.winners_out import WinnersOut
+
+LOCALIZERS: dict[str, type[Localizer]] = {"winners-out": WinnersOut}
+
+__all__ = ["LOCALIZERS", "Localizer", "WinnersOut", "load_localizer", "localizer_named"]
+
+
+def localizer_named(name: str) -> type[Localizer]:
+    """The class of a localizer; an unknown name raises SettingsError."""
+    if name not in LOCALIZERS:
+        raise SettingsError(f"There is no localizer {name!r}. Choose one of: {', '.join(LOCALIZERS)}.")
+    return LOCALIZERS[name]
+
+
+def load_localizer(folder: Path, *, device: str = "cpu") -> Localizer:
+    """Load whatever localizer a folder holds; ProjectError where there is none, InvalidData where it is broken."""
+    name = read_card(folder).localizer
+    if name not in LOCALIZERS:
+        raise InvalidData(f"{folder} holds a {name!r}, but this program knows {', '.join(LOCALIZERS)}. Train again.")
+    return LOCALIZERS[name].load(folder, device=device)

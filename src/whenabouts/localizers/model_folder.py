@@ -1,0 +1,84 @@
+"""A saved localizer: model.safetensors, settings.toml, vocabulary.json, card.json. Loading runs no code from it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from whenabouts import __version__
+from whenabouts.config import as_table, read_toml, to_toml
+from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.files import replacing_folder, write_json, write_text
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.localizers.protocol import Stream
+
+FORMAT = "whenabouts localizer 1"
+
+
+@dataclass(frozen=True)
+class Card:
+    """Who a model is: its kind, the streams it reads, and what is known about its training."""
+
+    localizer: str
+    streams: tuple[Stream, ...]
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What stands in a model folder; `settings` as a plain table."""
+
+    card: Card
+    vocabulary: Vocabulary
+    tensors: dict[str, Tensor]
+    settings: dict[str, Any]
+
+
+def write_model(folder: Path, card: Card, vocabulary: Vocabulary, tensors: Mapping[str, Tensor], settings: Any) -> None:
+    """Write a model folder, whole or not at all; `settings` is the settings object of the localizer."""
+    with replacing_folder(folder) as part:
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, part / "model.safetensors")
+        write_text(part / "settings.toml", to_toml(as_table(settings)))
+        write_json(part / "vocabulary.json", vocabulary.to_json())
+        write_json(part / "card.json", {"format": FORMAT, "version": __version__, **asdict(card)})
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a model folder; a missing folder raises ProjectError, a broken one InvalidData."""
+    if not (folder / "card.json").is_file():
+        raise ProjectError(f"There is no model in {folder}. Run `whenabouts train` first.")
+    values = _json(folder / "card.json")
+    try:
+        if values["format"] != FORMAT:
+            raise InvalidData(f"{folder} is of format {values['format']!r}, but this program reads {FORMAT!r}.")
+        streams = tuple(Stream(**stream) for stream in values["streams"])
+        return Card(values["localizer"], streams, values["training"])
+    except (KeyError, TypeError) as error:
+        raise InvalidData(f"{folder / 'card.json'} is broken: {error}. Run `whenabouts train` again.") from None
+
+
+def read_model(folder: Path) -> SavedModel:
+    """Everything in a model folder; a missing folder raises ProjectError, a broken one InvalidData."""
+    card = read_card(folder)
+    try:
+        tensors = load_file(folder / "model.safetensors")
+    except (FileNotFoundError, SafetensorError) as error:
+        raise InvalidData(f"{folder / 'model.safetensors'} can't be read: {error}. Train again.") from None
+    vocabulary = Vocabulary.from_json(_json(folder / "vocabulary.json"))
+    return SavedModel(card, vocabulary, tensors, read_toml(folder / "settings.toml"))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidData(f"{path} can't be read: {error}. Run `whenabouts train` again.") from None
+    if not isinstance(values, dict):
+        raise InvalidData(f"{path} holds no JSON object. Run `whenabouts train` again.")
+    return values

@@ -1,0 +1,186 @@
+"""Winners-out (Zeng et al., TIP 2019): moments from video labels, by group attention and class-specific scores.
+
+Readings of what the paper leaves open bear the numbers A1 to A22 of the project's notes; in short: segments have a
+length in seconds, masks stand for removal, winners are a share of the video and speak for the class.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from whenabouts.config import load as load_settings
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.features import FeatureSequence
+from whenabouts.core.moments import Moments
+from whenabouts.core.progress import Progress
+from whenabouts.core.scores import ScoreSequence
+from whenabouts.core.timing import FloatArray, IntArray, TimeGrid
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.examples import Example
+from whenabouts.localizers.decoding import likely_classes, moments_of_runs
+from whenabouts.localizers.model_folder import Card, read_model, write_model
+from whenabouts.localizers.protocol import Stream, matched
+from whenabouts.localizers.segments import Matrix, mean_features, segment_grid, snippet_features
+from whenabouts.localizers.winners_out_data import TrainingVideos, told
+from whenabouts.localizers.winners_out_selection import Judge, Selection
+from whenabouts.localizers.winners_out_settings import WinnersOutSettings
+from whenabouts.localizers.winners_out_training import WinnersOutTraining, new_net
+from whenabouts.nets.group_attention import GroupAttentionNet
+from whenabouts.training import Compute, choose_device
+
+
+class WinnersOut:
+    """A trained winners-out localizer; make one with `fit` or `load`."""
+
+    Settings: ClassVar[type[WinnersOutSettings]] = WinnersOutSettings
+
+    def __init__(
+        self,
+        net: GroupAttentionNet,
+        settings: WinnersOutSettings,
+        *,
+        streams: Sequence[Stream],
+        vocabulary: Vocabulary,
+        training: Mapping[str, Any],
+        device: torch.device,
+    ) -> None:
+        self.net, self.settings = net.to(device).eval(), settings
+        self.streams, self.vocabulary, self.training = tuple(streams), vocabulary, training
+        self._judge = Judge(self.net, settings, self.streams, device)
+
+    @classmethod
+    def fit(
+        cls,
+        examples: Sequence[Example],
+        settings: WinnersOutSettings,
+        progress: Progress,
+        *,
+        vocabulary: Vocabulary,
+        seed: int = 0,
+        device: str = "cpu",
+        checkpoints: Path | None = None,
+    ) -> Self:
+        """Learn from examples (Algorithm 1); unusable ones are counted and told, never a reason to stop.
+
+        With a folder `checkpoints` a killed training goes on from its last epoch, on a CPU to the same bits.
+        """
+        videos = TrainingVideos(examples, len(vocabulary), settings, progress)
+        if videos.skipped:
+            progress.say(f"{len(videos)} of {len(examples)} videos are used; left out: {told(videos.skipped)}.")
+        compute = Compute(choose_device(device), torch.float32)
+        training = WinnersOutTraining(videos, settings, compute, progress, seed=seed, checkpoints=checkpoints)
+        net = training.run()
+        facts = {
+            "videos": len(videos),
+            "left_out": dict(videos.skipped),
+            "seed": seed,
+            "rounds": [list(rows) for rows in training.history],
+        }
+        return cls(net, settings, streams=videos.streams, vocabulary=vocabulary, training=facts, device=compute.device)
+
+    @torch.no_grad()
+    def score(self, features: Mapping[str, FeatureSequence]) -> ScoreSequence:
+        """Class-specific scores of the first step on the segment grid, class probabilities, and all attentions."""
+        video_id, grid, matrices = self._segments(features)
+        classes = len(self.vocabulary)
+        if not grid.steps:
+            nothing = np.zeros((0, classes), np.float32)
+            return ScoreSequence(video_id, nothing, np.zeros(classes, np.float32), grid, self.vocabulary)
+        placed = self._judge.placed(matrices)
+        scores = self._judge.first_scores(placed, classes, grid.steps).cpu().numpy()
+        probabilities, attention = self._video_scores(placed, grid.steps)
+        return ScoreSequence(video_id, scores, probabilities[:classes], grid, self.vocabulary, attention)
+
+    @torch.no_grad()
+    def localize(self, features: Mapping[str, FeatureSequence]) -> Moments:
+        """Moments of the classes that the video probably has (Algorithm 2), within the video."""
+        video_id, grid, matrices = self._segments(features)
+        if not grid.steps:
+            return Moments.empty(self.vocabulary)
+        placed = self._judge.placed(matrices)
+        probabilities, _ = self._video_scores(placed, grid.steps)
+        chosen = likely_classes(probabilities, threshold=self.settings.class_threshold, top=self.settings.top_classes)
+        classes = chosen[chosen < len(self.vocabulary)]
+        if not len(classes):
+            return Moments.empty(self.vocabulary)
+        selection = self._judge.select(placed, torch.from_numpy(classes).to(self._judge.device), grid.steps)
+        weights = self._weights(probabilities[classes], grid.steps)
+        return self._moments(video_id, selection, weights, classes=classes, grid=grid)
+
+    def save(self, folder: Path) -> None:
+        """Write a model folder, whole or not at all."""
+        card = Card("winners-out", self.streams, self.training)
+        write_model(folder, card, self.vocabulary, self.net.state_dict(), self.settings)
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu") -> Self:
+        """Read what `save` wrote; ProjectError where there is nothing, InvalidData where it is broken."""
+        saved = read_model(folder)
+        settings = load_settings(WinnersOutSettings, saved.settings, str(folder / "settings.toml"))
+        net = new_net(saved.card.streams, len(saved.vocabulary) + (len(saved.vocabulary) == 1), settings)
+        try:
+            net.load_state_dict(saved.tensors)
+        except RuntimeError as error:
+            raise InvalidData(f"{folder}: model and settings do not belong together: {error}. Train again.") from None
+        return cls(
+            net,
+            settings,
+            streams=saved.card.streams,
+            vocabulary=saved.vocabulary,
+            training=saved.card.training,
+            device=choose_device(device),
+        )
+
+    def _segments(self, features: Mapping[str, FeatureSequence]) -> tuple[str, TimeGrid, list[Matrix | None]]:
+        sequences = matched(self.streams, features)
+        present = [sequence for sequence in sequences if sequence is not None]
+        video_id = next(iter(features.values())).video_id
+        settings = self.settings
+        grid = segment_grid(present, seconds=settings.segment_seconds, count=settings.segment_count)
+        for sequence in present:
+            sequence.check_finite()
+        return video_id, grid, [self._matrix(sequence, grid) for sequence in sequences]
+
+    def _matrix(self, sequence: FeatureSequence | None, grid: TimeGrid) -> Matrix | None:
+        if sequence is None:
+            return None
+        if self.settings.snippets:
+            return snippet_features(sequence, grid, self.settings.snippets)
+        return mean_features(sequence, grid)
+
+    def _video_scores(self, placed: Sequence[torch.Tensor | None], segments: int) -> tuple[Matrix, Matrix]:
+        """Probabilities of all outputs, and attention (M of all streams, K)."""
+        device = self._judge.device
+        features = [
+            torch.zeros(1, segments, stream.width, device=device) if matrix is None else matrix[None]
+            for stream, matrix in zip(self.streams, placed, strict=True)
+        ]
+        present = torch.tensor([[matrix is not None for matrix in placed]], device=device)
+        mask = torch.ones(1, segments, dtype=torch.bool, device=device)
+        outcome = self.net(features, mask, present=present)
+        attention = torch.cat([rows[0] for rows in outcome.attentions])
+        return outcome.logits[0].softmax(dim=0).cpu().numpy(), attention.cpu().numpy()
+
+    def _weights(self, probabilities: Matrix, segments: int) -> FloatArray:
+        """The factor (P,) of each class's scores: relative to an even share, times the probability, as set."""
+        weights = np.ones(len(probabilities))
+        if self.settings.score_scale == "length":
+            weights *= segments
+        return weights * probabilities if self.settings.fusion == "probability" else weights
+
+    def _moments(
+        self, video_id: str, selection: Selection, weights: FloatArray, *, classes: IntArray, grid: TimeGrid
+    ) -> Moments:
+        values = (selection.scores if self.settings.score == "selection" else selection.first) * weights[:, None]
+        last = int(selection.steps.max())
+        nested = self.settings.proposals == "nested"
+        parts = [
+            moments_of_runs(video_id, selection.until(step), values, classes=classes, grid=grid,
+                            vocabulary=self.vocabulary)
+            for step in range(0 if nested else last, last + 1)
+        ]  # fmt: skip
+        found = Moments.concatenate(parts, self.vocabulary)
+        return found.suppressed(self.settings.nested_tiou) if nested else found

@@ -1,0 +1,164 @@
+"""Training videos of the winners-out localizer: checked once, cut into segments, kept in memory while there is room."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.features import FeatureSequence
+from whenabouts.core.labels import VideoLabels
+from whenabouts.core.progress import Progress
+from whenabouts.core.timing import FloatArray, TimeGrid
+from whenabouts.data.examples import Example
+from whenabouts.localizers.protocol import Stream
+from whenabouts.localizers.segments import Matrix, mean_features, segment_grid, snippet_features
+from whenabouts.localizers.winners_out_settings import WinnersOutSettings
+
+CACHE_BYTES = 8_000_000_000
+Prepared = FeatureSequence | Matrix
+
+
+@dataclass(frozen=True)
+class TrainingVideo:
+    """One usable example: its place among the examples, segments, and targets (outputs,) that sum to 1."""
+
+    row: int
+    video_id: str
+    grid: TimeGrid
+    classes: tuple[int, ...]
+    targets: FloatArray
+    weight: float
+
+
+class TrainingVideos:
+    """The usable ones among `examples`; `skipped` counts the others by reason.
+
+    With a single concept, videos known not to show it train a second output, "something else": a softmax over one
+    class learns nothing. Features of one modality must come from one maker, else FeatureMismatch.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        classes: int,
+        settings: WinnersOutSettings,
+        progress: Progress,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self._examples, self._classes, self._settings = examples, classes, settings
+        self._room, self._cache = cache_bytes, dict[int, dict[str, Prepared]]()
+        self._streams: dict[str, Stream] = {}
+        self.outputs = classes + (classes == 1)
+        self.skipped: Counter[str] = Counter()
+        self.videos: list[TrainingVideo] = []
+        for row, example in enumerate(progress.track(examples, total=len(examples), title="Reading features")):
+            try:
+                self._take(row, example)
+            except InvalidData as error:
+                self.skipped["broken features"] += 1
+                progress.say(f"Left out: {error}")
+        self.streams = tuple(self._streams[modality] for modality in sorted(self._streams))
+        self._check_labels()
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def features(self, index: int, rng: np.random.Generator | None = None) -> list[Matrix | None]:
+        """Segment features (K, D) of each stream, None where missing; `rng` draws the snippets, if there are any."""
+        video = self.videos[index]
+        kept = self._cache.get(video.row)
+        if kept is None:
+            kept = self._prepared(self._examples[video.row], video.grid)
+        found = [kept.get(stream.modality) for stream in self.streams]
+        return [
+            snippet_features(item, video.grid, self._settings.snippets, rng)
+            if isinstance(item, FeatureSequence)
+            else item
+            for item in found
+        ]
+
+    def spread(self) -> list[tuple[FloatArray, FloatArray]]:
+        """Mean and standard deviation (D,) of each stream over all segments; 1 in place of no deviation."""
+        moments = [RunningMoments(stream.width) for stream in self.streams]
+        for index in range(len(self)):
+            for running, matrix in zip(moments, self.features(index), strict=True):
+                if matrix is not None:
+                    running.add(matrix)
+        return [(running.mean, running.deviation()) for running in moments]
+
+    def _take(self, row: int, example: Example) -> None:
+        targets = self._targets(example.labels)
+        if targets is None:
+            self.skipped["without a label"] += 1
+            return
+        sequences = [sequence for sequence in example.features.values() if len(sequence)]
+        grid = segment_grid(sequences, seconds=self._settings.segment_seconds, count=self._settings.segment_count)
+        if not grid.steps:
+            self.skipped["without a step of features"] += 1
+            return
+        for sequence in sequences:
+            sequence.check_finite()
+            stream = Stream(sequence.modality, sequence.width, sequence.source)
+            self._streams.setdefault(sequence.modality, stream).check(sequence)
+        prepared = self._prepared(example, grid)
+        size = sum((item.values if isinstance(item, FeatureSequence) else item).nbytes for item in prepared.values())
+        if size <= self._room:
+            self._room -= size
+            self._cache[row] = prepared
+        classes = tuple(index for index in np.flatnonzero(targets).tolist() if index < self._classes)
+        weight = float(example.labels.weights.max()) if len(example.labels) else 1.0
+        self.videos.append(TrainingVideo(row, example.video_id, grid, classes, targets, weight))
+
+    def _targets(self, labels: VideoLabels) -> FloatArray | None:
+        """The label weights over their sum (notes A11); None where nothing usable is known."""
+        row = np.append(labels.dense(self._classes), np.zeros(self.outputs - self._classes))
+        if not len(labels) and self.outputs > self._classes and labels.known(self._classes)[0]:
+            row[-1] = 1.0
+        return row / row.sum() if row.any() else None
+
+    def _prepared(self, example: Example, grid: TimeGrid) -> dict[str, Prepared]:
+        sequences = {modality: sequence for modality, sequence in example.features.items() if len(sequence)}
+        if self._settings.snippets:
+            return dict(sequences)
+        return {modality: mean_features(sequence, grid) for modality, sequence in sequences.items()}
+
+    def _check_labels(self) -> None:
+        if not self.videos:
+            raise InvalidData(
+                f"No video can be learned from: {told(self.skipped)}. Import labels and extract features."
+            )
+        if self._classes == 1 and len({video.classes for video in self.videos}) < 2:
+            raise InvalidData(
+                f"There is one concept, and all {len(self)} videos agree on it, so nothing tells it from the rest. Add "
+                "videos that are known not to show it, or a second concept."
+            )
+
+
+class RunningMoments:
+    """Mean and deviation of rows that come in parts (Chan et al., 1979), in float64."""
+
+    def __init__(self, width: int) -> None:
+        self.count, self.mean, self._squares = 0, np.zeros(width), np.zeros(width)
+
+    def add(self, rows: Matrix) -> None:
+        """Take rows (N, D), N > 0."""
+        values = rows.astype(np.float64)
+        mean, count = values.mean(axis=0), self.count + len(values)
+        self._squares += ((values - mean) ** 2).sum(axis=0) + (mean - self.mean) ** 2 * (
+            self.count * len(values) / count
+        )
+        self.mean = self.mean + (mean - self.mean) * (len(values) / count)
+        self.count = count
+
+    def deviation(self) -> FloatArray:
+        """Standard deviation (D,), 1 for columns that never change."""
+        deviation: FloatArray = np.sqrt(self._squares / max(1, self.count))
+        return np.where(deviation > 1e-6 * np.abs(self.mean), deviation, 1.0)
+
+
+def told(skipped: Counter[str]) -> str:
+    """`3 without a label, 1 broken features`, or `none was given`."""
+    return ", ".join(f"{count} {reason}" for reason, count in skipped.most_common()) or "none was given"

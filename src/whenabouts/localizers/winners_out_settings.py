@@ -1,0 +1,122 @@
+"""Settings of the winners-out localizer: what trains on small archives as defaults, the paper's values as a preset."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from whenabouts.config import settings
+
+Count = Annotated[int, Field(ge=1)]
+Optional = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+@settings
+class WinnersOutSettings:
+    """How videos are cut, what the net is, how it is trained, and how moments are read from it.
+
+    Segments: `segment_seconds` long each, or, with `segment_count` above 0, so many to every video. A segment's feature
+    is the mean of its steps, or of `snippets` steps drawn at random in training and evenly in use.
+    `standardised` takes mean and spread of the training segments out of every feature.
+
+    Net: `attentions` M per stream; `attention_bias` "position" is the paper's bias B and needs `segment_count`;
+    `shift_bias` is its beta. `scores`: "class-specific" (Eq. 8), "cam" (mean pooling in place of attention) or
+    "attention" (mean attention, for all classes alike). `centred`, `positive_only`: see `GroupAttentionNet.evidence`
+    and `top_segments`. `stream_weights`: gamma of Eq. 10 by modality, 1 where not named.
+
+    Training: `rounds` trainings with a removal of winners between them, `winners_share` of a video's segments for each
+    of its classes (or `winners_count`, if above 0); each round goes on with the net of the one before, or begins anew
+    (`restart`). `epochs` per round; `decay_every` epochs the learning rate falls to a tenth (0: a cosine to 0).
+    `penalty` is beta of Eq. 6. Videos of more than `longest` segments are thinned at random in training.
+
+    Use: a video has the classes whose probability is above `class_threshold`, and always the `top_classes` best;
+    `test_steps` selections for each. A moment's score is the mean of its segments' scores at the "selection" or at the
+    "first_step", by `score_scale` relative to an even share of the video ("length") or as it is ("none"), and by
+    `fusion` times the class's probability ("probability") or not ("none"). `proposals` "nested" makes proposals after
+    every step and suppresses those that overlap a better one by more than `nested_tiou`.
+    """
+
+    segment_seconds: Positive = 0.5
+    segment_count: Optional = 0
+    snippets: Optional = 0
+    standardised: bool = True
+
+    attentions: Count = 8
+    attention_bias: Literal["none", "position"] = "none"
+    shift_bias: bool = False
+    scores: Literal["class-specific", "cam", "attention"] = "class-specific"
+    centred: bool = True
+    positive_only: bool = True
+    stream_weights: Mapping[str, NotNegative] = field(default_factory=dict)
+
+    rounds: Count = 2
+    restart: bool = False
+    winners_share: Share = 0.075
+    winners_count: Optional = 0
+    epochs: Count = 20
+    batch_size: Count = 16
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Positive = 3e-3
+    momentum: Probability = 0.9
+    weight_decay: NotNegative = 0.01
+    decay_every: Optional = 0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    penalty: NotNegative = 0.0
+    longest: Count = 2000
+
+    test_steps: Count = 10
+    class_threshold: Probability = 0.1
+    top_classes: Optional = 1
+    score: Literal["selection", "first_step"] = "selection"
+    score_scale: Literal["length", "none"] = "none"
+    fusion: Literal["probability", "none"] = "none"
+    proposals: Literal["union", "nested"] = "union"
+    nested_tiou: Probability = 0.5
+
+    def __post_init__(self) -> None:
+        if self.attention_bias == "position" and not self.segment_count:
+            raise ValueError('attention_bias "position" needs the same number of segments in all videos: segment_count')
+
+    @classmethod
+    def paper(cls, *, segments: int = 400) -> "WinnersOutSettings":
+        """The paper's values (section V-B) with K segments: 400; its best have 800 (THUMOS14), 200 (ActivityNet 1.3).
+
+        p = 30 is read as 7.5 % of K; two rounds are its "WO-Step2"; momentum, batch, weight decay and epochs are not
+        stated there. The flow stream must be called "flow" for gamma = 10.
+        """
+        return cls(
+            segment_count=segments,
+            snippets=3,
+            standardised=False,
+            attentions=18,
+            attention_bias="position",
+            stream_weights={"flow": 10.0},
+            epochs=60,
+            optimizer="sgd",
+            learning_rate=1e-3,
+            weight_decay=5e-4,
+            decay_every=20,
+            dropout=0.8,
+            penalty=0.1,
+            class_threshold=1.0,
+            top_classes=2,
+        )
+
+    def winners(self, segments: int) -> int:
+        """How many segments (p) win at one step in a video of so many segments: at least one."""
+        return self.winners_count or max(1, round(self.winners_share * segments))
+
+    def budget(self, segments: int) -> int:
+        """How many segments of a video all test steps together may select for one class."""
+        if self.winners_count:
+            return min(segments, self.winners_count * self.test_steps)
+        return max(1, min(segments, round(self.winners_share * self.test_steps * segments)))
+
+    def weight_of(self, modality: str) -> float:
+        """The weight gamma of one stream's scores."""
+        return float(self.stream_weights.get(modality, 1.0))

@@ -1,0 +1,237 @@
+"""Winners-out training: train, remove the winners, train on what is left (Zeng et al., Algorithm 1)."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from whenabouts.config import as_table
+from whenabouts.core.files import replacing
+from whenabouts.core.progress import Progress
+from whenabouts.core.timing import BoolArray
+from whenabouts.localizers.protocol import Stream
+from whenabouts.localizers.segments import Matrix
+from whenabouts.localizers.winners_out_data import TrainingVideos
+from whenabouts.localizers.winners_out_selection import Judge, without
+from whenabouts.localizers.winners_out_settings import WinnersOutSettings
+from whenabouts.nets.group_attention import GroupAttentionNet, redundancy
+from whenabouts.training import Compute, Measured, Plan, Trainee, fit
+
+
+@dataclass(frozen=True)
+class Batch:
+    """features: one (B, K, D) per stream; mask (B, K); present (B, streams); kept (B, inputs); targets (B, C)."""
+
+    features: tuple[Tensor, ...]
+    mask: Tensor
+    present: Tensor
+    kept: Tensor
+    targets: Tensor
+    weights: Tensor
+
+
+def new_net(
+    streams: Sequence[Stream], outputs: int, settings: WinnersOutSettings, generator: torch.Generator | None = None
+) -> GroupAttentionNet:
+    """A net of the shape that settings and streams ask for, with random weights."""
+    return GroupAttentionNet(
+        [stream.width for stream in streams],
+        outputs,
+        attentions=settings.attentions,
+        positions=settings.segment_count if settings.attention_bias == "position" else 0,
+        uniform=settings.scores == "cam",
+        shift_bias=settings.shift_bias,
+        generator=generator,
+    )
+
+
+def make_net(videos: TrainingVideos, settings: WinnersOutSettings, seed: int) -> GroupAttentionNet:
+    """A fresh net for these videos, standardising with their spread where the settings say so."""
+    net = new_net(videos.streams, videos.outputs, settings, torch.Generator().manual_seed(seed))
+    if settings.standardised:
+        for index, (mean, deviation) in enumerate(videos.spread()):
+            net.stream(index).mean.copy_(torch.from_numpy(mean))
+            net.stream(index).std.copy_(torch.from_numpy(deviation))
+    return net
+
+
+class WinnersOutTraining:
+    """One training under way: the net and what remains of each video."""
+
+    def __init__(
+        self,
+        videos: TrainingVideos,
+        settings: WinnersOutSettings,
+        compute: Compute,
+        progress: Progress,
+        *,
+        seed: int,
+        checkpoints: Path | None,
+    ) -> None:
+        self.videos, self.settings, self.compute, self.progress = videos, settings, compute, progress
+        self.seed, self.checkpoints = seed, checkpoints
+        self.net = make_net(videos, settings, seed)
+        self.remaining: list[BoolArray] = [np.ones(video.grid.steps, bool) for video in videos.videos]
+        self.history: list[tuple[dict[str, float], ...]] = []
+        self._identity = _identity(videos, settings, seed)
+
+    def run(self) -> GroupAttentionNet:
+        """Train for all rounds, with a removal of the winners between them (notes A3), and return the net."""
+        first = self._resume()
+        for number in range(first, self.settings.rounds):
+            if number > first:
+                self._remove_winners()
+                if self.settings.restart:
+                    self.net = make_net(self.videos, self.settings, self.seed + number)
+                self._keep(number)
+            self._train(number)
+        return self.net
+
+    def _train(self, number: int) -> None:
+        self.progress.say(f"Round {number + 1} of {self.settings.rounds}: {len(self.videos)} videos")
+        per_epoch = -(-len(self.videos) // self.settings.batch_size)
+        every = self.settings.decay_every
+        plan = Plan(
+            steps=self.settings.epochs * per_epoch,
+            learning_rate=self.settings.learning_rate,
+            optimizer=self.settings.optimizer,
+            weight_decay=self.settings.weight_decay,
+            momentum=self.settings.momentum,
+            schedule="step" if every else "cosine",
+            drops=tuple(range(every * per_epoch, self.settings.epochs * per_epoch, every * per_epoch)) if every else (),
+            seed=self.seed,
+            report_every=5 * per_epoch,
+            checkpoint_every=per_epoch,
+        )
+        trainee = Trainee(self.net, lambda step: self._draw(number, *divmod(step, per_epoch)), self._measure)
+        fitted = fit(trainee, plan, self.compute, checkpoint=self._path(f"steps-{number}"),
+                     identity=self._identity, progress=self.progress)  # fmt: skip
+        self.history.append(fitted.history)
+
+    def _draw(self, number: int, epoch: int, position: int) -> Batch:
+        size = self.settings.batch_size
+        order = np.random.default_rng([self.seed, number, epoch]).permutation(len(self.videos))
+        chosen = order[position * size : (position + 1) * size]
+        rng = np.random.default_rng([self.seed, number, epoch, position])
+        parts = [self._thinned(index, rng) for index in chosen.tolist()]
+        factor = 1 / (1 - self.settings.dropout)
+        kept = (rng.random((len(chosen), self.net.inputs), np.float32) >= self.settings.dropout) * np.float32(factor)
+        videos = [self.videos.videos[index] for index in chosen.tolist()]
+        return Batch(
+            features=tuple(_padded([part[0][index] for part in parts], [len(part[1]) for part in parts], stream.width)
+                           for index, stream in enumerate(self.videos.streams)),
+            mask=nn.utils.rnn.pad_sequence([torch.from_numpy(part[1]) for part in parts], batch_first=True),
+            present=torch.tensor([[matrix is not None for matrix in part[0]] for part in parts]),
+            kept=torch.from_numpy(kept),
+            targets=torch.from_numpy(np.stack([video.targets for video in videos]).astype(np.float32)),
+            weights=torch.tensor([video.weight for video in videos], dtype=torch.float32),
+        )  # fmt: skip
+
+    def _thinned(self, index: int, rng: np.random.Generator) -> tuple[list[Matrix | None], BoolArray]:
+        """Segments of one video and which of them remain; of a very long video a random part of what remains."""
+        matrices, remaining = self.videos.features(index, rng), self.remaining[index]
+        if len(remaining) <= self.settings.longest or self.settings.attention_bias == "position":
+            return matrices, remaining
+        rows = np.flatnonzero(remaining)
+        if len(rows) > self.settings.longest:
+            rows = np.sort(rng.choice(rows, self.settings.longest, replace=False))
+        return [None if matrix is None else matrix[rows] for matrix in matrices], np.ones(len(rows), bool)
+
+    def _measure(self, model: nn.Module, batch: Batch) -> Measured:
+        """Cross-entropy on labels that sum to 1, weighted by the trust in the video, and the penalty (Eq. 6)."""
+        place = self.compute.place
+        features = [self.net.stream(i).standardised(place(values)) for i, values in enumerate(batch.features)]
+        present = place(batch.present)
+        outcome = self.net(features, place(batch.mask), present=present, kept=place(batch.kept))
+        entropy = -(place(batch.targets) * outcome.logits.log_softmax(dim=1)).sum(dim=1)
+        loss = (place(batch.weights) * entropy).mean()
+        if not self.settings.penalty:
+            return Measured(loss)
+        penalties = torch.stack([redundancy(attention) for attention in outcome.attentions], dim=1)
+        penalty = (penalties * present).sum(dim=1).mean()
+        return Measured(loss + self.settings.penalty * penalty, {"penalty": penalty.detach()})
+
+    def _remove_winners(self) -> None:
+        """Take from each video the winners of all its classes, judged on the same segments (notes A9)."""
+        before = sum(int(mask.sum()) for mask in self.remaining)
+        judge = Judge(self.net, self.settings, self.videos.streams, self.compute.device)
+        for index in self.progress.track(range(len(self.videos)), total=len(self.videos), title="Removing winners"):
+            classes = self.videos.videos[index].classes
+            if classes:
+                self.remaining[index] = remove_winners(
+                    judge, self.videos.features(index), classes, self.remaining[index]
+                )
+        removed = before - sum(int(mask.sum()) for mask in self.remaining)
+        self.progress.say(f"Winners out: {removed} of {before} segments ({removed / before:.1%})")
+
+    def _path(self, name: str) -> Path | None:
+        return None if self.checkpoints is None else self.checkpoints / f"{name}.safetensors"
+
+    def _keep(self, number: int) -> None:
+        """Write what a round begins with: the net and the segments that remain."""
+        path = self._path(f"round-{number}")
+        if path is None:
+            return
+        tensors = {f"net.{name}": tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
+        tensors["remaining"] = torch.from_numpy(np.concatenate(self.remaining))
+        state = {"identity": self._identity, "history": json.dumps(self.history)}
+        with replacing(path) as part:
+            save_file(tensors, part, metadata=state)
+
+    def _resume(self) -> int:
+        """Put the last round that was begun back in place and return its number; 0 where there is none."""
+        for number in range(self.settings.rounds - 1, 0, -1):
+            path = self._path(f"round-{number}")
+            if path is not None and path.exists() and self._restored(path):
+                return number
+        return 0
+
+    def _restored(self, path: Path) -> bool:
+        try:
+            with safe_open(path, framework="pt") as opened:
+                state = opened.metadata() or {}
+            tensors = load_file(path)
+        except SafetensorError:
+            return False
+        if state.get("identity") != self._identity:
+            return False
+        lengths = np.cumsum([len(mask) for mask in self.remaining])[:-1]
+        self.remaining = [np.array(part) for part in np.split(tensors.pop("remaining").numpy(), lengths)]
+        self.net.load_state_dict({name.removeprefix("net."): tensor for name, tensor in tensors.items()})
+        self.history = json.loads(state["history"])
+        return True
+
+
+@torch.no_grad()
+def remove_winners(
+    judge: Judge, matrices: Sequence[Matrix | None], classes: Sequence[int], remaining: BoolArray
+) -> BoolArray:
+    """What remains (K,) of one video when the winners of all its classes, judged on the same segments, are out."""
+    evidence = judge.evidence(judge.placed(matrices), torch.tensor(classes, device=judge.device))
+    mask = torch.from_numpy(remaining)[None].to(judge.device)
+    scores = judge.scores(evidence, mask)
+    winners = judge.winners(scores, mask.expand_as(scores), judge.settings.winners(len(remaining)))
+    return without(remaining, winners.any(dim=0).cpu().numpy(), scores.amax(dim=0).cpu().numpy())
+
+
+def _padded(matrices: list[Matrix | None], lengths: list[int], width: int) -> Tensor:
+    """Matrices (K_b, D), None for a missing stream -> (B, K, D) with zeros behind and in place of the missing."""
+    padded = torch.zeros(len(matrices), max(lengths), width)
+    for row, matrix in enumerate(matrices):
+        if matrix is not None:
+            padded[row, : len(matrix)] = torch.from_numpy(matrix)
+    return padded
+
+
+def _identity(videos: TrainingVideos, settings: WinnersOutSettings, seed: int) -> str:
+    """A checksum of all that decides the result beside the steps: settings, seed, streams, videos and their labels."""
+    parts = [as_table(settings), seed, [(s.modality, s.width, s.source) for s in videos.streams]]
+    parts += [(video.video_id, video.grid.steps, video.targets.tolist(), video.weight) for video in videos.videos]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
