@@ -186,15 +186,15 @@ class Manifest:
             raise ProjectError(f"There is no manifest {path}. Run `whenabouts import` first.") from None
         except UnicodeDecodeError as error:
             raise InvalidData(f"{path} is not UTF-8 text: {error}. Run `whenabouts import` again.") from None
-        lines = enumerate(text.split("\n"), start=1)
-        return cls(tuple(_entry_of(line, f"{path} line {number}", path.parent) for number, line in lines if line))
+        lines, folder = enumerate(text.split("\n"), start=1), path.parent.resolve()
+        return cls(tuple(_entry_of(line, f"{path} line {number}", folder) for number, line in lines if line.strip()))
 
     def save(self, path: Path) -> None:
         """Write JSON lines, one entry a line in order of ids, whole or not at all.
 
         Media below the manifest's folder are named relative to it, so that such a project can be moved.
         """
-        folder = path.parent.absolute()
+        folder = path.parent.resolve()
         write_text(path, "".join(_line_of(entry, folder) + "\n" for entry in self.entries))
 
 

@@ -1,0 +1,18 @@
+"""Ways in: from what lies on somebody's disk to entries with weak labels."""
+
+from collections.abc import Mapping
+
+from whenabouts.data.importers.folders import import_folders
+from whenabouts.data.importers.hashtags import import_hashtags
+from whenabouts.data.importers.protocol import Imported, Importer, ImportSettings, Problem
+from whenabouts.data.importers.tables import import_table
+from whenabouts.data.importers.ytdlp import import_ytdlp
+
+IMPORTERS: Mapping[str, Importer] = {
+    "folders": import_folders,
+    "csv": import_table,
+    "hashtags": import_hashtags,
+    "ytdlp": import_ytdlp,
+}
+
+__all__ = ["IMPORTERS", "ImportSettings", "Imported", "Importer", "Problem"]

@@ -1,0 +1,131 @@
+"""Finding media files, telling their contents apart, and probing them."""
+
+import fnmatch
+import hashlib
+import os
+import unicodedata
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.progress import Progress
+from whenabouts.core.video import Video
+from whenabouts.data.importers.protocol import ImportSettings, Problem
+from whenabouts.data.manifest import Entry, FileStamp, Manifest
+
+_BLOCK = 65_536
+_BLOCKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A media file below a root: its path, its path relative to the root (with `/`), and the id that this gives."""
+
+    path: Path
+    relative: str
+    video_id: str
+
+
+def checked_root(root: Path) -> Path:
+    """The folder, resolved; raises InvalidData where there is none."""
+    if not root.is_dir():
+        raise InvalidData(f"There is no folder {root}. Give the folder that holds the videos.")
+    return root.resolve()
+
+
+def files_below(root: Path, problems: list[Problem]) -> list[Path]:
+    """All files below `root` in order of their paths, hidden ones and those in hidden folders left out."""
+
+    def noted(error: OSError) -> None:
+        where = Path(str(error.filename))
+        name = readable(where.relative_to(root).as_posix()) if where.is_relative_to(root) else "."
+        problems.append(Problem(name, "the folder can't be listed", error.strerror or "", "Check its permissions."))
+
+    found = []
+    for folder, folders, names in os.walk(root, onerror=noted):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder) / name for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def media_among(files: Iterable[Path], root: Path, settings: ImportSettings) -> list[MediaFile]:
+    """Those files that end like videos and fit `include` and `exclude`; ids are unique, ties go by path."""
+    found: list[MediaFile] = []
+    taken: set[str] = set()
+    for path in files:
+        relative = readable(path.relative_to(root).as_posix())
+        if path.suffix.lower() in settings.endings and _wanted(relative, settings):
+            video_id = free_id(relative.removesuffix(readable(path.suffix)), path.suffix, taken)
+            taken.add(video_id)
+            found.append(MediaFile(path, relative, video_id))
+    return found
+
+
+def readable(name: str) -> str:
+    """A file name as text that can be shown and stored: composed accents, bytes that are no text as `\\xff`."""
+    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+
+
+def free_id(wanted: str, suffix: str, taken: Container[str]) -> str:
+    """`wanted` where it is free, else with the file's ending, else with a number."""
+    choices = (wanted, wanted + suffix)
+    for choice in choices:
+        if choice not in taken:
+            return choice
+    number = 2
+    while f"{wanted}~{number}" in taken:
+        number += 1
+    return f"{wanted}~{number}"
+
+
+def catalogue(
+    files: Sequence[MediaFile], settings: ImportSettings, known: Manifest, progress: Progress
+) -> dict[Path, Entry]:
+    """An entry without labels for each file, in order; probes what `known` does not hold unchanged."""
+    earlier = {entry.video.path: entry for entry in known}
+    entries = {}
+    for file in progress.track(files, total=len(files), title="Reading headers"):
+        entries[file.path] = _entry(file, settings.split, earlier.get(file.path))
+    return entries
+
+
+def _entry(file: MediaFile, split: str, earlier: Entry | None) -> Entry:
+    from whenabouts.media.probe import probe
+
+    try:
+        stamp = stamp_of(file.path, earlier.stamp if earlier else None)
+    except OSError as error:
+        reason = f"The file can't be read: {error.strerror or error}."
+        video = Video(file.video_id, file.path, status="unreadable", coverage=0.0, reason=reason)
+        return Entry(video, split=split)
+    if earlier is not None and earlier.stamp is not None and earlier.stamp.fingerprint == stamp.fingerprint:
+        return Entry(replace(earlier.video, id=file.video_id), split=split, stamp=stamp)
+    return Entry(probe(file.path, video_id=file.video_id), split=split, stamp=stamp)
+
+
+def stamp_of(path: Path, earlier: FileStamp | None = None) -> FileStamp:
+    """The file's stamp; where size and time are those of `earlier`, its content is not read again. Raises OSError."""
+    status = path.stat()
+    if earlier is not None and (earlier.bytes, earlier.modified_ns) == (status.st_size, status.st_mtime_ns):
+        return earlier
+    return FileStamp(status.st_size, status.st_mtime_ns, _fingerprint(path, status.st_size))
+
+
+def _fingerprint(path: Path, size: int) -> str:
+    """Hash of the size and of 8 blocks of 64 KiB spread from head to tail: all of a file up to 512 KiB."""
+    digest = hashlib.blake2b(str(size).encode(), digest_size=16)
+    with path.open("rb") as file:
+        if size <= _BLOCK * _BLOCKS:
+            digest.update(file.read())
+        else:
+            for number in range(_BLOCKS):
+                file.seek((size - _BLOCK) * number // (_BLOCKS - 1))
+                digest.update(file.read(_BLOCK))
+    return digest.hexdigest()
+
+
+def _wanted(relative: str, settings: ImportSettings) -> bool:
+    if settings.include and not any(fnmatch.fnmatchcase(relative, pattern) for pattern in settings.include):
+        return False
+    return not any(fnmatch.fnmatchcase(relative, pattern) for pattern in settings.exclude)

@@ -1,0 +1,149 @@
+"""What importers take and give."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from whenabouts.config import settings
+from whenabouts.core.progress import Progress, Silent
+from whenabouts.data.manifest import Entry, Manifest
+
+VIDEO_ENDINGS = (
+    ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
+    ".mts", ".mxf", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
+)  # fmt: skip
+SPAM = (
+    "1080p", "4k", "60fps", "720p", "explore", "explorepage", "fhd", "follow", "followme", "foryou", "foryoupage",
+    "foryourpage", "fy", "fyp", "fypage", "hd", "instagood", "instagram", "like", "like4like", "likes", "new", "reel",
+    "reels", "share", "short", "shorts", "shortsfeed", "shortsvideo", "subscribe", "tiktok", "trend", "trending",
+    "trendingshorts", "uhd", "video", "videos", "viral", "viralshorts", "viralvideo", "viralvideos", "xyzbca",
+    "youtube", "youtubeshorts", "ytshorts", "zyxcba", "h264", "h265", "hevc", "x264", "x265",
+)  # fmt: skip
+PLAIN_FOLDERS = (
+    "avchd", "camera", "clip", "clips", "data", "dcim", "dataset", "downloads", "footage", "media", "misc",
+    "miscellaneous", "movies", "new folder", "other", "others", "private", "raw", "temp", "tmp", "unsorted", "untitled",
+    "video", "videos",
+)  # fmt: skip
+TagField = Literal["tags", "categories", "title", "description"]
+
+
+@settings
+class FolderSettings:
+    """How folder names become labels.
+
+    `levels` chooses parts of the path below the root: 1 is the first, -1 the folder that holds the file; none chosen
+    means all. A name is cut at each character of `separators`. Names in `ignored`, numbers and folders that cameras
+    make are no labels. With `split_folders`, folders train / val / test directly below the root name the split.
+    """
+
+    levels: tuple[int, ...] = ()
+    separators: str = "+,"
+    ignored: tuple[str, ...] = PLAIN_FOLDERS
+    split_folders: bool = True
+
+
+@settings
+class TableSettings:
+    """How a table's columns are read: `columns` maps a role to a column's name (or number, without a header).
+
+    Roles: video, label, start, end, present, weight, split, title, uploader. A label cell is cut at each character of
+    `separators`. `media` is the folder of the videos; empty means the table's own.
+    """
+
+    columns: dict[str, str] = field(default_factory=dict)
+    separators: str = "|;"
+    header: bool = True
+    media: str = ""
+
+
+@settings
+class TagSettings:
+    """How hashtags and tags become labels.
+
+    `split_camel_case` reads #CliffDiving as two words. `brackets` reads `[a b]` in file names as tags. Tags in `spam`
+    are dropped. Where a video has more than `many_tags` (0: never), each of its n tags weighs 1/n.
+    """
+
+    split_camel_case: bool = False
+    brackets: bool = True
+    captions: tuple[str, ...] = (".txt", ".caption", ".description")
+    spam: tuple[str, ...] = SPAM
+    many_tags: int = Field(default=15, ge=0)
+
+
+@settings
+class YtdlpSettings:
+    """What is taken from `.info.json` files.
+
+    `fields` name where labels come from. Chapters are taken where the sidecar's duration and the file's differ by at
+    most `tolerance_seconds`; with `description_chapters`, time stamps in the description stand in for missing ones.
+    """
+
+    fields: tuple[TagField, ...] = ("tags", "categories", "title", "description")
+    chapters: bool = True
+    description_chapters: bool = True
+    tolerance_seconds: float = Field(default=1.0, ge=0)
+
+
+@settings
+class ImportSettings:
+    """What all importers share, and a table for each.
+
+    `include` and `exclude` are patterns (`*` matches `/` too) for paths below the root. Videos that stand in another
+    split already stay there unless `move_splits`.
+    """
+
+    split: str = Field(default="train", min_length=1)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    endings: tuple[str, ...] = VIDEO_ENDINGS
+    move_splits: bool = False
+    folders: FolderSettings = field(default_factory=FolderSettings)
+    csv: TableSettings = field(default_factory=TableSettings)
+    tags: TagSettings = field(default_factory=TagSettings)
+    ytdlp: YtdlpSettings = field(default_factory=YtdlpSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that an import could not use: where, what is wrong, what was seen, what to do."""
+
+    file: str
+    what: str
+    seen: str = ""
+    do: str = ""
+
+    def __str__(self) -> str:
+        parts = [f"{self.file}: {self.what}", f" (seen: {self.seen})" if self.seen else "", "."]
+        return "".join(parts) + (f" {self.do}" if self.do else "")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What one import found: entries below `root` (in order of path), problems, and counts by name.
+
+    Labels and segments carry `source`, or `source:` and a detail.
+    """
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+    root: Path
+    source: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class Importer(Protocol):
+    """Reads videos and their weak labels below a folder; files that `known` holds unchanged are not probed again."""
+
+    def __call__(
+        self, root: Path, settings: ImportSettings, *, known: Manifest = ..., progress: Progress = ...
+    ) -> Imported:
+        """Import; raises InvalidData where there is nothing to read at all, and records every lesser problem."""
+        ...
+
+
+NOTHING_KNOWN = Manifest()
+SILENT = Silent()

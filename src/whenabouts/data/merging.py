@@ -1,0 +1,102 @@
+"""Joining an import to what a project already holds."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from whenabouts.data.importers.media_files import free_id
+from whenabouts.data.importers.protocol import Imported, ImportSettings
+from whenabouts.data.manifest import Entry, Manifest
+
+
+@dataclass
+class Merged:
+    """What joining did, as video ids; `renamed` maps the id that a path gives to the one it got."""
+
+    new: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    in_other_split: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def merged(manifest: Manifest, imported: Imported, settings: ImportSettings, now_ns: int) -> tuple[Manifest, Merged]:
+    """Join `imported` to `manifest`: new videos join, and of known ones this source's labels are replaced.
+
+    A known video is found by its path; or by its id, where its old path is gone and the content is the same (a moved
+    archive). Other content under the same path is noted at `now_ns`: older features are stale. Videos below the
+    imported root whose files are gone are marked as removed. Videos that stand in another split are not touched,
+    unless `settings.move_splits`; nothing in a split that the import does not name is touched at all.
+    """
+    report = Merged()
+    by_path = {entry.video.path: entry for entry in manifest}
+    result = {entry.id: entry for entry in manifest}
+    for entry in imported.entries:
+        known = by_path.get(entry.video.path) or _moved(entry, result)
+        if known is None:
+            video_id = free_id(entry.id, entry.video.path.suffix, result)
+            if video_id != entry.id:
+                report.renamed[entry.id] = video_id
+            report.new.append(video_id)
+            result[video_id] = replace(entry, video=replace(entry.video, id=video_id))
+        elif known.split != entry.split and not settings.move_splits:
+            report.in_other_split.append(known.id)
+        else:
+            result[known.id] = _joined(known, entry, imported.source, now_ns)
+            _note(report, known, result[known.id])
+    found = {entry.video.path for entry in imported.entries}
+    _mark_removed(result, found, imported.root, settings.split, report)
+    return Manifest(tuple(result.values())), report
+
+
+def _moved(entry: Entry, known: Mapping[str, Entry]) -> Entry | None:
+    earlier = known.get(entry.id)
+    if earlier is None or earlier.stamp is None or entry.stamp is None or earlier.video.path.exists():
+        return None
+    return earlier if earlier.stamp.fingerprint == entry.stamp.fingerprint else None
+
+
+def _joined(known: Entry, fresh: Entry, source: str, now_ns: int) -> Entry:
+    """The fresh entry under the known id, with what other sources say kept."""
+    same = known.stamp is not None and fresh.stamp is not None and known.stamp.fingerprint == fresh.stamp.fingerprint
+    return replace(
+        fresh,
+        video=replace(known.video if same else fresh.video, id=known.id, path=fresh.video.path),
+        labels=(*(label for label in known.labels if not _from(label.source, source)), *fresh.labels),
+        segments=(*(part for part in known.segments if not _from(part.source, source)), *fresh.segments),
+        title=fresh.title or known.title,
+        uploader=fresh.uploader or known.uploader,
+        changed_ns=known.changed_ns if same else now_ns,
+    )
+
+
+def _from(source: str, importer: str) -> bool:
+    return source == importer or source.startswith(importer + ":")
+
+
+def _note(report: Merged, known: Entry, joined: Entry) -> None:
+    if joined.changed_ns != known.changed_ns:
+        report.changed.append(known.id)
+    elif known.removed:
+        report.returned.append(known.id)
+    elif known.video.path != joined.video.path:
+        report.moved.append(known.id)
+    else:
+        report.unchanged.append(known.id)
+
+
+def _mark_removed(result: dict[str, Entry], found: set[Path], root: Path, split: str, report: Merged) -> None:
+    for entry in list(result.values()):
+        path = entry.video.path
+        gone = path not in found and path.is_relative_to(root) and not path.exists()
+        if gone and entry.split == split and not entry.removed:
+            report.removed.append(entry.id)
+            result[entry.id] = replace(entry, removed=True)
