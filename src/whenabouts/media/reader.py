@@ -87,10 +87,8 @@ class VideoReader:
         scaler = Scaler(self.size, stream.sample_aspect_ratio)
         shown = _Shown(self.rate, self.findings)
         for seconds, frame in self._timed(container, stream):
-            for held_at, held in shown.until(seconds, frame):
-                yield held_at, scaler(held)
-        for held_at, held in shown.rest():
-            yield held_at, scaler(held)
+            yield from _scaled(shown.until(seconds, frame), scaler)
+        yield from _scaled(shown.rest(), scaler)
 
     def _timed(self, container: "InputContainer", stream: "VideoStream") -> Iterator[tuple[float, "VideoFrame"]]:
         """(seconds, frame) with times that only grow; what does not is counted and left out."""
@@ -138,6 +136,17 @@ class VideoReader:
                 found.frames += 1
                 found.corrupt_frames += frame.is_corrupt
                 yield frame
+
+
+def _scaled(frames: Iterator[tuple[float, "VideoFrame"]], scaler: Scaler) -> Iterator[tuple[float, Pixels]]:
+    """A frame that stays on screen is scaled once and copied after that."""
+    last: tuple[VideoFrame, Pixels] | None = None
+    for seconds, frame in frames:
+        if last is not None and last[0] is frame:
+            yield seconds, last[1].copy()
+        else:
+            last = (frame, scaler(frame))
+            yield seconds, last[1]
 
 
 class _Shown:
