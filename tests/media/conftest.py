@@ -1,16 +1,16 @@
 """Small videos of many kinds whose pictures carry their own number, made once per session."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from whenabouts.media.numbered import numbered_picture
-from whenabouts.media.writing import Encoding, write_video
+from whenabouts.media.writing import Encoding, Sound, write_video
 
 COUNT = 150
 RATE = Fraction(25)
@@ -32,6 +32,8 @@ def variable_times() -> list[float]:
     return [0.0, *np.cumsum(steps).tolist()]
 
 
+VP9 = {"deadline": "realtime", "cpu-used": "8"}
+
 KINDS: dict[str, tuple[str, list[float], Encoding]] = {
     "mp4 constant rate, B-frames": ("cfr.mp4", CFR, Encoding(options=X264, keyframe_every=30)),
     "mp4 open GOP": ("open.mp4", CFR, Encoding(options={**X264, "x264-params": "open-gop=1:keyint=24:min-keyint=24"})),
@@ -39,15 +41,28 @@ KINDS: dict[str, tuple[str, list[float], Encoding]] = {
     "mkv": ("plain.mkv", CFR, Encoding(options=X264, keyframe_every=30)),
     "mp4 variable rate": ("vfr.mp4", variable_times(), Encoding(options=X264, keyframe_every=30)),
     "avi mpeg4": ("plain.avi", CFR, Encoding(codec="mpeg4", options={"threads": "1"}, keyframe_every=30)),
-    "webm vp9": ("plain.webm", CFR, Encoding(codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"})),
+    "webm vp9": ("plain.webm", CFR, Encoding(codec="libvpx-vp9", options=VP9)),
     "ts": ("plain.ts", CFR, Encoding(options=X264, keyframe_every=30)),
 }
 
 
-def make(folder: Path, name: str, times: list[float], encoding: Encoding) -> Path:
-    path = folder / name
-    write_video(path, (numbered_picture(k) for k in range(len(times))), times, rate=RATE, encoding=encoding)
+def make(path: Path, times: list[float], encoding: Encoding, *, rate: Fraction = RATE, **more: Any) -> Path:
+    write_video(path, (numbered_picture(k) for k in range(len(times))), times, rate=rate, encoding=encoding, **more)
     return path
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., Path]:
+    """Write numbered pictures at given times: `encode(path, times, codec=..., options=..., sound=..., rate=...)`."""
+
+    def encoded(
+        path: Path, times: list[float], *, rate: Fraction = RATE, sound: Sound | None = None, **how: Any
+    ) -> Path:
+        usual = X264 if how.get("codec", "libx264") == "libx264" else {}
+        how["options"] = {**usual, **how.get("options", {})}
+        return make(path, times, Encoding(**how), rate=rate, sound=sound)
+
+    return encoded
 
 
 def cut_without_decoding(source: Path, target: Path, *, first_packet: int, first_shown: int) -> None:
@@ -68,7 +83,7 @@ def numbered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Numbered]:
     folder = tmp_path_factory.mktemp("numbered")
     made = {}
     for kind, (name, times, encoding) in KINDS.items():
-        made[kind] = Numbered(make(folder, name, times, encoding), [time - times[0] for time in times])
+        made[kind] = Numbered(make(folder / name, times, encoding), [time - times[0] for time in times])
     cut_without_decoding(folder / "cfr.mp4", folder / "edit.mp4", first_packet=30, first_shown=42)
     made["mp4 edit list"] = Numbered(folder / "edit.mp4", CFR[: COUNT - 42], 42)
     return made

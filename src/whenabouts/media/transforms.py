@@ -21,9 +21,9 @@ class ClipTransform:
     """How clips become tensors.
 
     `differences` adds what changed since the frame before as 3 more channels (0 for the first frame). `frames` is a
-    control: `single` repeats the middle frame, `shuffled` destroys the order, so that a comparison with `ordered` tells what
-    motion adds. For training, `shift` is the largest move in either direction as a share of height and width, with
-    the border drawn out, and `colour` the largest change of brightness, contrast and each channel.
+    control: `single` repeats the middle frame, `shuffled` destroys the order, so that a comparison with `ordered`
+    tells what motion adds. For training, `shift` is the largest move in either direction as a share of height and
+    width, with the border drawn out, and `colour` the largest change of brightness, contrast and each channel.
     """
 
     differences: bool = True
@@ -76,7 +76,7 @@ def _shifted(clips: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
 def _pictures(clips: Tensor) -> Tensor:
     """uint8 (B, T, H, W, 3) -> (B, 3, T, H, W) with mean 0 and spread 1 for natural pictures."""
-    return (clips.permute(0, 4, 1, 2, 3).float().div_(255) - _CENTRE).div_(_SPREAD)
+    return (clips.permute(0, 4, 1, 2, 3).float() / 255 - _CENTRE) / _SPREAD
 
 
 def _coloured(pictures: Tensor, amount: float, generator: torch.Generator) -> Tensor:
@@ -87,7 +87,8 @@ def _coloured(pictures: Tensor, amount: float, generator: torch.Generator) -> Te
     contrast, light = (2 * torch.rand(2, batch, 1, generator=generator) - 1) * amount
     gains = (2 * torch.rand(batch, 3, generator=generator) - 1) * (amount / 2)
     scale, offset = (1 + contrast) * (1 + gains), light.expand(batch, 3)
-    return pictures * scale[:, :, None, None, None] + offset[:, :, None, None, None] / (2 * _SPREAD)
+    coloured: Tensor = pictures * scale[:, :, None, None, None] + offset[:, :, None, None, None] / (2 * _SPREAD)
+    return coloured
 
 
 def _with_differences(pictures: Tensor, wanted: bool) -> Tensor:
