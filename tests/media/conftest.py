@@ -1,5 +1,6 @@
 """Small videos of many kinds whose pictures carry their own number, made once per session."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path

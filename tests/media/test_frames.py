@@ -1,5 +1,6 @@
 """Frames of given times, right to the frame in nine kinds of file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
