@@ -66,15 +66,15 @@ def _moved(entry: Entry, known: Mapping[str, Entry]) -> Entry | None:
 
 def _joined(known: Entry, fresh: Entry, source: str, now_ns: int) -> Entry:
     """The fresh entry under the known id, with what other sources say kept."""
-    same = known.stamp is not None and fresh.stamp is not None and known.stamp.fingerprint == fresh.stamp.fingerprint
+    other = known.stamp is not None and fresh.stamp is not None and known.stamp.fingerprint != fresh.stamp.fingerprint
     return replace(
         fresh,
-        video=replace(known.video if same else fresh.video, id=known.id, path=fresh.video.path),
+        video=replace(fresh.video, id=known.id),
         labels=(*(label for label in known.labels if not _from(label.source, source)), *fresh.labels),
         segments=(*(part for part in known.segments if not _from(part.source, source)), *fresh.segments),
         title=fresh.title or known.title,
         uploader=fresh.uploader or known.uploader,
-        changed_ns=known.changed_ns if same else now_ns,
+        changed_ns=now_ns if other else known.changed_ns,
     )
 
 

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+from whenabouts.config import as_table, load
 from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import write_json
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Manifest
+from whenabouts.data.vocabulary import VocabularySettings
 
 
 class Project:
@@ -85,6 +88,16 @@ class Project:
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary; raises ProjectError where none was written, InvalidData where the file is broken."""
+        return Vocabulary.from_json(self._vocabulary_file())
+
+    def vocabulary_settings(self) -> VocabularySettings:
+        """How the vocabulary was built, with the policy for absent labels; the defaults where nothing is noted."""
+        if not self.vocabulary_path.is_file():
+            return VocabularySettings()
+        noted = self._vocabulary_file().get("settings", {})
+        return load(VocabularySettings, noted, f"{self.vocabulary_path} settings")
+
+    def _vocabulary_file(self) -> dict[str, Any]:
         try:
             values = json.loads(self.vocabulary_path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
@@ -93,11 +106,12 @@ class Project:
             raise InvalidData(f"{self.vocabulary_path} is not JSON: {error}. Run `whenabouts import` again.") from None
         if not isinstance(values, dict):
             raise InvalidData(f"{self.vocabulary_path} is not a JSON object. Run `whenabouts import` again.")
-        return Vocabulary.from_json(values)
+        return values
 
-    def write_vocabulary(self, vocabulary: Vocabulary) -> None:
-        """Write the vocabulary, whole or not at all."""
-        write_json(self.vocabulary_path, vocabulary.to_json())
+    def write_vocabulary(self, vocabulary: Vocabulary, settings: VocabularySettings | None = None) -> None:
+        """Write the vocabulary and how it was built, whole or not at all."""
+        noted = {} if settings is None else {"settings": as_table(settings)}
+        write_json(self.vocabulary_path, {**vocabulary.to_json(), **noted})
 
     def features(self) -> FeatureStore:
         """The feature store, empty where nothing was extracted yet."""

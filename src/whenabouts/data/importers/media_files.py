@@ -99,7 +99,8 @@ def _entry(file: MediaFile, split: str, earlier: Entry | None) -> Entry:
         reason = f"The file can't be read: {error.strerror or error}."
         video = Video(file.video_id, file.path, status="unreadable", coverage=0.0, reason=reason)
         return Entry(video, split=split)
-    if earlier is not None and earlier.stamp is not None and earlier.stamp.fingerprint == stamp.fingerprint:
+    same = earlier is not None and earlier.stamp is not None and earlier.stamp.fingerprint == stamp.fingerprint
+    if earlier is not None and same and earlier.video.status != "unreadable":
         return Entry(replace(earlier.video, id=file.video_id), split=split, stamp=stamp)
     return Entry(probe(file.path, video_id=file.video_id), split=split, stamp=stamp)
 
