@@ -1,0 +1,105 @@
+"""`whenabouts import`: videos and weak labels into a project."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from whenabouts.commands.console import Terminal
+from whenabouts.commands.options import Json, Overrides, ProjectFolder, Recipe
+from whenabouts.core.errors import SettingsError
+
+Kind = Annotated[str, typer.Argument(help="folders, csv, hashtags or ytdlp: where the labels stand.")]
+Root = Annotated[Path, typer.Argument(help="The folder of the videos; for csv, the table.")]
+Split = Annotated[str | None, typer.Option("--split", help="train or test.", show_default="train")]
+MinCount = Annotated[
+    int | None, typer.Option("--min-count", min=1, help="Training videos that a concept needs.", show_default="5")
+]
+MaxConcepts = Annotated[
+    int | None, typer.Option("--max-concepts", min=1, help="At most so many concepts.", show_default="1000")
+]
+AbsentLabels = Annotated[
+    str | None,
+    typer.Option("--absent", help="Labels a video lacks are: negative or unknown.", show_default="negative"),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="A table's columns by role: video=file,label=tags.", show_default=False),
+]
+Include = Annotated[
+    list[str] | None, typer.Option("--include", help="Only paths like this, e.g. '*/2024/*'.", show_default=False)
+]
+Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="No paths like this.", show_default=False)]
+
+
+def import_(
+    kind: Kind,
+    root: Root,
+    project: ProjectFolder = Path(),
+    split: Split = None,
+    min_count: MinCount = None,
+    max_concepts: MaxConcepts = None,
+    absent: AbsentLabels = None,
+    columns: Columns = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    recipe: Recipe = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Read videos and what is said about them: folder names, a table, hashtags, or a yt-dlp archive.
+
+    Writes manifest.jsonl, vocabulary.json and reports/import.json. Import again to add videos or labels: what is
+    known stays, changed and removed files are noticed. Broken files and rows are reported and never stop the import.
+    """
+    import time
+
+    from whenabouts.config import as_table, load, read_toml, with_overrides
+    from whenabouts.data.importers import ImportSettings
+    from whenabouts.data.importing import import_into
+    from whenabouts.data.project import Project
+    from whenabouts.data.vocabulary import VocabularySettings
+
+    terminal = Terminal(as_json=as_json)
+    home = Project(project)
+    recipes = read_toml(recipe) if recipe else {}
+    told = {"split": split, "include": include, "exclude": exclude, "csv": {"columns": _columns(columns)}}
+    named = {"min_count": min_count, "max_concepts": max_concepts, "absent": absent}
+    tables = _merged({"vocabulary": as_table(home.vocabulary_settings())}, recipes)
+    tables = with_overrides(_merged(tables, {"import": _given(told), "vocabulary": _given(named)}), overrides or ())
+    settings = load(ImportSettings, tables.get("import", {}), "[import]")
+    labels = load(VocabularySettings, tables["vocabulary"], "[vocabulary]")
+    home = Project.create(project)
+    outcome = import_into(home, kind, root, settings, labels, now_ns=time.time_ns(), progress=terminal)
+    figures = outcome.figures()
+    terminal.say(outcome.to_text())
+    line = (
+        f"Wrote {home.manifest_path}: {figures['videos_in_project']} videos ({figures['new']} new, "
+        f"{figures['changed']} changed, {figures['removed']} removed, {figures['unreadable']} unreadable), "
+        f"{figures['concepts']} concepts, {figures['problem_count']} problems (see reports/import.json)."
+    )
+    terminal.result(line, {"project": str(home.folder), **figures, "counts": dict(outcome.imported.counts)})
+
+
+def _columns(given: list[str] | None) -> dict[str, str] | None:
+    """`video=file,label=tags` -> {"video": "file", "label": "tags"}; several options join."""
+    pairs = [pair.strip() for text in given or () for pair in text.split(",") if pair.strip()]
+    for pair in pairs:
+        if "=" not in pair:
+            raise SettingsError(f"--map {pair!r} is not role=column, for example --map video=file,label=tags.")
+    return {role.strip(): column.strip() for role, _, column in (pair.partition("=") for pair in pairs)} or None
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Only what was given on the command line."""
+    kept = {name: _given(value) if isinstance(value, dict) else value for name, value in values.items()}
+    return {name: value for name, value in kept.items() if value not in (None, [], {})}
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Nested tables in which `above` counts where both speak."""
+    result = dict(below)
+    for key, value in above.items():
+        known = result.get(key)
+        result[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return result

@@ -1,0 +1,116 @@
+"""The whole of an import: read, join, build the vocabulary, report."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from whenabouts.config import as_table
+from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.core.files import write_json
+from whenabouts.core.progress import Progress
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.importers import IMPORTERS, Imported, ImportSettings
+from whenabouts.data.manifest import Manifest
+from whenabouts.data.merging import Merged, merged
+from whenabouts.data.project import Project
+from whenabouts.data.vocabulary import VocabularySettings, build_vocabulary
+from whenabouts.data.vocabulary_report import VocabularyReport
+
+
+@dataclass(frozen=True)
+class ImportOutcome:
+    """What an import read, what joining it did, and the vocabulary after it."""
+
+    kind: str
+    imported: Imported
+    merged: Merged
+    manifest: Manifest
+    vocabulary: Vocabulary
+    report: VocabularyReport
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values: the whole report."""
+        return {
+            "kind": self.kind,
+            "source": self.imported.source,
+            "root": str(self.imported.root).encode("utf-8", "backslashreplace").decode(),
+            **self.figures(),
+            "counts": dict(self.imported.counts),
+            "merged": self.merged.to_json(),
+            "problems": [asdict(problem) for problem in self.imported.problems],
+            "vocabulary": self.report.to_json(),
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """The figures that fit on a line; `unreadable` and `unlabelled` speak of this import's videos."""
+        entries = self.imported.entries
+        return {
+            "videos": len(entries),
+            "new": len(self.merged.new),
+            "changed": len(self.merged.changed),
+            "removed": len(self.merged.removed),
+            "in_other_split": len(self.merged.in_other_split),
+            "unreadable": sum(entry.video.status == "unreadable" for entry in entries),
+            "unlabelled": sum(not entry.labels and not entry.segments for entry in entries),
+            "segments": sum(len(entry.segments) for entry in entries),
+            "problem_count": len(self.imported.problems),
+            "videos_in_project": len(self.manifest),
+            "concepts": len(self.vocabulary),
+        }
+
+    def to_text(self, most: int = 5) -> str:
+        """What a person should read: the vocabulary, counts, and the first problems of each kind."""
+        counts = [f"{name.replace('_', ' ')}: {count}" for name, count in self.imported.counts.items() if count]
+        lines = [self.report.to_text()]
+        lines += [", ".join(counts)] if counts else []
+        unreadable = [entry for entry in self.imported.entries if entry.video.status == "unreadable"]
+        lines += [f"unreadable: {entry.id}: {entry.video.reason}" for entry in unreadable[:most]]
+        lines += [f"... and {len(unreadable) - most} more unreadable files"] if len(unreadable) > most else []
+        kinds = Counter(problem.what for problem in self.imported.problems)
+        shown: Counter[str] = Counter()
+        for problem in self.imported.problems:
+            shown[problem.what] += 1
+            if shown[problem.what] <= most:
+                lines.append(f"problem: {problem}")
+            elif shown[problem.what] == kinds[problem.what]:
+                lines.append(f"... and {kinds[problem.what] - most} more: {problem.what}")
+        return "\n".join(lines)
+
+
+def import_into(
+    project: Project,
+    kind: str,
+    root: Path,
+    settings: ImportSettings,
+    labels: VocabularySettings,
+    *,
+    now_ns: int,
+    progress: Progress,
+) -> ImportOutcome:
+    """Import `root` with the importer `kind` into the project; writes manifest, vocabulary and reports/import.json.
+
+    An unknown kind raises SettingsError; a root without any video raises InvalidData and changes nothing.
+    """
+    if kind not in IMPORTERS:
+        raise SettingsError(f"There is no importer {kind!r}. Known: {', '.join(IMPORTERS)}.")
+    known = project.manifest() if project.manifest_path.is_file() else Manifest()
+    imported = IMPORTERS[kind](root, settings, known=known, progress=progress)
+    if not imported.entries:
+        raise InvalidData(
+            f"There is no video below {imported.root} (endings looked for: {', '.join(settings.endings)}). "
+            "Check the folder, --include and --exclude, or add an ending with --set import.endings=[...]."
+        )
+    manifest, report = merged(known, imported, settings, now_ns)
+    vocabulary, told = build_vocabulary(manifest, labels)
+    outcome = ImportOutcome(kind, imported, report, manifest, vocabulary, told)
+    project.write_manifest(manifest)
+    project.write_vocabulary(vocabulary, labels)
+    write_json(project.reports_folder / "import.json", {**outcome.to_json(), "settings": settings_of(settings, labels)})
+    return outcome
+
+
+def settings_of(settings: ImportSettings, labels: VocabularySettings) -> Mapping[str, Any]:
+    """Both settings as a recipe's tables."""
+    return {"import": as_table(settings), "vocabulary": as_table(labels)}
