@@ -19,10 +19,10 @@ from whenabouts.core.files import replacing_folder, write_json
 from whenabouts.core.progress import Progress
 from whenabouts.data.demo_archive_plan import CONCEPTS, DemoArchiveSettings, VideoPlan, plan_archive
 from whenabouts.data.demo_archive_scenes import draw_frames
-from whenabouts.data.demo_archive_sidecars import sidecar, truth_of
+from whenabouts.data.demo_archive_sidecars import IRRELEVANT, sidecar, truth_of
 from whenabouts.data.demo_archive_sounds import soundtrack
 
-__all__ = ["CONCEPTS", "DemoArchive", "DemoArchiveSettings", "render_archive", "render_video"]
+__all__ = ["CONCEPTS", "IRRELEVANT", "DemoArchive", "DemoArchiveSettings", "render_archive", "render_video"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class DemoArchive:
     def concepts(self) -> tuple[str, ...]:
         """Names of the concepts, seen and heard."""
         return CONCEPTS
+
+    @property
+    def irrelevant(self) -> tuple[str, ...]:
+        """Names in the sidecars that are no concepts: for the drop list of a vocabulary."""
+        return IRRELEVANT
 
     @property
     def duration_seconds(self) -> float:
@@ -111,11 +116,11 @@ def _encode(path: Path, frames: Iterator[np.ndarray], wave: np.ndarray, settings
     with av.open(str(path), "w") as container:
         rate = settings.frames_per_second
         picture = container.add_stream(
-            "libx264", rate=rate, options={"preset": "veryfast", "crf": "24", "threads": "1"}
+            "libx264", rate=rate, options={"preset": "superfast", "crf": "24", "threads": "1"}
         )
         picture.width, picture.height, picture.pix_fmt = settings.width, settings.height, "yuv420p"
         picture.time_base = picture.codec_context.time_base = Fraction(1, rate)
-        sound = container.add_stream("aac", rate=settings.sound_rate, layout="mono")
+        sound = container.add_stream("aac", rate=settings.sound_rate, layout="mono", options={"aac_coder": "fast"})
         sound.bit_rate = 48_000
         for number, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")

@@ -1,5 +1,6 @@
 """What happens when in the videos of the demo archive, before a single pixel is drawn."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -114,26 +115,25 @@ def plan_archive(settings: DemoArchiveSettings, *, seed: int) -> tuple[VideoPlan
     plans: list[VideoPlan] = []
     sorts = (("clip", settings.short_videos), ("long", settings.long_videos), ("test", settings.test_videos))
     for sort, count in sorts:
-        deck = _deck(3 * count, np.random.default_rng([seed, len(sort), len(plans)]))
+        deck = _deck(np.random.default_rng([seed, len(plans), 0]))
         for index in range(count):
             rng = np.random.default_rng([seed, len(plans), 1])
-            labels = deck[index : index + 1] if sort == "clip" else deck[3 * index : 3 * index + 3]
+            labels = list(dict.fromkeys(next(deck) for _ in range(1 if sort == "clip" else rng.integers(1, 4))))
             plans.append(_planned(f"{sort}-{index:04d}", len(plans), labels, settings, rng))
     return tuple(plans)
 
 
-def _deck(count: int, rng: np.random.Generator) -> list[str]:
-    """Names of concepts, shuffled round by round: equally often, and never twice among neighbours in one round."""
-    rounds = -(-count // len(CONCEPTS))
-    return [CONCEPTS[index] for _ in range(rounds) for index in rng.permutation(len(CONCEPTS))][:count]
+def _deck(rng: np.random.Generator) -> Iterator[str]:
+    """Names of concepts without end, each once in every round, so that all come about equally often."""
+    while True:
+        yield from (CONCEPTS[index] for index in rng.permutation(len(CONCEPTS)))
 
 
 def _planned(
-    video_id: str, number: int, deck: list[str], settings: DemoArchiveSettings, rng: np.random.Generator
+    video_id: str, number: int, labels: list[str], settings: DemoArchiveSettings, rng: np.random.Generator
 ) -> VideoPlan:
     fps = settings.frames_per_second
     short = video_id.startswith("clip")
-    labels = list(dict.fromkeys(deck[: rng.integers(1, 4)]))
     frames = round(rng.uniform(*(settings.short_seconds if short else settings.long_seconds)) * fps)
     named_seen = [name for name in labels if name in SEEN]
     named_heard = [name for name in labels if name in HEARD]

@@ -68,8 +68,8 @@ def motion_of(name: str, rng: np.random.Generator) -> Motion:
         "falling": lambda body, seconds: went(body, seconds, slant, 1.0),
         "clockwise": lambda body, seconds: circled(body, seconds, 1.0),
         "anticlockwise": lambda body, seconds: circled(body, seconds, -1.0),
-        "growing": lambda body, seconds: replace(body, size=body.size + seconds / period),
-        "shrinking": lambda body, seconds: replace(body, size=body.size - seconds / period),
+        "growing": lambda body, seconds: replace(body, size=body.size + seconds / (1.3 * period)),
+        "shrinking": lambda body, seconds: replace(body, size=body.size - seconds / (1.3 * period)),
         "bouncing": bounced,
         "trembling": trembled,
         "spinning": lambda body, seconds: replace(body, angle=body.angle + turn * 2 * seconds / period),
@@ -82,7 +82,7 @@ def draw_frames(plan: VideoPlan, *, height: int, width: int, rng: np.random.Gene
     backdrop, bodies = _scene(height, width, rng)
     shake = _shake(plan, rng)
     tracks = _tracks(plan, len(bodies), rng)
-    painter = _Painter(height, width)
+    painter, picture = _Painter(height, width), np.empty_like(backdrop)
     for frame in range(plan.frames):
         for index, stretch, motion in tracks:
             if frame == stretch.first:
@@ -90,11 +90,11 @@ def draw_frames(plan: VideoPlan, *, height: int, width: int, rng: np.random.Gene
             if stretch.first <= frame < stretch.stop:
                 seconds = (frame - stretch.first) / plan.frames_per_second
                 bodies[index] = motion(painter.began[index], seconds)
-        picture = backdrop.copy()
+        np.copyto(picture, backdrop)
         for index, body in enumerate(bodies):
             painter.paint(picture, body, index)
         shift = np.round(shake[frame] * height / 120).astype(int)
-        yield np.roll(picture, shift, axis=(0, 1)).astype(np.uint8)
+        yield np.roll(picture.astype(np.uint8), shift, axis=(0, 1))
 
 
 def _tracks(plan: VideoPlan, bodies: int, rng: np.random.Generator) -> list[tuple[int, Stretch, Motion]]:
@@ -148,30 +148,42 @@ class _Painter:
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
         self.began: dict[int, Body] = {}
-        self._kept: dict[int, tuple[Body, NDArray[np.int64], NDArray[np.int64], Picture]] = {}
+        self._kept: dict[int, tuple[Body, int, int, Picture]] = {}
 
     def paint(self, picture: Picture, body: Body, index: int, *, strength: float = 1.0) -> None:
-        """Blend `body` into `picture` (H, W, 3) in place."""
+        """Blend `body` into `picture` (H, W, 3) in place; `index` names it from frame to frame, -1 stays unknown."""
         kept = self._kept.get(index)
         if index < 0 or kept is None or kept[0] != body:
             kept = (body, *self._mask(body))
             self._kept[index] = kept
-        _, rows, columns, mask = kept
-        patch = picture[rows, columns]
-        picture[rows, columns] = patch + mask * strength * (np.asarray(body.colour, np.float32) - patch)
+        _, top, left, mask = kept
+        colour = np.asarray(body.colour, np.float32)
+        for rows, mask_rows in _around(top, mask.shape[0], self.height):
+            for columns, mask_columns in _around(left, mask.shape[1], self.width):
+                patch = picture[rows, columns]
+                patch += mask[mask_rows, mask_columns] * strength * (colour - patch)
 
-    def _mask(self, body: Body) -> tuple[NDArray[np.int64], NDArray[np.int64], Picture]:
-        """Rows (h, 1), columns (1, w) and coverage (h, w, 1) of a body, edges softened over one pixel."""
+    def _mask(self, body: Body) -> tuple[int, int, Picture]:
+        """First row and column of a body's patch and its coverage (h, w, 1), edges softened over one pixel."""
         radius = body.radius * self.height
         y, x = body.y * self.height, body.x * self.height
         reach = int(np.ceil(1.3 * radius)) + 2
-        rows = np.arange(int(y) - reach, int(y) + reach + 1)[:, None]
-        columns = np.arange(int(x) - reach, int(x) + reach + 1)[None, :]
-        inside = radius - _distance(body, rows - y, columns - x)
+        top, left = int(np.floor(y)) - reach, int(np.floor(x)) - reach
+        offsets = np.arange(2 * reach + 1)
+        inside = radius - _distance(body, (top - y + offsets)[:, None], (left - x + offsets)[None, :])
         mask = np.clip(inside + 0.5, 0, 1).astype(np.float32)
         if body.shape == "ring":
             mask *= np.clip(0.55 * radius - inside + 0.5, 0, 1).astype(np.float32)
-        return rows % self.height, columns % self.width, mask[..., None]
+        return top, left, mask[..., None]
+
+
+def _around(first: int, length: int, size: int) -> list[tuple[slice, slice]]:
+    """Where `length` pixels from `first` on land on a circle of `size` pixels: slices of the circle and of the run."""
+    first %= size
+    if first + length <= size:
+        return [(slice(first, first + length), slice(0, length))]
+    split = size - first
+    return [(slice(first, size), slice(0, split)), (slice(0, length - split), slice(split, length))]
 
 
 def _distance(body: Body, down: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -9,6 +9,10 @@ from whenabouts.data.demo_archive_plan import CONCEPTS, DemoArchiveSettings, Vid
 
 SPAM = ("fyp", "viral", "vlog", "2024", "shorts", "foryou")
 PLACES = ("kitchen", "garage", "balcony", "attic", "hallway", "garden", "cellar", "office", "workshop", "porch")
+CATEGORIES = ("Entertainment", "People & Blogs", "Science & Technology")
+IRRELEVANT = (*SPAM, *PLACES, *CATEGORIES, "pause")
+"""Everything that sidecars say and that is no concept: what a person who reviews the vocabulary would drop."""
+
 UPLOADERS = ("odd shapes", "paper theatre", "window cam", "slow afternoon", "bench tests")
 
 
@@ -18,7 +22,7 @@ def sidecar(plan: VideoPlan, settings: DemoArchiveSettings, *, rng: np.random.Ge
     named = _named(plan, settings, rng) if plan.subset == "train" else []
     where = [(name, rng.random()) for name in named]
     tags = [_spelt(name, rng) for name, dice in where if dice < 0.75]
-    hashtags = ["#" + name.title().replace(" ", "") for name, dice in where if dice > 0.5]
+    hashtags = ["#" + name.replace(" ", "_") for name, dice in where if dice > 0.5]
     extra = [str(name) for name in rng.choice(SPAM, size=rng.integers(0, 3), replace=False)]
     tags += [*extra, *([place] if rng.random() < 0.3 else [])]
     rng.shuffle(tags)
@@ -31,7 +35,7 @@ def sidecar(plan: VideoPlan, settings: DemoArchiveSettings, *, rng: np.random.Ge
         "title": title,
         "description": description,
         "tags": tags,
-        "categories": [str(rng.choice(["Entertainment", "People & Blogs", "Science & Technology"]))],
+        "categories": [str(rng.choice(CATEGORIES))],
         "uploader": uploader,
         "uploader_id": "@" + uploader.replace(" ", ""),
         "channel": uploader,
