@@ -1,0 +1,1 @@
+"""Nouns and files -> numbers: pure functions, numpy only, each after a named official protocol."""
