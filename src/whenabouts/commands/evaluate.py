@@ -1,0 +1,124 @@
+"""`whenabouts evaluate`: measure predictions against truth, by a named official protocol."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from whenabouts.commands.console import Terminal
+from whenabouts.commands.options import Json
+
+if TYPE_CHECKING:
+    from whenabouts.evaluation.report import Report
+    from whenabouts.evaluation.tables import Predictions, Truth
+
+app = typer.Typer(
+    name="evaluate",
+    help="Measure predictions against truth, by a named official protocol.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+TruthFile = Annotated[Path, typer.Option("--truth", help="Ground truth: ActivityNet JSON.", show_default=False)]
+PredictionFile = Annotated[
+    Path,
+    typer.Option("--predictions", help="Results: ActivityNet JSON or a project's moments.json.", show_default=False),
+]
+Subset = Annotated[str, typer.Option("--subset", help="Which subset of the ground truth to measure on.")]
+Tiou = Annotated[
+    str | None,
+    typer.Option("--tiou", help="Thresholds: from:to:step (0.5:0.95:0.05) or a list (0.3,0.5).", show_default=False),
+]
+PolicyName = Annotated[
+    Literal["official", "strict", "clean"],
+    typer.Option(
+        "--policy",
+        help="Rows that can't be judged: as the official rules do (official), an error (strict), left out (clean).",
+    ),
+]
+ProtocolName = Annotated[
+    Literal["activitynet", "thumos14", "thumos15"], typer.Option("--protocol", help="Whose rules to measure by.")
+]
+
+
+@app.command("moments")
+def moments(
+    truth: TruthFile,
+    predictions: PredictionFile,
+    subset: Subset = "validation",
+    tiou: Tiou = None,
+    protocol: ProtocolName = "activitynet",
+    policy: PolicyName = "official",
+    as_json: Json = False,
+) -> None:
+    """Mean average precision at temporal IoU: are the right moments found, with the right borders?"""
+    from whenabouts.evaluation.moments import evaluate_moments
+    from whenabouts.evaluation.reading import read_predictions, read_truth
+    from whenabouts.evaluation.thresholds import tiou_thresholds
+
+    vague = None if protocol == "activitynet" else "Ambiguous"
+    real = read_truth(truth, subset=subset, policy=policy, ambiguous_label=vague)
+    found = read_predictions(predictions, real, policy=policy)
+    levels = None if tiou is None else tiou_thresholds(tiou)
+    scores = evaluate_moments(real, found, protocol=protocol, tiou=levels)
+    values = {"protocol": protocol, "policy": policy, "subset": subset, **scores.to_json()}
+    _tell(scores.report(), values, real, found, as_json=as_json)
+
+
+@app.command("proposals")
+def proposals(
+    truth: TruthFile,
+    predictions: PredictionFile,
+    subset: Subset = "validation",
+    tiou: Tiou = None,
+    max_per_video: Annotated[
+        float | None,
+        typer.Option("--max-per-video", help="Largest average number per video.", show_default="all there are"),
+    ] = None,
+    policy: PolicyName = "official",
+    as_json: Json = False,
+) -> None:
+    """Average recall against proposals per video: do any of the best spans hit, whatever their label?"""
+    from whenabouts.evaluation.proposals import DEFAULT_TIOU, evaluate_proposals
+    from whenabouts.evaluation.reading import NO_LABEL, read_predictions, read_truth
+    from whenabouts.evaluation.thresholds import tiou_thresholds
+
+    real = read_truth(truth, subset=subset, policy=policy)
+    found = read_predictions(predictions, real, policy=policy, needs=NO_LABEL)
+    levels = DEFAULT_TIOU if tiou is None else tiou_thresholds(tiou)
+    scores = evaluate_proposals(real, found, tiou=levels, proposals_per_video=max_per_video)
+    values = {"protocol": "activitynet", "policy": policy, "subset": subset, "max_avg_nr_proposals": max_per_video}
+    _tell(scores.report(), {**values, **scores.to_json()}, real, found, as_json=as_json)
+
+
+@app.command("classification")
+def classification(
+    truth: TruthFile,
+    predictions: PredictionFile,
+    subset: Subset = "validation",
+    top_k: Annotated[int, typer.Option("--top-k", help="The k of hit@k.")] = 3,
+    policy: PolicyName = "official",
+    as_json: Json = False,
+) -> None:
+    """Mean average precision and hit@k of video labels: is it known what happens, wherever it is?"""
+    from whenabouts.evaluation.classification import evaluate_classification
+    from whenabouts.evaluation.reading import LABELS_ONLY, NO_SPAN, read_predictions, read_truth
+
+    real = read_truth(truth, subset=subset, policy=policy, needs=LABELS_ONLY)
+    found = read_predictions(predictions, real, policy=policy, needs=NO_SPAN)
+    scores = evaluate_classification(real, found, top_k=top_k)
+    values = {"protocol": "activitynet", "policy": policy, "subset": subset, **scores.to_json()}
+    _tell(scores.report(), values, real, found, as_json=as_json)
+
+
+def _tell(report: "Report", values: dict[str, Any], truth: "Truth", found: "Predictions", *, as_json: bool) -> None:
+    from whenabouts.evaluation.rows import as_json as rows_as_json
+    from whenabouts.evaluation.rows import as_remarks
+
+    left_out = (*truth.left_out, *found.left_out)
+    text = "\n".join(
+        [report.to_table(), f"policy: {values['policy']}, subset: {values['subset']}", *as_remarks(left_out)]
+    )
+    Terminal(as_json=as_json).result(text, {**values, "left_out": rows_as_json(left_out)})
