@@ -22,6 +22,10 @@ AbsentLabels = Annotated[
     str | None,
     typer.Option("--absent", help="Labels a video lacks are: negative or unknown.", show_default="negative"),
 ]
+Concepts = Annotated[
+    str | None,
+    typer.Option("--concepts", help="Only these are concepts: 'dive,cake cutting'.", show_default="all frequent names"),
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option("--map", help="A table's columns by role: video=file,label=tags.", show_default=False),
@@ -39,6 +43,7 @@ def import_(
     split: Split = None,
     min_count: MinCount = None,
     max_concepts: MaxConcepts = None,
+    concepts: Concepts = None,
     absent: AbsentLabels = None,
     columns: Columns = None,
     include: Include = None,
@@ -64,7 +69,8 @@ def import_(
     home = Project(project)
     recipes = read_toml(recipe) if recipe else {}
     told = {"split": split, "include": include, "exclude": exclude, "csv": {"columns": _columns(columns)}}
-    named = {"min_count": min_count, "max_concepts": max_concepts, "absent": absent}
+    only = [name.strip() for name in (concepts or "").split(",") if name.strip()]
+    named = {"min_count": min_count, "max_concepts": max_concepts, "only": only, "absent": absent}
     tables = _merged({"vocabulary": as_table(home.vocabulary_settings())}, recipes)
     tables = with_overrides(_merged(tables, {"import": _given(told), "vocabulary": _given(named)}), overrides or ())
     settings = load(ImportSettings, tables.get("import", {}), "[import]")

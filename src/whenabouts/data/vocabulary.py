@@ -25,8 +25,9 @@ class VocabularySettings:
 
     A concept needs `min_count` training videos; of more than `max_concepts` the most frequent stay. `normalise` takes
     spellings that differ in case, `_`, `-` and spaces as one. `aliases` maps a name to the one that stands for it;
-    `drop` lists names that are no concepts. `absent` says what follows from a label that a video does not have:
-    "negative" (labels are complete) or "unknown" (people tag what they like).
+    `drop` lists names that are no concepts; with `only`, nothing but the names in it is one. `absent` says what
+    follows from a label that a video does not have: "negative" (labels are complete) or "unknown" (people tag what
+    they like).
     """
 
     min_count: int = Field(default=5, ge=1)
@@ -34,6 +35,7 @@ class VocabularySettings:
     normalise: bool = True
     aliases: dict[str, str] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     absent: Absent = "negative"
 
 
@@ -127,6 +129,7 @@ class _Names:
     def choose(self) -> tuple[list[str], list[Dropped]]:
         """Names of the concepts in order of the alphabet, and what was dropped, the most frequent first."""
         unwanted = {self.form(name) for name in self.settings.drop}
+        wanted = {self.form(name) for name in self.settings.only}
         ordered = sorted(self.videos, key=lambda name: (-len(self.videos[name]), name))
         kept: list[str] = []
         dropped = []
@@ -134,6 +137,8 @@ class _Names:
             count = len(self.videos[name])
             if name in unwanted:
                 dropped.append(Dropped(name, count, "on the drop list"))
+            elif wanted and name not in wanted:
+                dropped.append(Dropped(name, count, "not among the names wanted"))
             elif count < self.settings.min_count:
                 dropped.append(Dropped(name, count, f"fewer than {self.settings.min_count} training videos"))
             elif len(kept) == self.settings.max_concepts:

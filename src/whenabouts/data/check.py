@@ -1,0 +1,159 @@
+"""The data doctor: what can't work with this data, said before a training is paid for."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from whenabouts.core.errors import InvalidData, ProjectError, WhenaboutsError
+from whenabouts.core.progress import Progress
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.check_features import check_features, check_models, read_json
+from whenabouts.data.check_labels import check_labels
+from whenabouts.data.deduplicate import Duplicate, same_files, same_frames, small_frames
+from whenabouts.data.findings import CheckReport, Severity, some
+from whenabouts.data.manifest import Entry, Manifest
+from whenabouts.data.project import Project
+from whenabouts.data.vocabulary import VocabularySettings
+
+_IMPORT = "Start with `whenabouts import KIND ROOT --project DIR`."
+
+
+def check_project(folder: Path, *, frames: bool, progress: Progress) -> CheckReport:
+    """Look at everything that a project holds and never raise for what it lacks.
+
+    With `frames`, and more than one split, five frames of each video are compared to find copies across splits.
+    """
+    report, project = CheckReport(), Project(folder)
+    try:
+        manifest = Project.open(folder).manifest()
+    except (ProjectError, InvalidData) as error:
+        report.add("stop", "project", str(error))
+        report.next_step = _IMPORT
+        return report
+    entries = manifest.entries
+    if not entries:
+        report.add("stop", "project", f"The manifest is empty. {_IMPORT}")
+        report.next_step = _IMPORT
+        return report
+    _check_files(entries, report)
+    _check_import(project, report)
+    vocabulary, settings = _vocabulary(project, report)
+    if vocabulary is not None:
+        check_labels(entries, vocabulary, settings, report)
+    _check_splits(manifest, project.cache_folder / "small_frames.safetensors", frames, report, progress)
+    store = project.features()
+    check_features(entries, store, read_json(project.reports_folder / "extraction.json") or {}, report)
+    check_models(project.models_folder, store, vocabulary.names if vocabulary else (), report)
+    report.next_step = _next(project, report)
+    return report
+
+
+def _check_files(entries: Sequence[Entry], report: CheckReport) -> None:
+    listed = {
+        "removed": [entry for entry in entries if entry.removed],
+        "unreadable": [entry for entry in entries if not entry.removed and entry.video.status == "unreadable"],
+        "partial": [entry for entry in entries if not entry.removed and entry.video.status == "partial"],
+    }
+    seconds = sum(entry.video.duration_seconds for entry in entries if entry.usable)
+    report.figures |= {"videos": len(entries), "hours": round(seconds / 3600, 3), "splits": _splits(entries)}
+    report.figures |= {kind: len(found) for kind, found in listed.items()}
+    for kind, found in listed.items():
+        if found:
+            why = "; ".join(f"{entry.id}: {entry.video.reason or 'the file is gone'}" for entry in found[:2])
+            text = f"{len(found)} of {len(entries)} videos are {kind} ({why})."
+            report.add("warning", "files", text, [entry.id for entry in found])
+    if not any(entry.usable and entry.split == "train" for entry in entries):
+        text = f"None of the {len(entries)} videos can be used for training (splits: {_splits(entries)})."
+        report.add("stop", "files", f"{text} Import videos that can be read with --split train.")
+    _check_stale(entries, report)
+
+
+def _check_stale(entries: Sequence[Entry], report: CheckReport) -> None:
+    gone, changed = [], []
+    for entry in entries:
+        if entry.removed or entry.stamp is None:
+            continue
+        try:
+            status = entry.video.path.stat()
+        except OSError:
+            gone.append(entry.id)
+            continue
+        if (status.st_size, status.st_mtime_ns) != (entry.stamp.bytes, entry.stamp.modified_ns):
+            changed.append(entry.id)
+    for names, what in ((gone, "can't be found any more"), (changed, "have changed since the import")):
+        if names:
+            text = f"{len(names)} files {what} ({some(names)}). Import their folder again."
+            report.add("warning", "files", text, names)
+
+
+def _check_import(project: Project, report: CheckReport) -> None:
+    told = read_json(project.reports_folder / "import.json") or {}
+    counts = told.get("counts")
+    counts = counts if isinstance(counts, dict) else {}
+    for name, text in (
+        ("rows_unmatched", "rows name a video that is not there"),
+        ("rows_ambiguous", "rows name a video that several files could be"),
+        ("sidecars_without_video", "sidecars have no video beside them"),
+        ("sidecars_rejected", "sidecars can't be read"),
+        ("chapters_refused", "chapters were refused, their times do not hold for the file"),
+    ):
+        if isinstance(counts.get(name), int) and counts[name] > 0:
+            report.add("warning", "import", f"{counts[name]} {text} (details: reports/import.json).")
+
+
+def _vocabulary(project: Project, report: CheckReport) -> tuple[Vocabulary | None, VocabularySettings]:
+    try:
+        return project.vocabulary(), project.vocabulary_settings()
+    except WhenaboutsError as error:
+        report.add("stop", "labels", str(error))
+        return None, VocabularySettings()
+
+
+def _check_splits(manifest: Manifest, cache: Path, frames: bool, report: CheckReport, progress: Progress) -> None:
+    usable = [entry for entry in manifest if entry.usable]
+    splits = {entry.split for entry in usable}
+    pairs = same_files(usable)
+    if frames and len(splits) > 1:
+        known = {(pair.first, pair.second) for pair in pairs}
+        alike = same_frames(usable, small_frames(usable, cache, progress))
+        pairs += [pair for pair in alike if (pair.first, pair.second) not in known]
+    report.figures["duplicates"] = len(pairs)
+    report.figures["duplicates_across_splits"] = sum(pair.across_splits for pair in pairs)
+    _tell([pair for pair in pairs if pair.across_splits], report, "stand in two splits: scores would be too good.")
+    _tell([pair for pair in pairs if not pair.across_splits], report, "stand twice in one split.")
+    if splits == {"train"}:
+        text = "nothing is held out, so nothing can be measured. Import other videos with --split test."
+        report.add("note", "splits", text)
+    by_split = {split: {entry.uploader for entry in usable if entry.split == split} - {""} for split in splits}
+    shared = sorted(by_split.get("train", set()).intersection(*[by_split[split] for split in splits - {"train"}]))
+    if shared and len(splits) > 1:
+        text = f"{len(shared)} uploaders have videos in all splits ({some(shared)})."
+        report.add(
+            "note", "splits", f"{text} Uploaders repeat tags and scenes: scores for others may be lower.", shared
+        )
+
+
+def _tell(pairs: list[Duplicate], report: CheckReport, what: str) -> None:
+    if not pairs:
+        return
+    shown = [f"{pair.first} = {pair.second}" for pair in pairs]
+    how = Counter(pair.how for pair in pairs)
+    by = " and ".join(f"{count} by {kind}" for kind, count in sorted(how.items()))
+    severity: Severity = "warning" if pairs[0].across_splits else "note"
+    text = f"{len(pairs)} pairs of videos are the same ({by}) and {what} {some(shown)}. Keep one of each."
+    report.add(severity, "splits", text, shown)
+
+
+def _splits(entries: Sequence[Entry]) -> dict[str, int]:
+    return dict(sorted(Counter(entry.split for entry in entries).items()))
+
+
+def _next(project: Project, report: CheckReport) -> str:
+    if not report.trainable:
+        return "Mend what is marked STOP, then run `whenabouts check` again."
+    features = report.figures["features"]
+    if not (project.models_folder / "backbone").is_dir() and not features:
+        return "Run `whenabouts pretrain` for a backbone, then `whenabouts extract`."
+    if not features or any(row["present"] < row["wanted"] or row["stale"] for row in features.values()):
+        return "Run `whenabouts extract`."
+    return "Run `whenabouts train`."

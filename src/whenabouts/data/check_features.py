@@ -1,0 +1,107 @@
+"""Do features and models fit the videos, and each other?"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.findings import CheckReport, some
+from whenabouts.data.manifest import Entry
+
+_SOUND = "audio"
+
+
+def check_features(
+    entries: Sequence[Entry], store: FeatureStore, extraction: dict[str, Any], report: CheckReport
+) -> None:
+    """Add findings about missing, stale, mixed and broken features; `extraction` is the extraction's report."""
+    rows = [row for row in extraction.get("videos", []) if isinstance(row, dict)]
+    status = {str(row.get("id")): str(row.get("status")) for row in rows}
+    for kind in ("partial", "unreadable"):
+        listed = [row for row in rows if row.get("status") == kind]
+        if listed:
+            seen = "; ".join(f"{row.get('id')}: {row.get('reason')}" for row in listed[:2])
+            text = f"extraction found {len(listed)} videos {kind} ({seen})."
+            report.add("warning", "features", text, [str(row.get("id")) for row in listed])
+    expected = [entry for entry in entries if entry.usable and status.get(entry.id) != "unreadable"]
+    for path in store.broken:
+        do = "Delete it and run `whenabouts extract`: only the videos in it are done again."
+        report.add("warning", "features", f"the file {path.name} is broken. {do}", [path.name])
+    report.figures["features"] = {}
+    for modality in store.modalities():
+        wanted = [entry for entry in expected if modality != _SOUND or entry.video.has_audio]
+        _check_modality(wanted, entries, modality, store, report)
+
+
+def _check_modality(
+    wanted: list[Entry], entries: Sequence[Entry], modality: str, store: FeatureStore, report: CheckReport
+) -> None:
+    missing = [entry.id for entry in wanted if not store.has(entry.id, modality)]
+    stale = [
+        entry.id
+        for entry in wanted
+        if store.has(entry.id, modality) and not store.has(entry.id, modality, newer_than_ns=entry.changed_ns)
+    ]
+    present = len(wanted) - len(missing)
+    report.figures["features"][modality] = {"wanted": len(wanted), "present": present, "stale": len(stale)}
+    run = "Run `whenabouts extract`."
+    if missing:
+        text = f"{modality} features are there of {present} of {len(wanted)} videos; {some(missing)} lack them."
+        report.add("warning", "features", f"{text} {run}", missing)
+    if stale:
+        text = f"{len(stale)} videos have changed since their {modality} features were made: {some(stale)}."
+        report.add("warning", "features", f"{text} {run}", stale)
+    strangers = sorted(set(store.video_ids(modality)) - {entry.id for entry in entries})
+    if strangers:
+        text = f"{len(strangers)} videos with {modality} features are not in the manifest: {some(strangers)}."
+        report.add("note", "features", f"{text} They are not used.", strangers)
+    for what, found in (("backbones", store.sources(modality)), ("widths", store.widths(modality))):
+        if len(found) > 1:
+            seen = ", ".join(f"{value} ({count} videos)" for value, count in sorted(found.items(), key=str))
+            report.add("warning", "features", f"{modality} features come in several {what}: {seen}. {run}")
+
+
+def check_models(models: Path, store: FeatureStore, concepts: Sequence[str], report: CheckReport) -> None:
+    """Add findings about models that do not fit the features or the vocabulary."""
+    for path in sorted(models.glob("*/card.json")) if models.is_dir() else []:
+        name = path.parent.name
+        card = read_json(path)
+        if card is None:
+            do = "Train it again, or remove its folder."
+            report.add("warning", "models", f"the card of the model {name} can't be read. {do}", [name])
+            continue
+        made = card.get("source") if card.get("kind") == "backbone" else None
+        others = sorted(source for source in store.sources("rgb") if source != made) if made else []
+        if others:
+            text = f"features are of {some(others)}, but models/{name} is {made}. Run `whenabouts extract`."
+            report.add("warning", "models", text, [name])
+        for stream in card.get("streams") or []:
+            told = _unfit(stream, store) if isinstance(stream, dict) else ""
+            if told:
+                report.add("warning", "models", f"the model {name} {told}. Run `whenabouts train` again.", [name])
+        vocabulary = read_json(path.parent / "vocabulary.json") or {}
+        if card.get("streams") and vocabulary.get("names") not in (None, list(concepts)):
+            text = f"the model {name} was trained on another vocabulary than the project's; it finds its own concepts."
+            report.add("note", "models", text, [name])
+
+
+def _unfit(stream: dict[str, Any], store: FeatureStore) -> str:
+    modality, width, source = stream.get("modality"), stream.get("width"), stream.get("source")
+    widths, sources = store.widths(str(modality)), store.sources(str(modality))
+    if not widths:
+        return f"reads {modality} features, but there are none"
+    if set(widths) != {width}:
+        return f"reads {modality} features {width} wide, but they are {some([str(value) for value in sorted(widths)])}"
+    if source is not None and set(sources) != {source}:
+        return f"was trained on {modality} features of {source}, but they are of {some(sorted(sources))}"
+    return ""
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, None where there is none or the file is broken."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
