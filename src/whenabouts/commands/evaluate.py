@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from whenabouts.commands.console import Terminal
+from whenabouts.commands.evaluate_ranking import ranking
 from whenabouts.commands.options import Json
 
 if TYPE_CHECKING:
@@ -111,6 +112,9 @@ def classification(
     scores = evaluate_classification(real, found, top_k=top_k)
     values = {"protocol": "activitynet", "policy": policy, "subset": subset, **scores.to_json()}
     _tell(scores.report(), values, real, found, as_json=as_json)
+
+
+app.command("ranking")(ranking)
 
 
 def _tell(report: "Report", values: dict[str, Any], truth: "Truth", found: "Predictions", *, as_json: bool) -> None:
