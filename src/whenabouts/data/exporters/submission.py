@@ -1,0 +1,155 @@
+"""Submissions to the YouTube-8M segment challenge: ranked 5-second segments per class, as a file and as `Moments`.
+
+The file is as Kaggle's sample: a header `Class,Segments`, then one line a class in order of class numbers,
+`class,video:start video:start ...` with starts in seconds, best first, at most 100,000.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.files import replacing
+from whenabouts.core.moments import Kind, Moments
+from whenabouts.core.timing import IntArray
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.evaluation.ranked_lists import HEADER, Convention, RankedList, read_ranked_lists
+from whenabouts.evaluation.segment_ranking import TOP_SEGMENTS
+
+SEGMENT_SECONDS = 5
+SEGMENT = re.compile(r'[^\s,"]+:[0-9]+')
+
+
+def write_submission(
+    path: Path,
+    lists: Iterable[RankedList],
+    *,
+    class_ids: Sequence[int] = (),
+    top: int = TOP_SEGMENTS,
+    convention: Convention = "kaggle",
+) -> int:
+    """Write lists that come in ascending order of class, whole or not at all; return how many segments stand there.
+
+    Only one list is held at a time. Each list is cut to its best `top`. Classes of `class_ids` that `lists` lacks get
+    an empty line. "official-script" writes what Google's script can read: no header, and a blank before each line end,
+    for else it loses the last segment. Raises InvalidData for an order that falls, a class outside `class_ids`, a
+    segment that is no `video:start`, and one that comes twice.
+    """
+    wanted = sorted(set(class_ids))
+    end = " \n" if convention == "official-script" else "\n"
+    written = 0
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        file.write("" if convention == "official-script" else HEADER + "\n")
+        for ranked in _with_absent(lists, wanted):
+            segments = ranked.segments[:top]
+            _check(ranked.class_id, segments)
+            file.write(f"{ranked.class_id},{' '.join(segments)}{end}")
+            written += len(segments)
+    return written
+
+
+def read_submission(path: Path) -> Iterator[RankedList]:
+    """Read the lists back, one at a time, in the file's order; every segment is checked.
+
+    Raises InvalidData as `read_ranked_lists` does, and where `write_submission` would.
+    """
+    for ranked in read_ranked_lists(path):
+        _check(ranked.class_id, ranked.segments)
+        yield ranked
+
+
+def lists_of_moments(moments: Moments, class_ids: Sequence[int], *, top: int = TOP_SEGMENTS) -> Iterator[RankedList]:
+    """Ranked lists in ascending order of class from moments of 5 seconds that start at whole seconds.
+
+    class_ids (L,) are the numbers of the vocabulary's names. Ties as in `Moments.ranked`: by video, then start; of
+    repeats the best counts. Raises InvalidData for another length or start.
+    """
+    numbers = _class_numbers(class_ids, moments.vocabulary)
+    starts = moments.spans[:, 0]
+    odd = np.flatnonzero((starts % 1 != 0) | (starts < 0) | (np.abs(moments.durations - SEGMENT_SECONDS) > 1e-6))
+    if odd.size:
+        raise InvalidData(
+            f"A submission holds segments of {SEGMENT_SECONDS} s from whole seconds on, but "
+            f"{moments.video_ids[odd[0]]} has {moments.spans[odd[0]].tolist()}. Cut moments into such segments first."
+        )
+    ordered = moments.ranked()
+    rows = np.argsort(numbers[ordered.classes], kind="stable")
+    of_class = numbers[ordered.classes][rows]
+    found, first = np.unique(of_class, return_index=True)
+    for class_id, mine in zip(found.tolist(), np.split(rows, first[1:]), strict=False):
+        columns = zip(ordered.video_ids[mine].tolist(), ordered.spans[mine, 0].tolist(), strict=True)
+        segments = dict.fromkeys(f"{video_id}:{int(start)}" for video_id, start in columns)
+        yield RankedList(class_id, tuple(itertools.islice(segments, top)))
+
+
+def moments_of_lists(
+    lists: Iterable[RankedList], vocabulary: Vocabulary, class_ids: Sequence[int], *, kind: Kind = "found"
+) -> Moments:
+    """The same result as `Moments` of 5 seconds.
+
+    class_ids (L,) are the numbers of the vocabulary's names. A submission bears no scores: the r-th of R segments of a
+    class gets 1 - (r - 1) / R, so that ranks within a class are kept; scores of different classes can't be compared.
+    Raises InvalidData for a class outside `class_ids` and a segment that is no `video:start`.
+    """
+    index = {class_id: place for place, class_id in enumerate(_class_numbers(class_ids, vocabulary).tolist())}
+    parts = []
+    for ranked in lists:
+        if ranked.class_id not in index:
+            raise InvalidData(f"Class {ranked.class_id} has no name: it is not among the {len(index)} class numbers.")
+        _check(ranked.class_id, ranked.segments)
+        pairs = [segment.rpartition(":") for segment in ranked.segments]
+        starts = np.asarray([int(start) for _, _, start in pairs], np.float64)
+        count = len(pairs)
+        parts.append(
+            Moments.build(
+                [video_id for video_id, _, _ in pairs],
+                np.stack([starts, starts + SEGMENT_SECONDS], axis=1),
+                np.full(count, index[ranked.class_id]),
+                vocabulary,
+                scores=1 - np.arange(count) / max(count, 1),
+                kind=kind,
+            )
+        )
+    return Moments.concatenate(parts, vocabulary)
+
+
+def _with_absent(lists: Iterable[RankedList], wanted: Sequence[int]) -> Iterator[RankedList]:
+    """`lists` with empty ones for the wanted classes that they lack, in ascending order, which is checked."""
+    waiting = list(reversed(wanted))
+    last = -1
+    for ranked in lists:
+        if ranked.class_id <= last:
+            raise InvalidData(
+                f"Lists must come in ascending order of class, each class once, but {ranked.class_id} follows {last}."
+            )
+        last = ranked.class_id
+        while waiting and waiting[-1] < last:
+            yield RankedList(waiting.pop(), ())
+        if wanted and (not waiting or waiting.pop() != last):
+            raise InvalidData(f"Class {last} is not among the {len(wanted)} classes of this submission.")
+        yield ranked
+    for class_id in reversed(waiting):
+        yield RankedList(class_id, ())
+
+
+def _check(class_id: int, segments: Sequence[str]) -> None:
+    broken = next(itertools.filterfalse(SEGMENT.fullmatch, segments), None)
+    if broken is not None:
+        raise InvalidData(
+            f"Class {class_id} holds {broken!r}, which can't stand in a submission. A segment is video:start with "
+            "whole seconds; its video id has no blank, comma or quote."
+        )
+    if len(set(segments)) != len(segments):
+        twice, _ = Counter(segments).most_common(1)[0]
+        raise InvalidData(f"Class {class_id} holds {twice} more than once. Keep its best place only.")
+
+
+def _class_numbers(class_ids: Sequence[int], vocabulary: Vocabulary) -> IntArray:
+    numbers = np.asarray(class_ids, np.int64)
+    if numbers.shape != (len(vocabulary),) or len(np.unique(numbers)) != len(numbers):
+        raise InvalidData(f"{len(vocabulary)} concepts need as many different class numbers, but got {numbers}.")
+    return numbers
