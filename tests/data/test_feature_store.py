@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whenabouts.core.errors import FeatureMismatch, InvalidData
@@ -197,6 +197,7 @@ def test_a_shard_cut_after_opening_is_told(tmp_path: Path) -> None:
         store.read("a", "rgb")
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_a_damaged_header_never_raises_anything_else(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

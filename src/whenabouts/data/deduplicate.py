@@ -14,9 +14,9 @@ from whenabouts.core.files import replacing
 from whenabouts.core.progress import Progress
 from whenabouts.data.manifest import Entry
 
-# Measured: copies made at half size and with visible damage differ by 1 to 4 grey levels (root mean square of the
-# worst frame), different takes of one scene before a fixed camera by 10 and more.
-SAME_FRAME = 5.0
+# Measured: copies at half size and low quality differ by 1 to 4 grey levels (root mean square of the worst frame),
+# different takes of one scene before a fixed camera by 4 (two near-still ones of one person) or 10 and more.
+SAME_FRAME = 4.0
 FLAT = 5.0
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 SIDE = 16

@@ -116,7 +116,7 @@ class Entry:
             known["segments"] = tuple(RatedSegment(**segment) for segment in known.get("segments", ()))
             known["stamp"] = None if known.get("stamp") is None else FileStamp(**known["stamp"])
             return cls(**known)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise InvalidData(f"An entry can't be read: {type(error).__name__}: {error}.") from None
 
 
@@ -213,7 +213,7 @@ def _line_of(entry: Entry, folder: Path) -> str:
 def _entry_of(line: str, where: str, folder: Path) -> Entry:
     try:
         values = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidData(f"{where} is not JSON: {error}. Mend the line, or run `whenabouts import` again.") from None
     if not isinstance(values, dict):
         raise InvalidData(f"{where} is not a JSON object. Mend the line, or run `whenabouts import` again.")
