@@ -33,19 +33,20 @@ def clean(text: str, longest: int = 300) -> str:
 def hashtags_in(text: str) -> list[str]:
     """Tags after `#` in order, without it, each once; letters and marks of every script, digits and `_`.
 
-    `C#`, `a#b`, addresses (`/#part`) and HTML's `&#39;` are not hashtags.
+    `#one#two` are two; `C#`, `a#b`, addresses (`/#part`) and HTML's `&#39;` are not hashtags.
     """
     text = unicodedata.normalize("NFKC", text)
     found: dict[str, None] = {}
-    start = text.find("#")
+    start, chained = text.find("#"), -1
     while start >= 0:
         stop = start + 1
         while stop < len(text) and _belongs(text[stop]):
             stop += 1
         before = text[start - 1] if start else " "
         tag = text[start + 1 : stop].strip(_JOINERS)
-        if tag and not _belongs(before) and before not in "/&":
+        if tag and (start == chained or (not _belongs(before) and before not in "/&")):
             found[tag] = None
+            chained = stop  # `#one#two` are two.
         start = text.find("#", max(stop, start + 1))
     return list(found)
 
