@@ -1,0 +1,1 @@
+"""Pages to look at moments: one file that needs no network."""
