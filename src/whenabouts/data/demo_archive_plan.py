@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from pydantic import Field
 
 from whenabouts.config import settings
 from whenabouts.core.errors import SettingsError
@@ -34,35 +35,20 @@ class DemoArchiveSettings:
     whose sidecar has chapters. `action` is the share of a long video's time in which something with a name is seen.
     """
 
-    short_videos: int = 250
-    long_videos: int = 150
-    test_videos: int = 40
+    short_videos: int = Field(default=250, ge=0)
+    long_videos: int = Field(default=150, ge=0)
+    test_videos: int = Field(default=40, ge=0)
     short_seconds: tuple[float, float] = (3.0, 5.0)
     long_seconds: tuple[float, float] = (20.0, 40.0)
     moment_seconds: tuple[float, float] = (2.5, 6.0)
-    action: float = 0.48
-    missing_tags: float = 0.25
-    wrong_tags: float = 0.15
-    chapters: float = 0.1
-    width: int = 160
-    height: int = 120
-    frames_per_second: int = 12
+    action: float = Field(default=0.48, ge=0.1, le=0.8)
+    missing_tags: float = Field(default=0.25, ge=0, le=1)
+    wrong_tags: float = Field(default=0.15, ge=0, le=1)
+    chapters: float = Field(default=0.1, ge=0, le=1)
+    width: int = Field(default=160, ge=32, multiple_of=2)
+    height: int = Field(default=120, ge=32, multiple_of=2)
+    frames_per_second: int = Field(default=12, ge=6, le=60)
     sound_rate: int = 16000
-
-    def __post_init__(self) -> None:
-        spans = (self.short_seconds, self.long_seconds, self.moment_seconds)
-        if min(self.short_videos, self.long_videos, self.test_videos) < 0:
-            raise SettingsError("A demo archive can't hold fewer than 0 videos of a sort.")
-        if not all(0 < least <= most for least, most in spans):
-            raise SettingsError(f"Spans of seconds are (least, most) above 0, but got {spans}.")
-        if self.long_seconds[0] < 3 * self.moment_seconds[1]:
-            raise SettingsError("Long videos hold up to three labels: make them at least three longest moments long.")
-        if not all(0 <= share <= 1 for share in (self.missing_tags, self.wrong_tags, self.chapters)):
-            raise SettingsError("missing_tags, wrong_tags and chapters are shares from 0 to 1.")
-        if not 0.1 <= self.action <= 0.8:
-            raise SettingsError(f"action is a share of the time from 0.1 to 0.8, but got {self.action}.")
-        if self.width % 2 or self.height % 2 or min(self.width, self.height) < 32:
-            raise SettingsError(f"Width and height are even and at least 32, but got {self.width} x {self.height}.")
 
     def scaled(self, videos: int) -> "DemoArchiveSettings":
         """The same archive with about `videos` videos in all, at least one of each sort."""
@@ -111,7 +97,18 @@ class VideoPlan:
 
 
 def plan_archive(settings: DemoArchiveSettings, *, seed: int) -> tuple[VideoPlan, ...]:
-    """Decide for every video what happens when; each draws from its own stream of `seed`."""
+    """Decide for every video what happens when; each draws from its own stream of `seed`.
+
+    Spans of seconds that can't be kept raise SettingsError.
+    """
+    spans = (settings.short_seconds, settings.long_seconds, settings.moment_seconds)
+    if not all(0 < least <= most for least, most in spans):
+        raise SettingsError(f"Spans of seconds are (least, most) above 0, but got {spans}.")
+    if settings.long_seconds[0] < 3 * settings.moment_seconds[1]:
+        raise SettingsError(
+            f"A long video holds up to three labels: let it last at least three longest moments "
+            f"({3 * settings.moment_seconds[1]} s), not {settings.long_seconds[0]} s."
+        )
     plans: list[VideoPlan] = []
     sorts = (("clip", settings.short_videos), ("long", settings.long_videos), ("test", settings.test_videos))
     for sort, count in sorts:
