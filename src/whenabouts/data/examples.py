@@ -49,11 +49,17 @@ class Examples(Sequence[Example]):
         store: FeatureStore,
         modalities: Sequence[str],
         absent: Absent = "negative",
+        *,
+        partial: bool = False,
     ) -> "Examples":
-        """Examples of those entries that have features in every modality; videos without labels are kept."""
+        """Examples of those entries that have features in every modality (`partial`: in any of them).
+
+        Features written before a file changed count as missing; videos without labels are kept.
+        """
         labels, segments, missing = {}, {}, []
+        enough = any if partial else all
         for entry in entries:
-            if all(store.has(entry.id, modality) for modality in modalities):
+            if enough(store.has(entry.id, modality, newer_than_ns=entry.changed_ns) for modality in modalities):
                 labels[entry.id] = labels_of(entry, vocabulary, absent)
                 segments[entry.id] = segments_of(entry, vocabulary)
             else:
@@ -73,7 +79,8 @@ class Examples(Sequence[Example]):
             labels = {video_id: self._labels[video_id] for video_id in kept}
             return Examples(self.store, self.modalities, labels, {v: self._segments[v] for v in kept}, self.missing)
         video_id = self.video_ids[index]
-        features = {modality: self.store.read(video_id, modality) for modality in self.modalities}
+        there = [modality for modality in self.modalities if self.store.has(video_id, modality)]
+        features = {modality: self.store.read(video_id, modality) for modality in there}
         return Example(video_id, features, self._labels[video_id], self._segments[video_id])
 
     def __repr__(self) -> str:

@@ -1,6 +1,9 @@
 """When it happens: from features and weak labels to moments. A new localizer is named here and nowhere else."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.localizers.model_folder import read_card
@@ -19,9 +22,14 @@ def localizer_named(name: str) -> type[Localizer]:
     return LOCALIZERS[name]
 
 
-def load_localizer(folder: Path, *, device: str = "cpu") -> Localizer:
-    """Load whatever localizer a folder holds; ProjectError where there is none, InvalidData where it is broken."""
+def load_localizer(
+    folder: Path, *, device: str = "cpu", changes: Mapping[str, Any] = MappingProxyType({})
+) -> Localizer:
+    """Load whatever localizer a folder holds, with `changes` laid over its settings.
+
+    Raises ProjectError where there is none, InvalidData where it is broken.
+    """
     name = read_card(folder).localizer
     if name not in LOCALIZERS:
         raise InvalidData(f"{folder} holds a {name!r}, but this program knows {', '.join(LOCALIZERS)}. Train again.")
-    return LOCALIZERS[name].load(folder, device=device)
+    return LOCALIZERS[name].load(folder, device=device, changes=changes)

@@ -26,12 +26,17 @@ def moments_of_runs(
     classes: Sequence[int] | IntArray,
     grid: TimeGrid,
     vocabulary: Vocabulary,
+    length_credit: float = 0.0,
 ) -> Moments:
-    """One moment per run of selected steps (P, T) for classes (P,), scored by the run's mean of values (P, T)."""
+    """One moment per run of selected steps (P, T) for classes (P,), scored by the run's mean of values (P, T).
+
+    The mean is multiplied by the number of steps to the power `length_credit`: 0 leaves it, and 0.5 ranks runs by how
+    sure they are if steps err independently, for then the mean of n steps errs by 1 / sqrt(n).
+    """
     parts = []
     for index, chosen, row in zip(classes, selected, values, strict=True):
         runs = runs_of(chosen)
-        means = _means(row, runs)
+        means = _means(row, runs) * (runs[:, 1] - runs[:, 0]) ** length_credit
         parts.append(Moments.build([video_id] * len(runs), grid.spans(runs), np.full(len(runs), index), vocabulary,
                                    scores=means))  # fmt: skip
     return Moments.concatenate(parts, vocabulary)

@@ -31,7 +31,7 @@ class Card:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What stands in a model folder; `settings` as a plain table."""
+    """What stands in a model folder; `settings` as the plain table [train] of a recipe."""
 
     card: Card
     vocabulary: Vocabulary
@@ -44,9 +44,9 @@ def write_model(folder: Path, card: Card, vocabulary: Vocabulary, tensors: Mappi
     with replacing_folder(folder) as part:
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_file(plain, part / "model.safetensors")
-        write_text(part / "settings.toml", to_toml(as_table(settings)))
+        write_text(part / "settings.toml", to_toml({"train": as_table(settings)}))
         write_json(part / "vocabulary.json", vocabulary.to_json())
-        write_json(part / "card.json", {"format": FORMAT, "version": __version__, **asdict(card)})
+        write_json(part / "card.json", {"kind": "localizer", "format": FORMAT, "version": __version__, **asdict(card)})
 
 
 def read_card(folder: Path) -> Card:
@@ -71,7 +71,7 @@ def read_model(folder: Path) -> SavedModel:
     except (FileNotFoundError, SafetensorError) as error:
         raise InvalidData(f"{folder / 'model.safetensors'} can't be read: {error}. Train again.") from None
     vocabulary = Vocabulary.from_json(_json(folder / "vocabulary.json"))
-    return SavedModel(card, vocabulary, tensors, read_toml(folder / "settings.toml"))
+    return SavedModel(card, vocabulary, tensors, read_toml(folder / "settings.toml").get("train", {}))
 
 
 def _json(path: Path) -> dict[str, Any]:

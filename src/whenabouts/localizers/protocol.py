@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
 
 from whenabouts.core.errors import FeatureMismatch
@@ -34,11 +35,16 @@ class Stream:
 
 
 class Localizer(Protocol):
-    """Finds when things happen. `Settings` is the class of its settings, `streams` what features it reads."""
+    """Finds when things happen.
+
+    `Settings` is the class of its settings, `streams` the features that it reads; `training` tells of its training in
+    plain JSON values, among them `videos`, how many were used, and `left_out`, the others counted by reason.
+    """
 
     Settings: ClassVar[type[Any]]
     vocabulary: Vocabulary
     streams: tuple[Stream, ...]
+    training: Mapping[str, Any]
 
     @classmethod
     def fit(
@@ -68,8 +74,8 @@ class Localizer(Protocol):
         ...
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu") -> Self:
-        """Read what `save` wrote."""
+    def load(cls, folder: Path, *, device: str = "cpu", changes: Mapping[str, Any] = MappingProxyType({})) -> Self:
+        """Read what `save` wrote, with `changes` laid over the table of its settings."""
         ...
 
 

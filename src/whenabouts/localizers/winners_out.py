@@ -6,6 +6,7 @@ length in seconds, masks stand for removal, winners are a share of the video and
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -116,10 +117,15 @@ class WinnersOut:
         write_model(folder, card, self.vocabulary, self.net.state_dict(), self.settings)
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu") -> Self:
-        """Read what `save` wrote; ProjectError where there is nothing, InvalidData where it is broken."""
+    def load(cls, folder: Path, *, device: str = "cpu", changes: Mapping[str, Any] = MappingProxyType({})) -> Self:
+        """Read what `save` wrote, with `changes` laid over its settings.
+
+        Raises ProjectError where there is nothing, InvalidData where it is broken.
+        """
         saved = read_model(folder)
-        settings = load_settings(WinnersOutSettings, saved.settings, str(folder / "settings.toml"))
+        settings = load_settings(
+            WinnersOutSettings, {**saved.settings, **changes}, f"{folder / 'settings.toml'} [train]"
+        )
         net = new_net(saved.card.streams, len(saved.vocabulary) + (len(saved.vocabulary) == 1), settings)
         try:
             net.load_state_dict(saved.tensors)
@@ -179,7 +185,7 @@ class WinnersOut:
         nested = self.settings.proposals == "nested"
         parts = [
             moments_of_runs(video_id, selection.until(step), values, classes=classes, grid=grid,
-                            vocabulary=self.vocabulary)
+                            vocabulary=self.vocabulary, length_credit=self.settings.length_credit)
             for step in range(0 if nested else last, last + 1)
         ]  # fmt: skip
         found = Moments.concatenate(parts, self.vocabulary)

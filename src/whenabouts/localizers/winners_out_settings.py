@@ -36,9 +36,11 @@ class WinnersOutSettings:
 
     Use: a video has the classes whose probability is above `class_threshold`, and always the `top_classes` best;
     `test_steps` selections for each. A moment's score is the mean of its segments' scores at the "selection" or at the
-    "first_step", by `score_scale` relative to an even share of the video ("length") or as it is ("none"), and by
-    `fusion` times the class's probability ("probability") or not ("none"). `proposals` "nested" makes proposals after
-    every step and suppresses those that overlap a better one by more than `nested_tiou`.
+    "first_step" (Eq. 11), times the number of its segments to the power `length_credit`: the mean of many segments is
+    surer than that of one. By `score_scale` it is relative to an even share of the video ("length": scores of short and
+    long videos compare) or as it is ("none"), by `fusion` times the class's "probability" or not ("none").
+    `proposals` "nested" makes proposals after every step and suppresses those that overlap a better one by more than
+    `nested_tiou`.
     """
 
     segment_seconds: Positive = 0.5
@@ -69,11 +71,12 @@ class WinnersOutSettings:
     penalty: NotNegative = 0.0
     longest: Count = 2000
 
-    test_steps: Count = 10
-    class_threshold: Probability = 0.1
+    test_steps: Count = 7
+    class_threshold: Probability = 0.05
     top_classes: Optional = 1
     score: Literal["selection", "first_step"] = "selection"
-    score_scale: Literal["length", "none"] = "none"
+    length_credit: NotNegative = 0.5
+    score_scale: Literal["length", "none"] = "length"
     fusion: Literal["probability", "none"] = "none"
     proposals: Literal["union", "nested"] = "union"
     nested_tiou: Probability = 0.5
@@ -103,8 +106,11 @@ class WinnersOutSettings:
             decay_every=20,
             dropout=0.8,
             penalty=0.1,
+            test_steps=10,
             class_threshold=1.0,
             top_classes=2,
+            length_credit=0.0,
+            score_scale="none",
         )
 
     def winners(self, segments: int) -> int:

@@ -1,0 +1,96 @@
+"""`whenabouts find`: the moments of every video, ranked."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whenabouts.commands.console import Terminal
+from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe
+
+if TYPE_CHECKING:
+    from whenabouts.core.moments import Moments
+    from whenabouts.localizers.finding import Found
+
+MUCH_COVERED = 0.55
+
+Concept = Annotated[str | None, typer.Argument(help="Show only this concept.", show_default="all")]
+Top = Annotated[int, typer.Option("--top", help="Show so many of the best moments.", min=0)]
+Split = Annotated[str, typer.Option("--split", help="In which videos: all, or a split such as train or test.")]
+MinScore = Annotated[
+    float | None, typer.Option("--min-score", help="Drop moments with a lower score.", show_default=False)
+]
+
+
+def find(
+    concept: Concept = None,
+    project: ProjectFolder = Path(),
+    top: Top = 20,
+    split: Split = "all",
+    min_score: MinScore = None,
+    recipe: Recipe = None,
+    overrides: Overrides = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find moments, show the best, and write them all.
+
+    Reads the manifest, the features and models/localizer; writes moments/moments.json, and subtitles with one cue per
+    moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. Those settings of the model that
+    matter in use can be changed in [train].
+    """
+    from whenabouts.config import read_toml, with_overrides
+    from whenabouts.core.errors import ProjectError
+    from whenabouts.data.project import Project
+    from whenabouts.localizers import load_localizer
+    from whenabouts.localizers.finding import find_moments
+
+    terminal = Terminal(as_json=as_json)
+    home = Project.open(project)
+    manifest = home.manifest()
+    if split != "all" and split not in manifest.splits:
+        raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(manifest.splits)}.")
+    entries = [entry for entry in manifest if entry.usable and split in ("all", entry.split)]
+    changes = with_overrides(read_toml(recipe) if recipe else {}, overrides or ()).get("train", {})
+    localizer = load_localizer(home.models_folder / "localizer", device=device, changes=changes)
+    if localizer.vocabulary.names != home.vocabulary().names:
+        terminal.say("The vocabulary has changed since the model was trained: run `whenabouts train` to learn it.")
+    wanted = None if concept is None else localizer.vocabulary.index(concept)
+    found = find_moments(localizer, entries, home.features(), terminal)
+    moments = found.moments if min_score is None else found.moments[found.moments.scores >= min_score]
+    _write(moments, home.moments_folder)
+    best = moments if wanted is None else moments[moments.classes == wanted]
+    _tell(terminal, found, moments, best.ranked(top), folder=home.moments_folder)
+
+
+def _write(moments: "Moments", folder: Path) -> None:
+    from whenabouts.core.files import replacing_folder, write_json
+    from whenabouts.data.exporters.webvtt import write_webvtt
+
+    write_json(folder / "moments.json", moments.to_json())
+    with replacing_folder(folder / "vtt") as part:
+        write_webvtt(moments, part)
+
+
+def _tell(terminal: Terminal, found: "Found", moments: "Moments", best: "Moments", *, folder: Path) -> None:
+    from whenabouts.core.timing import clock
+
+    if found.left_out:
+        told = ", ".join(f"{count} {reason}" for reason, count in found.left_out.most_common())
+        terminal.say(f"Left out: {told}.")
+    if found.covered > MUCH_COVERED:
+        terminal.say(
+            f"The moments of a concept cover {found.covered:.0%} of its videos on average: trust their ranking rather "
+            "than their borders, or let fewer segments win (train.test_steps, train.winners_share)."
+        )
+    times = [f"{clock(row.start_seconds):>11} - {clock(row.end_seconds):<11}" for row in best]
+    lines = [f"{row.score:8.3f}  {time}  {row.concept}  {row.video_id}" for time, row in zip(times, best, strict=True)]
+    last = f"Wrote {folder / 'moments.json'}: {len(moments)} moments in {found.videos} videos."
+    shown = [
+        {"video": row.video_id, "concept": row.concept, "start": row.start_seconds, "end": row.end_seconds,
+         "score": row.score}
+        for row in best
+    ]  # fmt: skip
+    values = {"folder": str(folder), "moments": len(moments), "videos": found.videos, "left_out": dict(found.left_out),
+              "covered": found.covered, "best": shown}  # fmt: skip
+    terminal.result("\n".join([*lines, last]), values)

@@ -1,0 +1,66 @@
+"""`whenabouts train`: from features and labels of whole videos to a localizer."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whenabouts.commands.console import Terminal
+from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe, Seed
+
+Name = Annotated[str, typer.Option("--localizer", help="Which localizer to train.")]
+Modalities = Annotated[
+    list[str] | None,
+    typer.Option("--modality", help="Which features to read; again for more.", show_default="all there are"),
+]
+
+
+def train(
+    localizer: Name = "winners-out",
+    modality: Modalities = None,
+    project: ProjectFolder = Path(),
+    recipe: Recipe = None,
+    overrides: Overrides = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Learn when things happen from labels that only say what.
+
+    Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Settings stand
+    in [train]. Killed, it goes on from its last checkpoint, to the same result.
+    """
+    import shutil
+
+    from whenabouts.config import load, read_toml, with_overrides
+    from whenabouts.core.errors import ProjectError
+    from whenabouts.data.examples import Examples
+    from whenabouts.data.project import Project
+    from whenabouts.localizers import localizer_named
+
+    terminal = Terminal(as_json=as_json)
+    kind = localizer_named(localizer)
+    tables = with_overrides(read_toml(recipe) if recipe else {}, overrides or ())
+    settings = load(kind.Settings, tables.get("train", {}), "[train]")
+    home = Project.open(project)
+    store, vocabulary = home.features(), home.vocabulary()
+    modalities = tuple(modality or store.modalities())
+    if not modalities:
+        raise ProjectError(f"{home.features_folder} holds no features. Run `whenabouts extract` first.")
+    entries = [entry for entry in home.manifest().of_split("train") if entry.usable]
+    absent = home.vocabulary_settings().absent
+    examples = Examples.of(entries, vocabulary, store, modalities, absent, partial=True)
+    if examples.missing:
+        terminal.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
+    unfinished, folder = home.cache_folder / "train" / localizer, home.models_folder / "localizer"
+    trained = kind.fit(
+        examples, settings, terminal, vocabulary=vocabulary, seed=seed, device=device, checkpoints=unfinished
+    )
+    trained.save(folder)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    facts = {"videos": trained.training["videos"], "left_out": trained.training["left_out"]}
+    terminal.result(
+        f"Wrote {folder}: {localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos.",
+        {"folder": str(folder), "localizer": localizer, "concepts": len(vocabulary), "modalities": list(modalities),
+         "without_features": len(examples.missing), **facts},
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Moments in the formats of other programs."""

@@ -1,0 +1,48 @@
+"""Moments as WebVTT: one file per video, one cue per moment; every web player and most desktop players show them."""
+
+import hashlib
+from pathlib import Path
+from urllib.parse import quote
+
+from whenabouts.core.moments import Moment, Moments
+
+LONGEST_NAME = 150
+
+
+def to_webvtt(moments: Moments) -> str:
+    """The moments of one video as a WebVTT file, in order of time; text is escaped, so that nothing acts as markup."""
+    rows = sorted(moments, key=lambda row: (row.start_seconds, row.end_seconds, row.concept))
+    return "\n".join(["WEBVTT", "", *(_cue(number, row) for number, row in enumerate(rows, start=1))])
+
+
+def write_webvtt(moments: Moments, folder: Path) -> int:
+    """Write one file per video into a folder that exists; return how many."""
+    rows: dict[str, list[int]] = {}
+    for row, video_id in enumerate(moments.video_ids.tolist()):
+        rows.setdefault(video_id, []).append(row)
+    for video_id, of_video in rows.items():
+        (folder / f"{file_name(video_id)}.vtt").write_text(to_webvtt(moments[of_video]), encoding="utf-8")
+    return len(rows)
+
+
+def file_name(video_id: str) -> str:
+    """A name for files about a video that every system takes: no separators, not too long, no two alike."""
+    name = quote(video_id, safe=" ()[],;=+@!'").replace("~", "%7E")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 17]}~{hashlib.sha256(video_id.encode()).hexdigest()[:16]}"
+
+
+def _cue(number: int, row: Moment) -> str:
+    start = round(row.start_seconds * 1000)
+    end = max(start + 1, round(row.end_seconds * 1000))
+    text = " ".join(row.concept.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"{number}\n{_stamp(start)} --> {_stamp(end)}\n{text} ({row.score:.3g})\n"
+
+
+def _stamp(milliseconds: int) -> str:
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
