@@ -101,4 +101,4 @@ def _chapter(title: Any, start: Any, end: Any) -> Chapter | None:
     if first is None or last is None or not isinstance(title, str) or not 0 <= first < last:
         raise InvalidData("A chapter needs a text as title, and numbers of seconds, the end after the start.")
     name = clean(title, LONGEST).casefold()
-    return None if _EMPTY.match(name) else Chapter(name, first, last)
+    return None if _EMPTY.match(name) or "://" in name else Chapter(name, first, last)
