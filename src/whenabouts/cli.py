@@ -7,9 +7,26 @@ from typing import Any
 import typer
 
 from whenabouts import __version__
+from whenabouts.commands.check import check
+from whenabouts.commands.demo import demo
+from whenabouts.commands.evaluate import app as evaluate
+from whenabouts.commands.extract import extract
+from whenabouts.commands.find import find
+from whenabouts.commands.import_ import import_
+from whenabouts.commands.pretrain import pretrain
+from whenabouts.commands.train import train
 from whenabouts.core.errors import SettingsError, WhenaboutsError
 
-VERBS: dict[str, Callable[..., Any]] = {}
+VERBS: dict[str, Callable[..., Any] | typer.Typer] = {
+    "demo": demo,
+    "import": import_,
+    "check": check,
+    "pretrain": pretrain,
+    "extract": extract,
+    "train": train,
+    "find": find,
+    "evaluate": evaluate,
+}
 
 app = typer.Typer(
     help="Find when things happen in your videos, from labels that only say what.",
@@ -34,7 +51,10 @@ def _root(
 
 
 for _name, _verb in VERBS.items():
-    app.command(_name)(_verb)
+    if isinstance(_verb, typer.Typer):
+        app.add_typer(_verb, name=_name)
+    else:
+        app.command(_name)(_verb)
 
 
 def main() -> None:
