@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from whenabouts.core.errors import InvalidData, MediaError
 from whenabouts.media.mel import log_mel, stream_log_mel
-from whenabouts.media.opening import audio_stream, opened, zero_of
+from whenabouts.media.opening import audio_stream, failures, opened, zero_of
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -91,20 +91,19 @@ def _declared_end(container: "InputContainer") -> float:
 
 def _frames(container: "InputContainer") -> Iterator["AudioFrame"]:
     """All frames of sound that can be decoded; what can't is passed over."""
-    import av
 
     stream = audio_stream(container)
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
-        except (av.FFmpegError, OSError, ValueError, MemoryError):
+        except failures():
             return
         if packet is None:
             return
         try:
             yield from stream.decode(packet)
-        except (av.FFmpegError, ValueError, MemoryError):
+        except failures():
             continue
 
 

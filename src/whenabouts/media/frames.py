@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from whenabouts.core.errors import InvalidData, MediaError
 from whenabouts.core.timing import FloatArray
-from whenabouts.media.opening import opened, video_stream, zero_of
+from whenabouts.media.opening import failures, opened, video_stream, zero_of
 from whenabouts.media.reader import VideoReader
 from whenabouts.media.scaling import Pixels, Scaler
 
@@ -113,7 +113,6 @@ def _by_seeking(
 
 def _scanned(container: "InputContainer", stream: "VideoStream") -> _Index | None:
     """Read all packets without decoding them."""
-    import av
 
     ticks, keys = [], []
     try:
@@ -125,7 +124,7 @@ def _scanned(container: "InputContainer", stream: "VideoStream") -> _Index | Non
             ticks.append(packet.pts)
             if packet.is_keyframe:
                 keys.append(packet.pts)
-    except (av.FFmpegError, OSError, ValueError):
+    except failures():
         return None
     return _Index(sorted(ticks), sorted(keys)) if keys and len(set(ticks)) == len(ticks) else None
 
@@ -153,7 +152,6 @@ class _Walk:
         return None
 
     def _forward(self, tick: int) -> "VideoFrame | None":
-        import av
 
         try:
             for frame in self._frames:
@@ -162,7 +160,7 @@ class _Walk:
                 self._at = frame.pts
                 if frame.pts == tick:
                     return None if frame.is_corrupt else frame
-        except (av.FFmpegError, OSError, ValueError):
+        except failures():
             pass
         return None
 

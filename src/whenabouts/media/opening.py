@@ -1,12 +1,13 @@
 """Opening media files with care, and finding the stream and the zero of its clock."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whenabouts.core.errors import MediaError
+from whenabouts.media.complaints import Complaints
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -14,13 +15,17 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-# A broken header can claim any size: 16k x 8k pixels is more than any real video needs.
-MOST_PIXELS = 16384 * 8192
+
+def failures() -> tuple[type[Exception], ...]:
+    """What FFmpeg and PyAV raise over broken files; IndexError where streams turn up that no header announced."""
+    import av
+
+    return (av.FFmpegError, OSError, ValueError, RuntimeError, ArithmeticError, LookupError, MemoryError)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator["InputContainer"]:
-    """Open a media file that lies on disk and close it at the end.
+def opened(path: Path, complaints: Complaints | None = None) -> Iterator["InputContainer"]:
+    """Open a media file that lies on disk and close it at the end; `complaints` hear what FFmpeg says of its headers.
 
     Only local files are read: a playlist can't reach the network or other protocols. Raises MediaError with the
     reason for whatever can't be opened.
@@ -31,13 +36,11 @@ def opened(path: Path) -> Iterator["InputContainer"]:
         raise MediaError(f"There is no file {path}.")
     if path.stat().st_size == 0:
         raise MediaError("The file is empty (0 bytes).")
+    options = {"protocol_whitelist": "file", "format_blacklist": "hls,concat,dash,tty,ansi"}
     try:
-        container = av.open(
-            f"file:{path.absolute()}",
-            metadata_errors="replace",
-            container_options={"protocol_whitelist": "file", "format_blacklist": "hls,concat,dash,tty,ansi"},
-        )
-    except (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        with complaints.heard() if complaints is not None else nullcontext():
+            container = av.open(f"file:{path.absolute()}", metadata_errors="replace", container_options=options)
+    except failures() as error:
         raise MediaError(f"The file can't be opened: {told(error)}.") from error
     with container:
         yield container

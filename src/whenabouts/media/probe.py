@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whenabouts.core.errors import MediaError
 from whenabouts.core.video import Video
-from whenabouts.media.opening import end_of, opened, told, video_stream, zero_of
+from whenabouts.media.opening import end_of, failures, opened, told, video_stream, zero_of
 from whenabouts.media.scaling import shown_size
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def probe(path: Path, *, video_id: str | None = None) -> Video:
             return _described(container, video_stream(container), name, path)
     except MediaError as error:
         return unreadable(name, path, str(error))
-    except (OSError, ValueError, RuntimeError, ArithmeticError, MemoryError, LookupError) as error:
+    except failures() as error:
         return unreadable(name, path, f"The headers can't be read: {told(error)}.")
 
 
@@ -83,13 +83,12 @@ def _described(container: "InputContainer", stream: "VideoStream", name: str, pa
 
 
 def _first_frame(container: "InputContainer", stream: "VideoStream") -> "VideoFrame | None":
-    import av
 
     stream.thread_type = "NONE"
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
-        except av.FFmpegError:
+        except failures():
             continue
         if frames:
             return frames[0]

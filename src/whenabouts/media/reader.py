@@ -5,18 +5,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from whenabouts.core.errors import InvalidData, MediaError
 from whenabouts.core.video import Video
 from whenabouts.media.clock import Clock
-from whenabouts.media.health import Findings, slack_seconds, verdict
-from whenabouts.media.opening import opened, told, video_stream, zero_of
+from whenabouts.media.complaints import Complaints
+from whenabouts.media.decoder import Decoder
+from whenabouts.media.health import Findings, verdict
+from whenabouts.media.opening import failures, opened, told, video_stream, zero_of
 from whenabouts.media.probe import declared_end, nominal_rate, probe, unreadable
 from whenabouts.media.scaling import Pixels, Scaler
+from whenabouts.media.structure import structural_damage
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -29,13 +33,16 @@ class VideoReader:
 
     Without `rate`, every frame comes at its own time. With `rate` (frames a second), the k-th frame is what is on
     screen at `k / rate` seconds, for every k before the pictures end: frames are repeated or left out as their times
-    demand, never by their number. `size` is (height, width) after rotation. `threads` are FFmpeg's (0: it chooses).
+    demand, never by their number. `size` is (height, width) after rotation.
+
+    With one of FFmpeg's `threads` most damage is noticed. With more (0: FFmpeg chooses) a video is read faster, but
+    what FFmpeg says of damage is not heard: reading several videos at once is the better way to use more cores.
 
     A file that can't be read yields nothing. After the last frame, `outcome` tells what was found.
     """
 
     def __init__(
-        self, path: Path, *, rate: float | None = None, size: tuple[int, int] | None = None, threads: int = 0
+        self, path: Path, *, rate: float | None = None, size: tuple[int, int] | None = None, threads: int = 1
     ) -> None:
         if rate is not None and not (math.isfinite(rate) and rate > 0):
             raise InvalidData(f"Frames are read at a rate above 0 a second, but got {rate}.")
@@ -60,92 +67,96 @@ class VideoReader:
         if before.status == "unreadable":
             self._outcome = before
             return
+        complaints = Complaints()
         try:
-            with opened(self.path) as container:
-                yield from self._read(container)
+            with opened(self.path, complaints) as container:
+                self.findings.structure = structural_damage(self.path, container.format.name)
+                yield from self._read(container, complaints)
         except MediaError as error:
             self.findings.stopped = str(error)
+        self.findings.complaint = complaints.summary()
         self._outcome = self._judged(before)
 
     def _judged(self, before: Video) -> Video:
         found, judged = self.findings, verdict(self.findings)
         if judged.status == "unreadable":
             return unreadable(before.id, before.path, judged.reason)
-        ends_early = judged.status == "complete" and found.declared_end - found.decoded_end > slack_seconds(found)
-        duration = found.decoded_end if ends_early or found.declared_end <= 0 else before.duration_seconds
+        shorter = judged.status == "complete" and found.ends_early
         return replace(
             before,
-            duration_seconds=duration,
+            duration_seconds=found.decoded_end if shorter or found.declared_end <= 0 else before.duration_seconds,
             frame_count=found.frames,
             status=judged.status,
             coverage=judged.coverage,
             reason=judged.reason,
         )
 
-    def _read(self, container: "InputContainer") -> Iterator[tuple[float, Pixels]]:
+    def _read(self, container: "InputContainer", complaints: Complaints) -> Iterator[tuple[float, Pixels]]:
         stream = video_stream(container)
-        scaler = Scaler(self.size, stream.sample_aspect_ratio)
-        shown = _Shown(self.rate, self.findings)
-        for seconds, frame in self._timed(container, stream):
-            yield from _scaled(shown.until(seconds, frame), scaler)
-        yield from _scaled(shown.rest(), scaler)
+        decoder = Decoder(stream, self.findings, complaints, self.threads)
+        scaler, shown = Scaler(self.size, stream.sample_aspect_ratio), _Shown(self.rate, self.findings)
+        self._expect(container, stream)
+        packets = self._packets(container, stream, complaints)
+        for seconds, frame in self._timed(container, stream, (f for packet in packets for f in decoder(packet))):
+            yield from _scaled(shown.until(seconds, frame), scaler, decoder)
+        yield from _scaled(shown.rest(), scaler, decoder)
 
-    def _timed(self, container: "InputContainer", stream: "VideoStream") -> Iterator[tuple[float, "VideoFrame"]]:
-        """(seconds, frame) with times that only grow; what does not is counted and left out."""
-        found, zero = self.findings, zero_of(container)
-        base = stream.time_base or Fraction(1, 1000)
-        end, found.end_is_shared = declared_end(container, stream)
-        found.declared_end = float(max(Fraction(0), end - zero))
-        found.declared_frames, found.period = stream.frames, float(1 / (nominal_rate(stream) or Fraction(25)))
-        clock, last = Clock(container, stream), -math.inf
-        for ticks, frame in clock.timed(self._decoded(container, stream, zero)):
-            at = float(ticks * base) if clock.sorting else float(ticks * base - zero)
-            if at <= last:
-                found.backward_steps += 1
-                continue
-            length = float(frame.duration * base) if frame.duration else found.period
-            found.decoded_end, last = max(found.decoded_end, at + length), at
-            yield at, frame
-
-    def _decoded(self, container: "InputContainer", stream: "VideoStream", zero: Fraction) -> Iterator["VideoFrame"]:
-        import av
-
+    def _expect(self, container: "InputContainer", stream: "VideoStream") -> None:
+        """What the headers promise."""
         found = self.findings
-        stream.thread_type, stream.codec_context.thread_count = "AUTO", self.threads
+        end, found.end_is_shared = declared_end(container, stream)
+        found.declared_end = float(max(Fraction(0), end - zero_of(container)))
+        found.declared_packets = stream.frames if "mov" in container.format.name.split(",") else 0
+        found.pulse.period = float(1 / (nominal_rate(stream) or Fraction(25)))
+
+    def _timed(
+        self, container: "InputContainer", stream: "VideoStream", frames: Iterator["VideoFrame"]
+    ) -> Iterator[tuple[float, "VideoFrame"]]:
+        """(seconds, frame) with times that only grow; what does not is counted and left out."""
+        found, clock = self.findings, Clock(container, stream)
+        base = stream.time_base or Fraction(1, 1000)
+        zero = Fraction(0) if clock.sorting else zero_of(container)
+        for ticks, frame in clock.timed(frames):
+            at = float(ticks * base - zero)
+            length = float(frame.duration * base) if frame.duration else found.pulse.period
+            if found.pulse.beat(at):
+                found.longest, found.decoded_end = max(found.longest, length), max(found.decoded_end, at + length)
+                yield at, frame
+
+    def _packets(
+        self, container: "InputContainer", stream: "VideoStream", complaints: Complaints
+    ) -> Iterator["Packet[Any]"]:
+        """The packets of the pictures; those of sound only tell where the file ends."""
+
+        found, zero = self.findings, zero_of(container)
         packets = container.demux([stream, *container.streams.audio])
         while True:
             try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
+                with complaints.heard():
+                    packet = next(packets, None)
+            except failures() as error:
                 found.stopped = f"reading stopped: {told(error)}"
+                return
+            if packet is None:
                 return
             if packet.pts is not None and packet.time_base:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base - zero
                 found.packets_end = max(found.packets_end, float(end))
-            if packet.stream.index != stream.index:
-                continue
-            found.corrupt_packets += packet.is_corrupt
-            try:
-                frames = stream.decode(packet)
-            except (av.FFmpegError, ValueError, MemoryError):
-                found.failed_packets += 1
-                continue
-            for frame in frames:
-                found.frames += 1
-                found.corrupt_frames += frame.is_corrupt
-                yield frame
+            if packet.stream.index == stream.index:
+                found.packets += packet.size > 0
+                yield packet
 
 
-def _scaled(frames: Iterator[tuple[float, "VideoFrame"]], scaler: Scaler) -> Iterator[tuple[float, Pixels]]:
+def _scaled(
+    frames: Iterator[tuple[float, "VideoFrame"]], scaler: Scaler, decoder: Decoder
+) -> Iterator[tuple[float, Pixels]]:
     """A frame that stays on screen is scaled once and copied after that."""
     last: tuple[VideoFrame, Pixels] | None = None
     for seconds, frame in frames:
         if last is not None and last[0] is frame:
             yield seconds, last[1].copy()
         else:
-            last = (frame, scaler(frame))
+            last = (frame, scaler(frame, decoder.upright))
             yield seconds, last[1]
 
 
@@ -171,7 +182,7 @@ class _Shown:
         if self._held is None:
             return
         end, declared = found.decoded_end, found.declared_end
-        yield from self._ticks(declared if 0 < declared - end <= slack_seconds(found) else end)
+        yield from self._ticks(declared if 0 < declared - end <= found.slack_seconds else end)
 
     def _ticks(self, end: float) -> Iterator[tuple[float, "VideoFrame"]]:
         if self._held is None or self._rate is None:
@@ -179,7 +190,7 @@ class _Shown:
         if self._found.declared_end <= 0:
             end = min(end, self._at + _LONGEST_HOLD)
         else:
-            end = min(end, max(self._found.declared_end, self._at + self._found.period))
+            end = min(end, max(self._found.declared_end, self._at + self._found.pulse.period))
         while self._next / self._rate < end - 1e-9:
             yield self._next / self._rate, self._held
             self._next += 1
