@@ -27,11 +27,21 @@ def test_a_list_of_chapters() -> None:
 
 @pytest.mark.parametrize(
     "item",
-    [None, 3, "x", [], {}, {"start_time": "0", "end_time": 1, "title": "a"},
-     {"start_time": 2, "end_time": 1, "title": "a"}, {"start_time": -1, "end_time": 1, "title": "a"}, {"start_time": 0, "end_time": float("nan"), "title": "a"},
-     {"start_time": 0, "end_time": 10**400, "title": "a"}, {"start_time": True, "end_time": 2, "title": "a"},
-     {"start_time": 0, "end_time": 1, "title": ["a"]}],
-)  # fmt: skip
+    [
+        None,
+        3,
+        "x",
+        [],
+        {},
+        {"start_time": "0", "end_time": 1, "title": "a"},
+        {"start_time": 2, "end_time": 1, "title": "a"},
+        {"start_time": -1, "end_time": 1, "title": "a"},
+        {"start_time": 0, "end_time": float("nan"), "title": "a"},
+        {"start_time": 0, "end_time": 10**400, "title": "a"},
+        {"start_time": True, "end_time": 2, "title": "a"},
+        {"start_time": 0, "end_time": 1, "title": ["a"]},
+    ],
+)
 def test_broken_chapters_are_counted_and_the_others_kept(item: object) -> None:
     good = {"start_time": 1, "end_time": 2, "title": "good"}
     assert listed_chapters([item, good], 20) == ([Chapter("good", 1, 2)], 1)

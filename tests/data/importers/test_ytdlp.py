@@ -31,13 +31,24 @@ def imported(root: Path, **ytdlp: object) -> Imported:
 
 def full(**changes: Any) -> dict[str, Any]:
     return {
-        "id": "abc", "title": "A day #Diving", "description": "Fun #beach day\n#FYP",
-        "tags": ["Cliff", "cliff", "2020", "Sea Life"], "categories": ["Sports"], "uploader": "Ann", "duration": 100.4, "url": SECRET, "_type": "video",
-        "chapters": [{"start_time": 0, "end_time": 40, "title": "Dive"},
-                     {"start_time": 40, "end_time": 100.4, "title": "Swim"}],
+        "id": "abc",
+        "title": "A day #Diving",
+        "description": "Fun #beach day\n#FYP",
+        "tags": ["Cliff", "cliff", "2020", "Sea Life"],
+        "categories": ["Sports"],
+        "uploader": "Ann",
+        "duration": 100.4,
+        "url": SECRET,
+        "_type": "video",
+        "chapters": [
+            {"start_time": 0, "end_time": 40, "title": "Dive"},
+            {"start_time": 40, "end_time": 100.4, "title": "Swim"},
+        ],
         "formats": [{"url": SECRET, "cookies": "TOPSECRET", "http_headers": {"Cookie": "TOPSECRET"}}],
-        "subtitles": {"en": [{"url": SECRET}]}, "thumbnail": SECRET, "webpage_url": SECRET,
-    } | changes  # fmt: skip
+        "subtitles": {"en": [{"url": SECRET}]},
+        "thumbnail": SECRET,
+        "webpage_url": SECRET,
+    } | changes
 
 
 def test_labels_chapters_title_and_uploader(media: Media) -> None:
