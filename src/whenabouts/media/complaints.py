@@ -10,6 +10,9 @@ _DAMAGE = re.compile(
     r"corrupt|truncat|overread|invalid|damage|mismatch|undecodable|out of order|premature|doctype|misdetect", re.I
 )
 
+# Errors that do not speak of damage: what FFmpeg can't do, or asks people to do.
+_HARMLESS = re.compile(r"not implemented|upload a sample|update your ffmpeg|unspecified (size|pixel format)", re.I)
+
 _ERROR, _WARNING = 16, 24
 
 # FFmpeg has one log for the whole process: it is on while at least one reader listens.
