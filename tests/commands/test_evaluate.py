@@ -120,6 +120,17 @@ def test_classification(files: list[str]) -> None:
     assert "hit@3" in text
 
 
+def test_diagnosis(files: list[str]) -> None:
+    result = values("diagnosis", *files, "--tiou", "0.5", "--buckets", "activitynet")
+    assert result["errors"]["profile"][9]["duplicate"] == pytest.approx(1 / 3)
+    assert {bucket["trait"] for bucket in result["sensitivity"]} == {"length (s)", "coverage", "instances"}
+    assert result["border_errors"]["matched"] == 2
+    assert result["border_errors"]["start_seconds"]["mean_size"] == 1.0
+    text = CliRunner().invoke(app, ["diagnosis", *files], catch_exceptions=False).stdout
+    for word in ("bad boundaries", "coverage", "nine of ten"):
+        assert word in text
+
+
 def test_the_command_loads_nothing_heavy() -> None:
     code = (
         "import sys, whenabouts.commands.evaluate\n"

@@ -10,7 +10,6 @@ from whenabouts.commands.evaluate_ranking import ranking
 from whenabouts.commands.options import Json
 
 if TYPE_CHECKING:
-    from whenabouts.evaluation.report import Report
     from whenabouts.evaluation.tables import Predictions, Truth
 
 app = typer.Typer(
@@ -65,7 +64,7 @@ def moments(
     levels = None if tiou is None else tiou_thresholds(tiou)
     scores = evaluate_moments(real, found, protocol=protocol, tiou=levels)
     values = {"protocol": protocol, "policy": policy, "subset": subset, **scores.to_json()}
-    _tell(scores.report(), values, real, found, as_json=as_json)
+    _tell(scores.report().to_table(), values, real, found, as_json=as_json)
 
 
 @app.command("proposals")
@@ -91,7 +90,7 @@ def proposals(
     levels = DEFAULT_TIOU if tiou is None else tiou_thresholds(tiou)
     scores = evaluate_proposals(real, found, tiou=levels, proposals_per_video=max_per_video)
     values = {"protocol": "activitynet", "policy": policy, "subset": subset, "max_avg_nr_proposals": max_per_video}
-    _tell(scores.report(), {**values, **scores.to_json()}, real, found, as_json=as_json)
+    _tell(scores.report().to_table(), {**values, **scores.to_json()}, real, found, as_json=as_json)
 
 
 @app.command("classification")
@@ -111,18 +110,42 @@ def classification(
     found = read_predictions(predictions, real, policy=policy, needs=NO_SPAN)
     scores = evaluate_classification(real, found, top_k=top_k)
     values = {"protocol": "activitynet", "policy": policy, "subset": subset, **scores.to_json()}
-    _tell(scores.report(), values, real, found, as_json=as_json)
+    _tell(scores.report().to_table(), values, real, found, as_json=as_json)
 
 
 app.command("ranking")(ranking)
 
 
-def _tell(report: "Report", values: dict[str, Any], truth: "Truth", found: "Predictions", *, as_json: bool) -> None:
+@app.command("diagnosis")
+def diagnosis(
+    truth: TruthFile,
+    predictions: PredictionFile,
+    subset: Subset = "validation",
+    tiou: Tiou = None,
+    buckets: Annotated[
+        Literal["fifths", "activitynet", "thumos14"],
+        typer.Option("--buckets", help="Groups of instances: fifths of this truth, or DETAD's for a benchmark."),
+    ] = "fifths",
+    policy: PolicyName = "official",
+    as_json: Json = False,
+) -> None:
+    """Why is it not better: kinds of error, which instances suffer, how far borders are off (after DETAD)."""
+    from whenabouts.evaluation.diagnosis import diagnose
+    from whenabouts.evaluation.reading import read_predictions, read_truth
+    from whenabouts.evaluation.thresholds import tiou_thresholds
+
+    real = read_truth(truth, subset=subset, policy=policy)
+    found = read_predictions(predictions, real, policy=policy)
+    result = diagnose(real, found, tiou=None if tiou is None else tiou_thresholds(tiou), buckets=buckets)
+    values = {"protocol": "activitynet", "policy": policy, "subset": subset, "buckets": buckets, **result.to_json()}
+    text = "\n\n".join(report.to_table() for report in result.reports())
+    _tell(text, values, real, found, as_json=as_json)
+
+
+def _tell(table: str, values: dict[str, Any], truth: "Truth", found: "Predictions", *, as_json: bool) -> None:
     from whenabouts.evaluation.rows import as_json as rows_as_json
     from whenabouts.evaluation.rows import as_remarks
 
     left_out = (*truth.left_out, *found.left_out)
-    text = "\n".join(
-        [report.to_table(), f"policy: {values['policy']}, subset: {values['subset']}", *as_remarks(left_out)]
-    )
+    text = "\n".join([table, f"policy: {values['policy']}, subset: {values['subset']}", *as_remarks(left_out)])
     Terminal(as_json=as_json).result(text, {**values, "left_out": rows_as_json(left_out)})

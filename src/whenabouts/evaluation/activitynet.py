@@ -21,14 +21,14 @@ def match_activitynet(truth: Truth, predictions: Predictions, tiou: FloatArray) 
     prediction whose best match is gone falls back to its next; 0/0 (two empty spans) comes before all and counts.
     """
     order = best_first(predictions.scores)
-    turns = predictions[order]
-    ranks = ranks_in_group(turns.classes)
-    classes = len(truth.labels)
-    candidates = Candidates.by_key(turns.videos * classes + turns.classes, truth.videos * classes + truth.classes)
+    labels, videos, count = predictions.classes[order], predictions.videos[order], len(truth.labels)
+    ranks = ranks_in_group(labels)
+    candidates = Candidates.by_key(videos * count + labels, truth.videos * count + truth.classes)
     taken = np.zeros((len(tiou), len(truth)), bool)
     parts = []
-    for block in candidates.blocks():
-        turn, instance, overlap = _ordered(*block, turns, truth, float(tiou.min()))
+    for turn, instance in candidates.blocks():
+        overlap = paired_tiou(predictions.spans[order[turn]], truth.spans[instance])
+        turn, instance, overlap = _ordered(turn, instance, overlap, float(tiou.min()))
         for level, threshold in enumerate(tiou):
             near = np.flatnonzero(overlap >= threshold)
             won = near[taken_in_turn(turn[near], instance[near], taken[level])]
@@ -37,12 +37,14 @@ def match_activitynet(truth: Truth, predictions: Predictions, tiou: FloatArray) 
 
 
 def _ordered(
-    turn: IntArray, instance: IntArray, turns: Predictions, truth: Truth, least: float
+    turn: IntArray, instance: IntArray, overlap: FloatArray, least: float
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Pairs (K,) of at least `least` tIoU: by turn, then best tIoU first, then the instance read last first."""
-    overlap = paired_tiou(turns.spans[turn], truth.spans[instance])
     overlap[np.isnan(overlap)] = np.inf  # the official sort puts NaN first, and NaN < threshold never holds
     near = np.flatnonzero(overlap >= least)
     turn, instance, overlap = turn[near], instance[near], overlap[near]
-    order = np.lexsort((-instance, -overlap, turn))
+    twin = turn[1:] == turn[:-1]
+    choice = np.flatnonzero(np.append(twin, False) | np.append(False, twin))  # who has only one pair needs no order
+    order = np.arange(len(turn))
+    order[choice] = choice[np.lexsort((-instance[choice], -overlap[choice], turn[choice]))]
     return turn[order], instance[order], overlap[order]

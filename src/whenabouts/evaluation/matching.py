@@ -88,9 +88,9 @@ def taken_in_turn(choosers: IntArray, options: IntArray, taken: BoolArray) -> In
         wanted = options[cursor[asking]]
         before = holder[wanted]
         np.minimum.at(holder, wanted, asking)
-        after = holder[wanted]
-        ousted = before[(before != after) & (before != nobody)]
-        refused = np.unique(np.concatenate([asking[after != asking], ousted]))
+        accepted = holder[wanted] == asking
+        ousted = before[accepted]
+        refused = np.concatenate([asking[~accepted], ousted[ousted != nobody]])
         cursor[refused] += 1
         asking = refused[cursor[refused] < stop[refused]]
     won = np.flatnonzero(holder != nobody)

@@ -29,6 +29,7 @@ class Report:
     per_class: FloatArray = field(default_factory=_nothing)
     settings: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    rows: str = "class"  # what the rows of the table are, if not classes
 
     def __post_init__(self) -> None:
         table = np.asarray(self.per_class, np.float64)
@@ -56,13 +57,12 @@ class Report:
 
     def to_table(self) -> str:
         """Aligned text: classes first, then the metrics, so that these stand last on a screen."""
-        lines = [self.title, f"({self.convention})", ""]
-        if self.classes:
-            lines += [*_aligned(("class", *self.columns), zip(self.classes, self.per_class, strict=True)), ""]
         wide = max((len(name) for name in self.metrics), default=0)
-        lines += [f"{name:<{wide}}  {_shown(value)}" for name, value in self.metrics.items()]
-        lines += [f"{name}: {value}" for name, value in self.settings.items()]
-        return "\n".join([*lines, *self.remarks])
+        table = _aligned((self.rows, *self.columns), zip(self.classes, self.per_class, strict=True))
+        numbers = [f"{name:<{wide}}  {_shown(value)}" for name, value in self.metrics.items()]
+        numbers += [f"{name}: {value}" for name, value in self.settings.items()] + list(self.remarks)
+        blocks = [[self.title, f"({self.convention})"], table if self.classes else [], numbers]
+        return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
 def _aligned(header: tuple[str, ...], rows: Any) -> list[str]:
@@ -81,4 +81,6 @@ def _number(value: float) -> float | None:
 
 
 def _shown(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.4f}"
+    if np.isnan(value):
+        return "-"
+    return f"{value:.0f}" if value >= 2 and value == round(value) else f"{value:.4f}"  # counts have no decimals
