@@ -60,7 +60,7 @@ def _check_files(entries: Sequence[Entry], report: CheckReport) -> None:
     for kind, found in listed.items():
         if found:
             why = "; ".join(f"{entry.id}: {entry.video.reason or 'the file is gone'}" for entry in found[:2])
-            text = f"{len(found)} of {len(entries)} videos are {kind} ({why})."
+            text = f"{kind}: {len(found)} of {len(entries)} videos ({why})."
             report.add("warning", "files", text, [entry.id for entry in found])
     if not any(entry.usable and entry.split == "train" for entry in entries):
         text = f"None of the {len(entries)} videos can be used for training (splits: {_splits(entries)})."
@@ -80,9 +80,9 @@ def _check_stale(entries: Sequence[Entry], report: CheckReport) -> None:
             continue
         if (status.st_size, status.st_mtime_ns) != (entry.stamp.bytes, entry.stamp.modified_ns):
             changed.append(entry.id)
-    for names, what in ((gone, "can't be found any more"), (changed, "have changed since the import")):
+    for names, what in ((gone, "not found any more"), (changed, "changed since the import")):
         if names:
-            text = f"{len(names)} files {what} ({some(names)}). Import their folder again."
+            text = f"{what}: {len(names)} of {len(entries)} files ({some(names)}). Import their folder again."
             report.add("warning", "files", text, names)
 
 
@@ -91,14 +91,14 @@ def _check_import(project: Project, report: CheckReport) -> None:
     counts = told.get("counts")
     counts = counts if isinstance(counts, dict) else {}
     for name, text in (
-        ("rows_unmatched", "rows name a video that is not there"),
-        ("rows_ambiguous", "rows name a video that several files could be"),
-        ("sidecars_without_video", "sidecars have no video beside them"),
-        ("sidecars_rejected", "sidecars can't be read"),
-        ("chapters_refused", "chapters were refused, their times do not hold for the file"),
+        ("rows_unmatched", "rows that name a video which is not there"),
+        ("rows_ambiguous", "rows that name a video which several files could be"),
+        ("sidecars_without_video", "sidecars without a video beside them"),
+        ("sidecars_rejected", "sidecars that can't be read"),
+        ("chapters_refused", "chapters refused, because their times do not hold for the file"),
     ):
         if isinstance(counts.get(name), int) and counts[name] > 0:
-            report.add("warning", "import", f"{counts[name]} {text} (details: reports/import.json).")
+            report.add("warning", "import", f"{text}: {counts[name]} (details: reports/import.json).")
 
 
 def _vocabulary(project: Project, report: CheckReport) -> tuple[Vocabulary | None, VocabularySettings]:
@@ -119,15 +119,15 @@ def _check_splits(manifest: Manifest, cache: Path, frames: bool, report: CheckRe
         pairs += [pair for pair in alike if (pair.first, pair.second) not in known]
     report.figures["duplicates"] = len(pairs)
     report.figures["duplicates_across_splits"] = sum(pair.across_splits for pair in pairs)
-    _tell([pair for pair in pairs if pair.across_splits], report, "stand in two splits: scores would be too good.")
-    _tell([pair for pair in pairs if not pair.across_splits], report, "stand twice in one split.")
+    _tell([pair for pair in pairs if pair.across_splits], report, "in two splits, so that scores come out too good")
+    _tell([pair for pair in pairs if not pair.across_splits], report, "twice in one split")
     if splits == {"train"}:
         text = "nothing is held out, so nothing can be measured. Import other videos with --split test."
         report.add("note", "splits", text)
     by_split = {split: {entry.uploader for entry in usable if entry.split == split} - {""} for split in splits}
     shared = sorted(by_split.get("train", set()).intersection(*[by_split[split] for split in splits - {"train"}]))
     if shared and len(splits) > 1:
-        text = f"{len(shared)} uploaders have videos in all splits ({some(shared)})."
+        text = f"uploaders with videos in all splits: {len(shared)} ({some(shared)})."
         report.add(
             "note", "splits", f"{text} Uploaders repeat tags and scenes: scores for others may be lower.", shared
         )
@@ -140,7 +140,7 @@ def _tell(pairs: list[Duplicate], report: CheckReport, what: str) -> None:
     how = Counter(pair.how for pair in pairs)
     by = " and ".join(f"{count} by {kind}" for kind, count in sorted(how.items()))
     severity: Severity = "warning" if pairs[0].across_splits else "note"
-    text = f"{len(pairs)} pairs of videos are the same ({by}) and {what} {some(shown)}. Keep one of each."
+    text = f"copies of a video {what}: {len(pairs)} ({by}): {some(shown)}. Keep one of each."
     report.add(severity, "splits", text, shown)
 
 

@@ -22,7 +22,7 @@ def check_features(
         listed = [row for row in rows if row.get("status") == kind]
         if listed:
             seen = "; ".join(f"{row.get('id')}: {row.get('reason')}" for row in listed[:2])
-            text = f"extraction found {len(listed)} videos {kind} ({seen})."
+            text = f"{kind} when features were extracted: {len(listed)} ({seen})."
             report.add("warning", "features", text, [str(row.get("id")) for row in listed])
     expected = [entry for entry in entries if entry.usable and status.get(entry.id) != "unreadable"]
     for path in store.broken:
@@ -47,14 +47,14 @@ def _check_modality(
     report.figures["features"][modality] = {"wanted": len(wanted), "present": present, "stale": len(stale)}
     run = "Run `whenabouts extract`."
     if missing:
-        text = f"{modality} features are there of {present} of {len(wanted)} videos; {some(missing)} lack them."
+        text = f"{modality} features are missing: {len(missing)} of {len(wanted)} videos ({some(missing)})."
         report.add("warning", "features", f"{text} {run}", missing)
     if stale:
-        text = f"{len(stale)} videos have changed since their {modality} features were made: {some(stale)}."
+        text = f"{modality} features older than their files: {len(stale)} ({some(stale)})."
         report.add("warning", "features", f"{text} {run}", stale)
     strangers = sorted(set(store.video_ids(modality)) - {entry.id for entry in entries})
     if strangers:
-        text = f"{len(strangers)} videos with {modality} features are not in the manifest: {some(strangers)}."
+        text = f"{modality} features of videos that the manifest lacks: {len(strangers)} ({some(strangers)})."
         report.add("note", "features", f"{text} They are not used.", strangers)
     for what, found in (("backbones", store.sources(modality)), ("widths", store.widths(modality))):
         if len(found) > 1:

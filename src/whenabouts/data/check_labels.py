@@ -62,14 +62,14 @@ def check_labels(
         report.concepts.append(ConceptVerdict(name, *counts, verdict, (*fails, *doubts)))
     _whole(support, vocabulary, settings, report)
     if bare:
-        what = "carry no label of the vocabulary"
         then = "They count as showing none of the concepts." if settings.absent == "negative" else "They teach nothing."
         severity: Severity = "warning" if bare > support.train_count / 2 else "note"
-        text = f"{bare} of {support.train_count} training videos {what} ({some(support.unlabelled)}). {then}"
+        seen = f"{bare} of {support.train_count} ({some(support.unlabelled)})"
+        text = f"training videos without a label of the vocabulary: {seen}. {then}"
         report.add(severity, "labels", text, support.unlabelled)
     unmeasured = [name for name in vocabulary.names if not support.held_out[name]]
     if held_out and unmeasured:
-        text = f"{len(unmeasured)} concepts have no held-out video and can't be measured: {some(unmeasured)}."
+        text = f"concepts without a held-out video, which can't be measured: {len(unmeasured)} ({some(unmeasured)})."
         report.add("note", "splits", text, unmeasured)
 
 
@@ -78,21 +78,23 @@ def _whole(support: Support, vocabulary: Vocabulary, settings: VocabularySetting
     report.figures |= {f"concepts_{kind}": verdicts[kind] for kind in ("works", "doubtful", "fails")}
     if not len(vocabulary):
         do = "Add labels, or import again with a lower --min-count (reports/import.json lists what was dropped)."
-        report.add("stop", "labels", f"The vocabulary is empty. {do}")
+        report.add("stop", "labels", f"the vocabulary is empty. {do}")
     elif verdicts["fails"] == len(vocabulary):
-        text = f"None of the {len(vocabulary)} concepts can be learned. Add videos or labels; reasons stand below."
+        text = f"no concept can be learned, of {len(vocabulary)}. Add videos or labels; reasons stand below."
         report.add("stop", "labels", text, vocabulary.names)
     elif verdicts["fails"]:
         names = [verdict.name for verdict in report.concepts if verdict.verdict == "fails"]
-        text = f"{len(names)} of {len(vocabulary)} concepts can't be learned: {some(names)}. Reasons stand below."
+        text = (
+            f"concepts that can't be learned: {len(names)} of {len(vocabulary)} ({some(names)}). Reasons stand below."
+        )
         report.add("warning", "labels", text, names)
     if settings.absent == "unknown" and len(vocabulary):
-        text = "Absent labels are unknown, so no video is known to lack a concept unless a segment says so."
+        text = "absent labels are unknown, so no video is known to lack a concept unless a segment says so."
         report.add("note", "labels", f"{text} If your labels are complete, import with --absent negative.")
     kept = set(vocabulary.names)
     alike = [f"{pair.first} / {pair.second}" for pair in near_duplicates(support.train, kept) if pair.how == "spelling"]
     if alike:
-        text = f"{len(alike)} pairs of concepts are spelled nearly alike: {some(alike)}."
+        text = f"pairs of concepts spelled nearly alike: {len(alike)} ({some(alike)})."
         report.add("note", "labels", f"{text} Join them with --set vocabulary.aliases={{...}} on import.", alike)
 
 

@@ -1,0 +1,97 @@
+"""A whole import of a faulty archive: everything is told, nothing is lost."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.core.progress import Silent
+from whenabouts.data.importers import ImportSettings
+from whenabouts.data.importing import ImportOutcome, import_into
+from whenabouts.data.project import Project
+from whenabouts.data.vocabulary import VocabularySettings
+
+Media = Callable[..., Path]
+
+
+def run(project: Project, kind: str, root: Path, *, min_count: int = 2, **settings: object) -> ImportOutcome:
+    labels = VocabularySettings(min_count=min_count)
+    return import_into(project, kind, root, ImportSettings(**settings), labels, now_ns=77, progress=Silent())
+
+
+def test_a_faulty_table_is_imported_and_every_fault_told(media: Media, tmp_path: Path) -> None:
+    media("a.mp4", "b.mp4", "c.mp4", "d.mp4", "deep/a.mp4")
+    root = media("broken.mp4", seconds="x")
+    rows = [
+        "a.mp4,dive",
+        "b,dive",
+        "c,Dive|once",
+        "gone.mp4,dive",
+        "a.mp4,dive",
+        "deep/a.mp4,dive,7",
+        "broken,dive",
+        "",
+    ]
+    (root / "t.csv").write_bytes("\ufeffvideo,label\r\n".encode() + "\r\n".join(rows).encode())
+    project = Project.create(tmp_path / "project")
+    outcome = run(project, "csv", root / "t.csv")
+    manifest = project.manifest()
+    assert manifest == outcome.manifest
+    assert len(manifest) == 6
+    assert project.vocabulary().names == ("dive",)
+    report = json.loads((project.reports_folder / "import.json").read_text())
+    assert report["counts"] == {
+        "rows": 7, "rows_read": 5, "rows_rejected": 2, "rows_unmatched": 1, "rows_ambiguous": 0, "rows_repeated": 1,
+    }  # fmt: skip
+    assert (report["videos"], report["unreadable"], report["unlabelled"]) == (6, 1, 2)
+    assert [problem["file"] for problem in report["problems"]] == ["t.csv row 6", "t.csv row 4"]
+    assert report["vocabulary"]["dropped"] == [{"name": "once", "videos": 1, "reason": "fewer than 2 training videos"}]
+    assert report["settings"]["vocabulary"]["min_count"] == 2
+    text = outcome.to_text()
+    for wanted in ("unreadable: broken: The file can't be opened", "row 4: no such video (seen: gone.mp4)",
+                   "rows rejected: 2", "dropped 1: fewer than 2 training videos: once"):  # fmt: skip
+        assert wanted in text
+
+
+def test_many_problems_of_a_kind_are_counted_not_listed(media: Media, tmp_path: Path) -> None:
+    root = media("a.mp4")
+    (root / "t.csv").write_text("video,label\n" + "".join(f"gone{number}.mp4,x\n" for number in range(30)))
+    text = run(Project.create(tmp_path / "p"), "csv", root).to_text()
+    assert text.count("no such video") == 6
+    assert "... and 25 more: no such video" in text
+
+
+def test_an_empty_folder_changes_nothing(media: Media, tmp_path: Path) -> None:
+    root = media("a/1.mp4", "a/2.mp4")
+    project = Project.create(tmp_path / "p")
+    run(project, "folders", root)
+    before = project.manifest_path.read_bytes()
+    for path in root.rglob("*.mp4"):
+        path.unlink()
+    with pytest.raises(InvalidData, match=r"no video below .*import\.endings"):
+        run(project, "folders", root)
+    assert project.manifest_path.read_bytes() == before
+
+
+def test_an_unknown_importer_names_the_known(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="Known: folders, csv, hashtags, ytdlp"):
+        run(Project(tmp_path), "zip", tmp_path)
+
+
+def test_held_out_videos_do_not_make_concepts(media: Media, tmp_path: Path) -> None:
+    media("train/dive/1.mp4", "train/dive/2.mp4", "test/dive/3.mp4", "test/other/4.mp4", "test/other/5.mp4")
+    project = Project.create(tmp_path / "p")
+    outcome = run(project, "folders", media())
+    assert project.vocabulary().names == ("dive",)
+    assert outcome.report.concepts[0].held_out_videos == 1
+
+
+def test_the_vocabulary_after_a_second_import_is_that_of_all(media: Media, tmp_path: Path) -> None:
+    media("x/dive/1.mp4", "y/dive/2.mp4")
+    project = Project.create(tmp_path / "p")
+    run(project, "folders", media() / "x")
+    assert project.vocabulary().names == ()
+    assert run(project, "folders", media() / "y").merged.renamed == {}
+    assert project.vocabulary().names == ("dive",)
