@@ -7,7 +7,7 @@ import typer
 
 from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Json, Overrides, ProjectFolder, Recipe
-from whenabouts.core.errors import SettingsError
+from whenabouts.core.errors import InvalidData, SettingsError
 
 Kind = Annotated[str, typer.Argument(help="folders, csv, hashtags or ytdlp: where the labels stand.")]
 Root = Annotated[Path, typer.Argument(help="The folder of the videos; for csv, the table.")]
@@ -71,7 +71,12 @@ def import_(
     told = {"split": split, "include": include, "exclude": exclude, "csv": {"columns": _columns(columns)}}
     only = [name.strip() for name in (concepts or "").split(",") if name.strip()]
     named = {"min_count": min_count, "max_concepts": max_concepts, "only": only, "absent": absent}
-    tables = _merged({"vocabulary": as_table(home.vocabulary_settings())}, recipes)
+    try:
+        earlier = as_table(home.vocabulary_settings())
+    except InvalidData as error:  # The file is written anew: what it held of settings can't be kept.
+        terminal.say(str(error))
+        earlier = {}
+    tables = _merged({"vocabulary": earlier}, recipes)
     tables = with_overrides(_merged(tables, {"import": _given(told), "vocabulary": _given(named)}), overrides or ())
     settings = load(ImportSettings, tables.get("import", {}), "[import]")
     labels = load(VocabularySettings, tables["vocabulary"], "[vocabulary]")

@@ -185,7 +185,9 @@ class Manifest:
         except FileNotFoundError:
             raise ProjectError(f"There is no manifest {path}. Run `whenabouts import` first.") from None
         except UnicodeDecodeError as error:
-            raise InvalidData(f"{path} is not UTF-8 text: {error}. Run `whenabouts import` again.") from None
+            raise InvalidData(
+                f"{path} is not UTF-8 text: {error}. Mend it, or remove the file and import again."
+            ) from None
         lines, folder = enumerate(text.split("\n"), start=1), path.parent.resolve()
         return cls(tuple(_entry_of(line, f"{path} line {number}", folder) for number, line in lines if line.strip()))
 
@@ -214,9 +216,11 @@ def _entry_of(line: str, where: str, folder: Path) -> Entry:
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise InvalidData(f"{where} is not JSON: {error}. Mend the line, or run `whenabouts import` again.") from None
+        raise InvalidData(
+            f"{where} is not JSON: {error}. Mend the line, or remove the file and import again."
+        ) from None
     if not isinstance(values, dict):
-        raise InvalidData(f"{where} is not a JSON object. Mend the line, or run `whenabouts import` again.")
+        raise InvalidData(f"{where} is not a JSON object. Mend the line, or remove the file and import again.")
     try:
         entry = Entry.from_json(values)
     except InvalidData as error:
