@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -222,7 +222,9 @@ def _entry_of(line: str, where: str, folder: Path) -> Entry:
     if not isinstance(values, dict):
         raise InvalidData(f"{where} is not a JSON object. Mend the line, or remove the file and import again.")
     try:
-        entry = Entry.from_json(values)
+        values["video"]["path"] = folder / values["video"]["path"]
+        return Entry.from_json(values)
+    except (KeyError, TypeError):
+        raise InvalidData(f"{where}: it names no video with a path. Mend the line, or import again.") from None
     except InvalidData as error:
         raise InvalidData(f"{where}: {error}") from None
-    return replace(entry, video=replace(entry.video, path=folder / entry.video.path))
