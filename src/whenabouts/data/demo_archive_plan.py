@@ -15,9 +15,9 @@ SEEN = (
     "rising",
     "clockwise",
     "anticlockwise",
-    "growing",
-    "shrinking",
     "bouncing",
+    "swaying",
+    "pulsing",
 )
 HEARD = ("chiming",)
 CONCEPTS = SEEN + HEARD

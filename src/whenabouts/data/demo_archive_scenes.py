@@ -1,8 +1,9 @@
 """The pictures of the demo archive: plain shapes in a world without edges, told apart by nothing but their motion.
 
-The world is a torus: what leaves on one side comes back on the other, and sizes run in a circle as well. So position,
-size, angle, shape and colour of every object have the same distribution at every moment of every concept, and a single
-frame can't tell what happens.
+The world is a torus: what leaves on one side comes back on the other, and sizes run to and fro without a pause. So
+position, size, angle, shape and colour of every object have the same distribution at every moment of every concept, and
+a single frame can't tell what happens. Left and right, clockwise and anticlockwise, rising and the unlabelled falling
+are each other backwards: without the order of the frames they can't be told apart either.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,13 +17,13 @@ from whenabouts.data.demo_archive_plan import Stretch, VideoPlan
 Pixels = NDArray[np.uint8]
 Picture = NDArray[np.float32]
 
-LEAST_RADIUS, LARGEST_RADIUS = 0.075, 0.19
+LEAST_RADIUS, LARGEST_RADIUS = 0.075, 0.2
 SHAPES = ("disc", "square", "triangle", "ring", "cross")
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One object: place in heights of the picture, `size` on a circle of length 1, angle in radians."""
+    """One object: place in heights of the picture, `size` on a circle of length 1, `angle` in radians."""
 
     x: float
     y: float
@@ -33,8 +34,8 @@ class Body:
 
     @property
     def radius(self) -> float:
-        """Radius in heights of the picture; grows geometrically with `size`, then starts again."""
-        return float(LEAST_RADIUS * (LARGEST_RADIUS / LEAST_RADIUS) ** (self.size % 1.0))
+        """Radius in heights of the picture: shrinks over half of the circle of sizes, grows over the other."""
+        return float(LEAST_RADIUS * (LARGEST_RADIUS / LEAST_RADIUS) ** abs(2 * (self.size % 1.0) - 1))
 
 
 Motion = Callable[[Body, float], Body]
@@ -42,8 +43,8 @@ Motion = Callable[[Body, float], Body]
 
 def motion_of(name: str, rng: np.random.Generator) -> Motion:
     """How a body moves: a function of where it began and the seconds since; speed and extent are drawn from `rng`."""
-    speed, slant, extent = rng.uniform(0.45, 0.7), rng.uniform(-0.15, 0.15), rng.uniform(0.15, 0.24)
-    phase, turn, period = rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0]), rng.uniform(1.3, 2.0)
+    speed, slant, extent = rng.uniform(0.45, 0.7), rng.uniform(-0.15, 0.15), rng.uniform(0.13, 0.2)
+    phase, turn, period = rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0]), rng.uniform(1.5, 2.2)
 
     def circled(body: Body, seconds: float, sign: float) -> Body:
         angle = phase + sign * 2 * np.pi * seconds / period
@@ -52,7 +53,11 @@ def motion_of(name: str, rng: np.random.Generator) -> Motion:
 
     def bounced(body: Body, seconds: float) -> Body:
         height = abs(np.sin(phase + 2 * np.pi * seconds / period)) - abs(np.sin(phase))
-        return replace(body, y=body.y - 1.6 * extent * height)
+        return replace(body, y=body.y - 1.8 * extent * height)
+
+    def swayed(body: Body, seconds: float) -> Body:
+        shift = np.sin(phase + 2 * np.pi * seconds / period) - np.sin(phase)
+        return replace(body, x=body.x + 1.2 * extent * shift)
 
     def trembled(body: Body, seconds: float) -> Body:
         waves = np.sin(2 * np.pi * seconds * np.array([1.3, 1.7]) + phase) - np.sin(phase)
@@ -68,9 +73,9 @@ def motion_of(name: str, rng: np.random.Generator) -> Motion:
         "falling": lambda body, seconds: went(body, seconds, slant, 1.0),
         "clockwise": lambda body, seconds: circled(body, seconds, 1.0),
         "anticlockwise": lambda body, seconds: circled(body, seconds, -1.0),
-        "growing": lambda body, seconds: replace(body, size=body.size + seconds / (1.3 * period)),
-        "shrinking": lambda body, seconds: replace(body, size=body.size - seconds / (1.3 * period)),
         "bouncing": bounced,
+        "swaying": swayed,
+        "pulsing": lambda body, seconds: replace(body, size=body.size + seconds / period),
         "trembling": trembled,
         "spinning": lambda body, seconds: replace(body, angle=body.angle + turn * 2 * seconds / period),
     }
@@ -108,27 +113,32 @@ def _tracks(plan: VideoPlan, bodies: int, rng: np.random.Generator) -> list[tupl
 
 def _scene(height: int, width: int, rng: np.random.Generator) -> tuple[Picture, list[Body]]:
     """A backdrop (H, W, 3) with clutter, some of it looking just like the bodies that may move."""
-    bodies = [_body(height, width, rng) for _ in range(rng.integers(3, 6))]
+    ground = rng.uniform(70, 170, 3)
+    shape = width / height
+    bodies = [_body(shape, ground, rng) for _ in range(rng.integers(3, 6))]
     y, x = np.mgrid[0:height, 0:width] * 2 * np.pi / np.array([height, width]).reshape(2, 1, 1)
-    picture = np.broadcast_to(rng.uniform(70, 170, 3), (height, width, 3)).astype(np.float32)
+    picture = np.broadcast_to(ground, (height, width, 3)).astype(np.float32)
     for _ in range(5):
         across, down = rng.integers(-3, 4, size=2)
         wave = np.cos(across * x + down * y + rng.uniform(0, 2 * np.pi))
         picture += wave[..., None].astype(np.float32) * rng.uniform(-14, 14, 3).astype(np.float32)
     painter = _Painter(height, width)
-    alike = [replace(_body(height, width, rng), shape=body.shape, colour=body.colour) for body in bodies[:2]]
-    small = [_body(height, width, rng) for _ in range(rng.integers(4, 9))]
-    for body in small:
-        painter.paint(picture, body, -1, strength=0.35)
+    alike = [replace(_body(shape, ground, rng), shape=body.shape, colour=body.colour) for body in bodies[:2]]
+    for _ in range(rng.integers(4, 9)):
+        painter.paint(picture, _body(shape, ground, rng), -1, strength=0.35)
     for body in alike:
         painter.paint(picture, body, -1)
     return np.clip(picture, 0, 255), bodies
 
 
-def _body(height: int, width: int, rng: np.random.Generator) -> Body:
-    colour = tuple(float(part) for part in rng.uniform(0, 255, 3))
-    x, y = rng.uniform(0, width / height), rng.uniform(0, 1)
-    return Body(x, y, rng.uniform(), rng.uniform(0, 2 * np.pi), str(rng.choice(SHAPES)), colour)  # type: ignore[arg-type]
+def _body(shape: float, ground: NDArray[np.float64], rng: np.random.Generator) -> Body:
+    """A body anywhere in a picture `shape` times as wide as high, in a colour that stands out from the ground."""
+    colour = rng.uniform(0, 255, 3)
+    while np.linalg.norm(colour - ground) < 110:
+        colour = rng.uniform(0, 255, 3)
+    red, green, blue = colour.tolist()
+    place = (rng.uniform(0, shape), rng.uniform(0, 1), rng.uniform(), rng.uniform(0, 2 * np.pi))
+    return Body(*place, str(rng.choice(SHAPES)), (red, green, blue))
 
 
 def _shake(plan: VideoPlan, rng: np.random.Generator) -> NDArray[np.float64]:
