@@ -38,22 +38,30 @@ class VideoReader:
     With one of FFmpeg's `threads` most damage is noticed. With more (0: FFmpeg chooses) a video is read faster, but
     what FFmpeg says of damage is not heard: reading several videos at once is the better way to use more cores.
 
-    A file that can't be read yields nothing. After the last frame, `outcome` tells what was found.
+    A file that can't be read yields nothing. After the last frame, `outcome` tells what was found;
+    `video_id` names it there (by default the file's name without ending).
     """
 
     def __init__(
-        self, path: Path, *, rate: float | None = None, size: tuple[int, int] | None = None, threads: int = 1
+        self,
+        path: Path,
+        *,
+        rate: float | None = None,
+        size: tuple[int, int] | None = None,
+        threads: int = 1,
+        video_id: str | None = None,
     ) -> None:
         if rate is not None and not (math.isfinite(rate) and rate > 0):
             raise InvalidData(f"Frames are read at a rate above 0 a second, but got {rate}.")
         self.path, self.rate, self.size, self.threads = path, rate, size, threads
+        self.video_id = video_id
         self.findings = Findings()
         self._outcome: Video | None = None
 
     @property
     def outcome(self) -> Video:
         """The video after a full reading: status, coverage and reason; before that, what its headers say."""
-        return self._outcome if self._outcome is not None else probe(self.path)
+        return self._outcome if self._outcome is not None else probe(self.path, video_id=self.video_id)
 
     @property
     def corrupt_share(self) -> float:
@@ -63,7 +71,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[tuple[float, Pixels]]:
         """Yield (seconds, pixels (H, W, 3) uint8) in order of time."""
         self.findings, self._outcome = Findings(), None
-        before = probe(self.path)
+        before = probe(self.path, video_id=self.video_id)
         if before.status == "unreadable":
             self._outcome = before
             return

@@ -1,0 +1,74 @@
+"""What decoding jobs do: functions that yield a video in parts, to run in a child process."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whenabouts.core.errors import MediaError
+from whenabouts.core.video import Video
+from whenabouts.media.audio import stream_audio
+from whenabouts.media.mel import stream_log_mel
+from whenabouts.media.probe import probe
+from whenabouts.media.reader import VideoReader
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# A job's function yields these: what is known of the video, arrays, or None for "still at work".
+Part = Video | Arrays | None
+
+# A sign of life is sent at least this often while frames come slowly.
+_PULSE_SECONDS = 2.0
+
+
+def video_parts(
+    path: Path,
+    *,
+    video_id: str | None = None,
+    rate: float | None = None,
+    size: tuple[int, int] | None = None,
+    chunk_frames: int = 64,
+) -> Iterator[Part]:
+    """The frames of a video as `VideoReader` gives them: `seconds` (N,), `frames` (N, H, W, 3), N = `chunk_frames`.
+
+    The first part is what the headers say, the last the outcome of the full reading.
+    """
+    described = probe(path, video_id=video_id)
+    yield described
+    reader = VideoReader(path, rate=rate, size=tuple(size) if size else None, video_id=described.id)  # type: ignore[arg-type]
+    seconds: list[float] = []
+    frames: list[NDArray[np.uint8]] = []
+    told = monotonic()
+    for at, pixels in reader:
+        if (frames and pixels.shape != frames[0].shape) or len(frames) == chunk_frames:
+            yield {"seconds": np.array(seconds), "frames": np.stack(frames)}
+            seconds, frames, told = [], [], monotonic()
+        elif monotonic() - told > _PULSE_SECONDS:
+            yield None
+            told = monotonic()
+        seconds.append(at)
+        frames.append(pixels)
+    if frames:
+        yield {"seconds": np.array(seconds), "frames": np.stack(frames)}
+    yield reader.outcome
+
+
+def sound_parts(path: Path, *, rate: int = 16000, chunk_seconds: float = 30.0) -> Iterator[Part]:
+    """The sound of a file as `stream_audio` gives it: `wave` (samples,). A file without sound gives no part."""
+    try:
+        for wave in stream_audio(path, rate=rate, chunk_seconds=chunk_seconds):
+            yield {"wave": wave}
+    except MediaError:
+        return
+
+
+def log_mel_parts(path: Path, *, bands: int = 64) -> Iterator[Part]:
+    """The sound of a file as `stream_log_mel` gives it: `rows` (T, bands). A file without sound gives no part."""
+    try:
+        for rows in stream_log_mel(stream_audio(path), bands=bands):
+            yield {"rows": rows}
+    except MediaError:
+        return
