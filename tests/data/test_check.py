@@ -165,7 +165,8 @@ def test_nothing_to_train_on_stops(tmp_path: Path, entry: Make) -> None:
 def test_what_the_import_could_not_use_is_told_again(tmp_path: Path, entry: Make) -> None:
     project = project_of(tmp_path / "p", healthy(entry))
     project.reports_folder.mkdir()
-    (project.reports_folder / "import.json").write_text('{"counts": {"rows_unmatched": 3, "sidecars_rejected": "x"}}')
+    imports = [{"counts": {"rows_unmatched": 2, "sidecars_rejected": "x"}}, 3, {"counts": {"rows_unmatched": 1}}, {}]
+    (project.reports_folder / "import.json").write_text(json.dumps({"imports": imports}))
     assert said(checked(project), "warning", "import") == (
         "rows that name a video which is not there: 3 (details: reports/import.json)."
     )

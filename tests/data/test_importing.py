@@ -9,7 +9,7 @@ import pytest
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.progress import Silent
 from whenabouts.data.importers import ImportSettings
-from whenabouts.data.importing import ImportOutcome, import_into
+from whenabouts.data.importing import ImportOutcome, import_into, reported_imports
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import VocabularySettings
 
@@ -41,13 +41,14 @@ def test_a_faulty_table_is_imported_and_every_fault_told(media: Media, tmp_path:
     assert manifest == outcome.manifest
     assert len(manifest) == 6
     assert project.vocabulary().names == ("dive",)
-    report = json.loads((project.reports_folder / "import.json").read_text())
+    told = json.loads((project.reports_folder / "import.json").read_text())
+    report = told["imports"][0]
     assert report["counts"] == {
         "rows": 7, "rows_read": 5, "rows_rejected": 2, "rows_unmatched": 1, "rows_ambiguous": 0, "rows_repeated": 1,
     }  # fmt: skip
     assert (report["videos"], report["unreadable"], report["unlabelled"]) == (6, 1, 2)
     assert [problem["file"] for problem in report["problems"]] == ["t.csv row 6", "t.csv row 4"]
-    assert report["vocabulary"]["dropped"] == [{"name": "once", "videos": 1, "reason": "fewer than 2 training videos"}]
+    assert told["vocabulary"]["dropped"] == [{"name": "once", "videos": 1, "reason": "fewer than 2 training videos"}]
     assert report["settings"]["vocabulary"]["min_count"] == 2
     text = outcome.to_text()
     for wanted in ("unreadable: broken: The file can't be opened", "row 4: no such video (seen: gone.mp4)",
@@ -92,6 +93,9 @@ def test_the_vocabulary_after_a_second_import_is_that_of_all(media: Media, tmp_p
     media("x/dive/1.mp4", "y/dive/2.mp4")
     project = Project.create(tmp_path / "p")
     run(project, "folders", media() / "x")
+    run(project, "folders", media() / "x")
     assert project.vocabulary().names == ()
     assert run(project, "folders", media() / "y").merged.renamed == {}
     assert project.vocabulary().names == ("dive",)
+    told = reported_imports(project.reports_folder / "import.json")
+    assert [(Path(one["root"]).name, one["new"]) for one in told] == [("x", 0), ("y", 1)]

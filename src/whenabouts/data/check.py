@@ -11,6 +11,7 @@ from whenabouts.data.check_features import check_features, check_models, read_js
 from whenabouts.data.check_labels import check_labels
 from whenabouts.data.deduplicate import Duplicate, same_files, same_frames, small_frames
 from whenabouts.data.findings import CheckReport, Severity, some
+from whenabouts.data.importing import reported_imports
 from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import VocabularySettings
@@ -87,9 +88,11 @@ def _check_stale(entries: Sequence[Entry], report: CheckReport) -> None:
 
 
 def _check_import(project: Project, report: CheckReport) -> None:
-    told = read_json(project.reports_folder / "import.json") or {}
-    counts = told.get("counts")
-    counts = counts if isinstance(counts, dict) else {}
+    counts: Counter[str] = Counter()
+    for told in reported_imports(project.reports_folder / "import.json"):
+        found = told.get("counts")
+        if isinstance(found, dict):
+            counts.update({str(name): count for name, count in found.items() if isinstance(count, int)})
     for name, text in (
         ("rows_unmatched", "rows that name a video which is not there"),
         ("rows_ambiguous", "rows that name a video which several files could be"),
@@ -97,7 +100,7 @@ def _check_import(project: Project, report: CheckReport) -> None:
         ("sidecars_rejected", "sidecars that can't be read"),
         ("chapters_refused", "chapters refused, because their times do not hold for the file"),
     ):
-        if isinstance(counts.get(name), int) and counts[name] > 0:
+        if counts[name] > 0:
             report.add("warning", "import", f"{text}: {counts[name]} (details: reports/import.json).")
 
 

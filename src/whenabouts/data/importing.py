@@ -1,5 +1,6 @@
 """The whole of an import: read, join, build the vocabulary, report."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ class ImportOutcome:
     """What an import read, what joining it did, and the vocabulary after it."""
 
     kind: str
+    split: str
     imported: Imported
     merged: Merged
     manifest: Manifest
@@ -31,16 +33,16 @@ class ImportOutcome:
     report: VocabularyReport
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values: the whole report."""
+        """Plain JSON values: what this import read, what it could not use, and what joining it did."""
         return {
             "kind": self.kind,
             "source": self.imported.source,
             "root": str(self.imported.root).encode("utf-8", "backslashreplace").decode(),
+            "split": self.split,
             **self.figures(),
             "counts": dict(self.imported.counts),
             "merged": self.merged.to_json(),
             "problems": [asdict(problem) for problem in self.imported.problems],
-            "vocabulary": self.report.to_json(),
         }
 
     def figures(self) -> dict[str, Any]:
@@ -103,14 +105,26 @@ def import_into(
             "Check the folder, --include and --exclude, or add an ending with --set import.endings=[...]."
         )
     manifest, report = merged(known, imported, settings, now_ns)
-    vocabulary, told = build_vocabulary(manifest, labels)
-    outcome = ImportOutcome(kind, imported, report, manifest, vocabulary, told)
+    vocabulary, vocabulary_report = build_vocabulary(manifest, labels)
+    outcome = ImportOutcome(kind, settings.split, imported, report, manifest, vocabulary, vocabulary_report)
     project.write_manifest(manifest)
     project.write_vocabulary(vocabulary, labels)
-    write_json(project.reports_folder / "import.json", {**outcome.to_json(), "settings": settings_of(settings, labels)})
+    told = {**outcome.to_json(), "settings": {"import": as_table(settings), "vocabulary": as_table(labels)}}
+    path = project.reports_folder / "import.json"
+    write_json(path, {"imports": [*_earlier(path, told), told], "vocabulary": vocabulary_report.to_json()})
     return outcome
 
 
-def settings_of(settings: ImportSettings, labels: VocabularySettings) -> Mapping[str, Any]:
-    """Both settings as a recipe's tables."""
-    return {"import": as_table(settings), "vocabulary": as_table(labels)}
+def reported_imports(path: Path) -> list[dict[str, Any]]:
+    """The imports that reports/import.json tells of, the latest last; none where the file is missing or broken."""
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))["imports"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return [told for told in listed if isinstance(told, dict)] if isinstance(listed, list) else []
+
+
+def _earlier(path: Path, latest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Imports told before, without those that the latest repeats."""
+    same = ("source", "root", "split")
+    return [told for told in reported_imports(path) if any(told.get(key) != latest[key] for key in same)]
