@@ -1,5 +1,6 @@
 """The feature store: whole or not at all, newest wins, several writers, broken files."""
 
+import itertools
 import multiprocessing
 import re
 import time
@@ -161,6 +162,37 @@ def test_two_processes_append_without_harm(tmp_path: Path) -> None:
     assert store.video_ids("rgb") == tuple(sorted(f"v{k}" for k in range(70)))
     assert all(same(store.read(f"v{k}", "rgb"), features(f"v{k}", k)) for k in range(70))
     assert not store.broken
+
+
+def _append_for_ever(folder: Path) -> None:
+    store = FeatureStore(folder)
+    with store.writer() as writer:
+        for k in itertools.count(len(store.video_ids("rgb"))):
+            writer.add(features(f"v{k}", k, steps=500, width=64))
+            if k % 50 == 49:
+                store.compact()
+
+
+def test_a_killed_process_loses_at_most_one_video(tmp_path: Path) -> None:
+    before = 0
+    for pause in (0.03, 0.1, 0.2):
+        seen = set(tmp_path.iterdir())
+        worker = multiprocessing.get_context("spawn").Process(target=_append_for_ever, args=(tmp_path,))
+        worker.start()
+        until = time.monotonic() + 60
+        while set(tmp_path.iterdir()) <= seen and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(pause)
+        worker.kill()
+        worker.join()
+        store = FeatureStore(tmp_path)
+        count = len(store.video_ids("rgb"))
+        assert not store.broken
+        assert count >= before
+        # No gap: whatever came before the last video is there, and whole.
+        assert all(float(store.read(f"v{k}", "rgb").values[0, 0]) == k for k in range(count))
+        before = count
+    assert before > 2
 
 
 def test_parts_of_killed_writers_are_not_seen(tmp_path: Path) -> None:

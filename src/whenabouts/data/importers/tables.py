@@ -2,8 +2,7 @@
 
 import math
 import re
-from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from whenabouts.core.errors import InvalidData
@@ -41,28 +40,16 @@ def import_table(
     media_root = checked_root(path.parent / settings.csv.media)
     files = media_among(files_below(media_root, table.problems), media_root, settings)
     entries = catalogue(files, settings, known, progress)
-    matcher, source = Matcher(files), f"{SOURCE}:{path.name}"
-    counts = Counter(
-        dict.fromkeys(("rows", "rows_read", "rows_rejected", "rows_unmatched", "rows_ambiguous", "rows_repeated"), 0)
-    )
-    assigned: dict[Path, str] = {}
+    rows = _Rows(Matcher(files), entries, f"{SOURCE}:{path.name}", settings.csv)
+    read = 0
     for row in table.rows:
         try:
-            found = matcher.find(row.text("video"))
-            if len(found) != 1:
-                counts["rows_ambiguous" if found else "rows_unmatched"] += 1
-                raise _Rejected(*_unmatched(row.text("video"), [file.relative for file in found]))
-            before = entries[found[0].path]
-            after = _applied(row, before, source, settings.csv)
-            after = _split(row, after, assigned)
+            rows.take(row)
+            read += 1
         except _Rejected as refusal:
             table.reject(path.name, row.number, *refusal.told)
-            continue
-        counts["rows_repeated"] += after == before
-        counts["rows_read"] += 1
-        entries[found[0].path] = after
-    counts["rows"], counts["rows_rejected"] = table.total, table.total - counts["rows_read"]
-    return Imported(tuple(entries.values()), tuple(table.problems), media_root, source, dict(counts))
+    counts = {"rows": table.total, "rows_read": read, "rows_rejected": table.total - read, **rows.counts}
+    return Imported(tuple(entries.values()), tuple(table.problems), media_root, rows.source, counts)
 
 
 class _Rejected(Exception):
@@ -71,6 +58,31 @@ class _Rejected(Exception):
     def __init__(self, what: str, seen: str = "", do: str = "") -> None:
         super().__init__(what)
         self.told = (what, seen, do)
+
+
+@dataclass
+class _Rows:
+    """Applies rows to `entries`, which it changes; `assigned` holds the splits that rows have named."""
+
+    matcher: Matcher
+    entries: dict[Path, Entry]
+    source: str
+    settings: TableSettings
+    assigned: dict[Path, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"rows_unmatched": 0, "rows_ambiguous": 0, "rows_repeated": 0}
+    )
+
+    def take(self, row: Row) -> None:
+        """Apply one row, or raise _Rejected and change nothing."""
+        found = self.matcher.find(row.text("video"))
+        if len(found) != 1:
+            self.counts["rows_ambiguous" if found else "rows_unmatched"] += 1
+            raise _Rejected(*_unmatched(row.text("video"), [file.relative for file in found]))
+        before = self.entries[found[0].path]
+        after = _split(row, _applied(row, before, self.source, self.settings), self.assigned)
+        self.counts["rows_repeated"] += after == before
+        self.entries[found[0].path] = after
 
 
 def _table_in(root: Path) -> Path:
