@@ -2,6 +2,7 @@
 
 import itertools
 import multiprocessing
+import os
 import re
 import time
 from pathlib import Path
@@ -200,9 +201,14 @@ def test_parts_of_killed_writers_are_not_seen(tmp_path: Path) -> None:
     store.append([features("a")])
     whole = next(tmp_path.glob("*.safetensors"))
     (tmp_path / f".{whole.name}.x1.part").write_bytes(whole.read_bytes()[:50])
+    old = tmp_path / f".{whole.name}.x2.part"
+    old.write_bytes(b"")
+    os.utime(old, (0, 0))
     again = FeatureStore(tmp_path)
     assert again.video_ids("rgb") == ("a",)
     assert not again.broken
+    again.compact()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f".{whole.name}.x1.part", whole.name])
 
 
 def test_every_cut_of_a_shard_is_noticed_and_told(tmp_path: Path) -> None:

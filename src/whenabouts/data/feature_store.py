@@ -25,6 +25,7 @@ Value = TypeVar("Value", int, str)
 FLUSH_COUNT = 1
 FLUSH_BYTES = 32_000_000
 COMPACT_BYTES = 256_000_000
+LEFT_SECONDS = 3600.0
 
 
 class FeatureStore:
@@ -167,6 +168,7 @@ class FeatureStore:
             with contextlib.suppress(FileNotFoundError):  # Another process merges the same shards: its work counts.
                 self._merge(small, [r for path in small for r in self._shards[path] if r in live], target_bytes)
             self.refresh()
+        _sweep(self.folder)
         return before - len(self._shards)
 
     def _merge(self, paths: list[Path], records: list[Record], target_bytes: int) -> None:
@@ -233,6 +235,14 @@ def _groups(records: list[Record], target_bytes: int) -> list[list[Record]]:
         groups[-1].append(record)
         size += record.bytes
     return groups
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left half-written: parts that nobody has touched for an hour."""
+    for part in folder.glob(f".*{shards.SUFFIX}.*.part"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > LEFT_SECONDS:
+                part.unlink()
 
 
 def _sync(folder: Path) -> None:
