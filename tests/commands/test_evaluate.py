@@ -82,7 +82,7 @@ def test_moments_policies(files: list[str]) -> None:
         ("v", 3, "predictions")
     ]
     text = CliRunner().invoke(app, ["moments", *files, "--policy", "clean"], catch_exceptions=False).stdout
-    assert "left out: 1 rows (1 unknown label)" in text
+    assert "rows left out: 1 (1 unknown label)" in text
 
 
 def test_empty_spans_stop_the_strict_policy_only(files: list[str]) -> None:

@@ -87,6 +87,15 @@ def test_two_empty_spans_match_wherever_they_lie(written: Any) -> None:
     assert scores.map.tolist() == [1.0, 1.0]
 
 
+def test_infinite_and_missing_numbers_follow_the_official_rules_without_a_warning(written: Any) -> None:
+    # JSON from Python may hold NaN and Infinity. A NaN score sorts first; a NaN border makes a NaN tIoU, which matches.
+    endless, nothing = float("inf"), float("nan")
+    results = {"v": found(("run", 0, endless, 0.9), ("run", 0, nothing, 0.8), ("run", 50, 60, nothing))}
+    for protocol, expected in (("activitynet", 1 / 3), ("thumos15", 0)):
+        scores = measured(written, {"v": video(("run", 0, 10))}, results, tiou=[0.5], protocol=protocol)
+        assert scores.average_map == pytest.approx(expected)
+
+
 def test_classes_without_prediction_count_zero_and_other_videos_are_false_positives(written: Any) -> None:
     # `jump` has no prediction: AP 0. `run`: the better prediction lies on a video that nobody knows: precision 1/2.
     database = {"v": video(("run", 0, 10), ("jump", 0, 10)), "w": {**video(("run", 0, 10)), "subset": "training"}}

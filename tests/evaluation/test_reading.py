@@ -32,6 +32,7 @@ FATAL_PREDICTIONS = [
     ("malformed", "v", {**GOOD, "segment": None}),
     ("malformed", "v", {**GOOD, "segment": ["a", "b"]}),
     ("malformed", "v", {**GOOD, "score": "0.5"}),
+    ("malformed", "v", {**GOOD, "score": 10**400}),
     ("malformed", "v", {**GOOD, "label": 7}),
     ("malformed", "v", "run"),
 ]
@@ -57,7 +58,7 @@ def test_odd_predictions_pass_officially_stop_strictly_and_are_left_out_cleanly(
     truth_path, predictions_path = written(DATABASE, {"v": [GOOD], video: [GOOD, row] if video == "v" else [row]})
     truth = read_truth(truth_path)
     assert len(read_predictions(predictions_path, truth)) == 2
-    with pytest.raises(InvalidData, match=f"1 rows .*1 {reason}.*--policy clean"):
+    with pytest.raises(InvalidData, match=f"1 row of the predictions .*1 {reason}.*--policy clean"):
         read_predictions(predictions_path, truth, policy="strict")
     clean = read_predictions(predictions_path, truth, policy="clean")
     assert len(clean) == 1
@@ -105,7 +106,7 @@ def test_a_row_counts_once_under_its_first_reason(written: Any) -> None:
     clean = read_predictions(predictions_path, read_truth(truth_path), policy="clean")
     assert as_json(clean.left_out)["by_reason"] == {"unknown video": 12}
     remarks = as_remarks(clean.left_out)
-    assert remarks[0] == "left out: 12 rows (12 unknown video)"
+    assert remarks[0] == "rows left out: 12 (12 unknown video)"
     assert len(remarks) == 12
     assert "2 more" in remarks[-1]
     assert as_remarks(()) == ()

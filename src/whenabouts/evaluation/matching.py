@@ -125,8 +125,8 @@ def paired_tiou(first: FloatArray, second: FloatArray) -> FloatArray:
 
     NaN for 0/0: that is the official answer for two empty spans, wherever they lie.
     """
-    shared = np.maximum(np.minimum(first[:, 1], second[:, 1]) - np.maximum(first[:, 0], second[:, 0]), 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
+        shared = np.maximum(np.minimum(first[:, 1], second[:, 1]) - np.maximum(first[:, 0], second[:, 0]), 0.0)
         tiou: FloatArray = shared / ((second[:, 1] - second[:, 0]) + (first[:, 1] - first[:, 0]) - shared)
     return tiou
 
@@ -134,7 +134,8 @@ def paired_tiou(first: FloatArray, second: FloatArray) -> FloatArray:
 def paired_hull_overlap(first: FloatArray, second: FloatArray) -> FloatArray:
     """Intersection over hull (K,) of spans (K, 2) with their ends put in order, as in the THUMOS14 kit; 0 if apart."""
     first, second = np.sort(first, axis=1), np.sort(second, axis=1)
-    shared = np.minimum(first[:, 1], second[:, 1]) - np.maximum(first[:, 0], second[:, 0])
-    hull = np.maximum(first[:, 1], second[:, 1]) - np.minimum(first[:, 0], second[:, 0])
-    overlap: FloatArray = np.divide(shared, hull, out=np.zeros_like(shared), where=shared > 0)
+    with np.errstate(invalid="ignore"):  # infinite borders
+        shared = np.minimum(first[:, 1], second[:, 1]) - np.maximum(first[:, 0], second[:, 0])
+        hull = np.maximum(first[:, 1], second[:, 1]) - np.minimum(first[:, 0], second[:, 0])
+        overlap: FloatArray = np.divide(shared, hull, out=np.zeros_like(shared), where=shared > 0)
     return overlap

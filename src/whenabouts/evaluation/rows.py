@@ -89,7 +89,7 @@ def gathered(source: Source, listed: Mapping[str, Any], needs: Needs, policy: Po
         for position, row in enumerate(rows):
             try:
                 fields = _fields(row, needs, exact=policy != "official")
-            except (KeyError, TypeError, ValueError, IndexError):
+            except (LookupError, TypeError, ValueError, OverflowError):
                 problems.append(Problem(source, video_id, position, "malformed", str(row)[:120]))
                 continue
             for column, value in zip(columns, (video, position, *fields), strict=True):
@@ -115,9 +115,9 @@ def _fields(row: Any, needs: Needs, *, exact: bool) -> tuple[str, tuple[float, f
             raise ValueError
         span = (float(start), float(end))
     if needs.score:
-        score = row["score"]
-        if not isinstance(score, int | float):
+        if not isinstance(row["score"], int | float):
             raise TypeError
+        score = float(row["score"])
     return label, span, score
 
 
@@ -149,9 +149,10 @@ def _refusal(problems: Sequence[Problem], policy: Policy) -> str:
     counts = ", ".join(f"{count} {reason}" for reason, count in Counter(p.reason for p in problems).most_common())
     shown = "; ".join(f"{p.video_id} row {p.row}: {p.reason}, {p.seen}" for p in problems[:3])
     rules = "The official rules stop at such rows" if policy == "official" else "The strict policy allows no such row"
+    rows = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
     return (
-        f"The {problems[0].source} hold {len(problems)} rows that can't be judged ({counts}). First: {shown}. "
-        f"{rules}: mend the file, or leave these rows out, counted, with --policy clean."
+        f"{rows} of the {problems[0].source} can't be judged ({counts}). First: {shown}. "
+        f"{rules}: mend the file, or leave such rows out, counted, with --policy clean."
     )
 
 
@@ -171,4 +172,4 @@ def as_remarks(problems: Sequence[Problem], shown: int = 10) -> tuple[str, ...]:
     counts = ", ".join(f"{count} {reason}" for reason, count in Counter(p.reason for p in problems).most_common())
     lines = [f"  {p.source}, {p.video_id}, row {p.row}: {p.reason} ({p.seen})" for p in problems[:shown]]
     rest = [f"  and {len(problems) - shown} more: --json lists them all"] if len(problems) > shown else []
-    return (f"left out: {len(problems)} rows ({counts})", *lines, *rest)
+    return (f"rows left out: {len(problems)} ({counts})", *lines, *rest)
