@@ -111,7 +111,7 @@ class FrameRecord:
 
     def to_bytes(self) -> bytes:
         """A SequenceExample, as `parsed` reads it; a modality of width 0 is left out, and so is an empty list."""
-        context: dict[str, Feature] = {"id": (self.id.encode(),)}
+        context: dict[str, Feature] = {"id": (_encoded(self.id),)}
         if len(self.labels):
             context["labels"] = self.labels
         if len(self.ratings):
@@ -144,7 +144,7 @@ class VideoRecord:
 
     def to_bytes(self) -> bytes:
         """An Example, as `parsed` reads it; a modality of width 0 is left out, and so are empty labels."""
-        context: dict[str, Feature] = {"id": (self.id.encode(),)}
+        context: dict[str, Feature] = {"id": (_encoded(self.id),)}
         if len(self.labels):
             context["labels"] = self.labels
         means = {"mean_rgb": self.mean_rgb, "mean_audio": self.mean_audio}
@@ -204,6 +204,15 @@ def _means(context: Mapping[str, Feature], layout: Layout) -> VideoRecord:
             raise InvalidData(f"{name} holds {len(values)} values, but {width} are expected ({there})")
         means.append(values)
     return VideoRecord(_identity(context), _labels(context, "labels", layout), *means)
+
+
+def _encoded(video_id: str) -> bytes:
+    try:
+        return video_id.encode()
+    except UnicodeEncodeError:
+        raise InvalidData(
+            f"The id {video_id!r} is no Unicode text, so no record can bear it. Rename the video."
+        ) from None
 
 
 def _identity(context: Mapping[str, Feature]) -> str:

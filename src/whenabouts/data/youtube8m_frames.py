@@ -7,6 +7,8 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.data.youtube8m import SEGMENT_SECONDS, ByteArray, Float32Array, FrameRecord, IntArray
 
 LEAST, MOST = -2.0, 2.0
+STEP = (MOST - LEAST) / 255
+LOWEST = LEAST + (MOST - LEAST) / 512  # what the byte 0 stands for
 FRAMES = 300
 
 
@@ -15,9 +17,8 @@ def dequantised(values: ByteArray) -> Float32Array:
 
     It is not the inverse of its quantiser: every number comes back 1/128 greater, give or take half a step (1/128).
     """
-    scale, bias = np.float32((MOST - LEAST) / 255), np.float32((MOST - LEAST) / 512 + LEAST)
-    result = np.multiply(values, scale, dtype=np.float32)
-    result += bias
+    result = np.multiply(values, np.float32(STEP), dtype=np.float32)
+    result += np.float32(LOWEST)
     return result
 
 
@@ -26,10 +27,21 @@ def quantised(values: ArrayLike) -> ByteArray:
 
     Bytes that `dequantised` gave come back unchanged. NaN raises InvalidData.
     """
-    numbers = np.clip(np.asarray(values, np.float64), LEAST, MOST)
-    if np.isnan(numbers).any():
+    return _levels(np.clip(np.asarray(values, np.float64), LEAST, MOST) - LEAST)
+
+
+def nearest_bytes(values: ArrayLike) -> ByteArray:
+    """Numbers -> bytes of the same shape whose `dequantised` numbers lie nearest: unlike `quantised`, without bias.
+
+    NaN raises InvalidData.
+    """
+    return _levels(np.asarray(values, np.float64) - LOWEST)
+
+
+def _levels(above: NDArray[np.float64]) -> ByteArray:
+    if np.isnan(above).any():
         raise InvalidData("NaN can't be written as a byte. Extract these features again.")
-    levels: ByteArray = np.rint((numbers - LEAST) * (255 / (MOST - LEAST))).astype(np.uint8)
+    levels: ByteArray = np.clip(np.rint(above * 255 / (MOST - LEAST)), 0, 255).astype(np.uint8)
     return levels
 
 
