@@ -6,6 +6,7 @@ from pathlib import Path
 import whenabouts
 
 FLOORS = [
+    {"__main__"},
     {"cli"},
     {"commands"},
     {"page", "scale"},
