@@ -23,3 +23,7 @@ class ProjectError(WhenaboutsError):
 
 class SettingsError(WhenaboutsError, ValueError):
     """A recipe, a `--set` or an argument is unknown, missing or of the wrong type."""
+
+
+class WriteError(WhenaboutsError):
+    """A file can't be written: no room, no right, or a limit of the system."""

@@ -1,49 +1,81 @@
-"""Writing files so that a half-written one never bears a final name."""
+"""Writing files and folders so that a half-written one never bears a final name, whatever ends the process.
+
+What is written grows in a hidden folder beside its place, `.NAME.0123456789ab.part`, and is renamed when it is on disk.
+The process holds that folder's lock: so the next write beside it can tell what a killed process left, and removes it.
+"""
 
 import contextlib
+import errno
 import json
 import os
+import re
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from whenabouts.core.errors import WriteError
+from whenabouts.core.locks import hold, locked, opened, taken
+
+_PART = re.compile(r"\..*\.[0-9a-f]{12}\.part")
+_SWEPT: set[Path] = set()
+
+_ROOM = "Make room, then run the same command again: what is finished is kept."
+_RIGHT = "Choose another place, or change its rights, and run the same command again."
+_REMEDIES = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "Raise the limit on the size of files (`ulimit -f`), and run the same command again.",
+    errno.EROFS: _RIGHT,
+    errno.EACCES: _RIGHT,
+    errno.EPERM: _RIGHT,
+}
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; at the end sync it to disk and rename it; on an error remove it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
-    part.chmod(0o666 & ~_umask())
-    try:
+    """Give a temporary path; at the end sync it to disk and rename it to `path`; on an error remove it.
+
+    A full disk, a limit or missing rights raise WriteError.
+    """
+    with _telling(path), _part(path) as folder:
+        part = folder / path.name
+        part.touch()
+        rights = part.stat().st_mode
         yield part
-        with part.open("rb+") as written:
-            os.fsync(written.fileno())
+        part.chmod(rights)  # Some libraries put another file in its place, with rights of their own.
+        _sync(part)
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; at the end it takes the place of `path`; on an error it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".part"))
-    part.chmod(0o777 & ~_umask())
-    try:
+    """Give a temporary folder; at the end sync it to disk and let it take the place of `path`; on an error remove it.
+
+    A full disk, a limit or missing rights raise WriteError. Two renames can't be one: a process killed between them
+    leaves the old folder as `.NAME.old`, where `reading_folder` finds it and the next write puts it back.
+    """
+    with _telling(path), _part(path) as part:
         yield part
-        if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".old"))
-            path.replace(old)
+        for file in part.rglob("*"):
+            _sync(file)
+        _sync(part)
+        with locked(path.parent):
+            _settle(path)
+            if path.exists():
+                path.replace(_old(path))
             part.replace(path)
-            shutil.rmtree(old)
-        else:
-            part.replace(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            sync_folder(path.parent)
+            _settle(path)
+
+
+@contextlib.contextmanager
+def reading_folder(path: Path) -> Iterator[Path]:
+    """Give where the folder `path` stands whole, and keep others from replacing it within the block."""
+    with locked(path.parent, shared=True):
+        old = _old(path)
+        yield old if old.exists() and not path.exists() else path
 
 
 def write_text(path: Path, text: str) -> None:
@@ -57,7 +89,115 @@ def write_json(path: Path, values: Any, *, indent: int | None = 1) -> None:
     write_text(path, json.dumps(values, ensure_ascii=False, indent=indent, allow_nan=False) + "\n")
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the system lets a folder be opened."""
+    handle = opened(folder)
+    if handle is not None:
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed processes left half-written in `folder`, and return how many such parts there were."""
+    parts = [part for part in folder.iterdir() if _PART.fullmatch(part.name)] if folder.is_dir() else []
+    return sum(_removed(part) for part in parts)
+
+
+@contextlib.contextmanager
+def _part(path: Path) -> Iterator[Path]:
+    """A new folder beside `path`, held by this process, and removed in the end with what is still in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent not in _SWEPT:  # Once in a process: a folder may hold many files.
+        _SWEPT.add(path.parent)
+        sweep(path.parent)
+    part, handle = _held(path)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _held(path: Path) -> tuple[Path, int | None]:
+    """Make the folder and take its lock; begin again where a sweep came in between the two."""
+    while True:
+        part = _hidden(path)
+        part.mkdir()
+        handle = opened(part)
+        if handle is not None:
+            hold(handle)
+        if part.is_dir():
+            return part, handle
+        if handle is not None:
+            os.close(handle)
+
+
+def _removed(part: Path) -> bool:
+    """Remove a part unless a living process holds it."""
+    handle = opened(part)
+    if handle is None:
+        return False
+    try:
+        if taken(handle):
+            shutil.rmtree(part, ignore_errors=True)
+        return not part.exists()
+    finally:
+        os.close(handle)
+
+
+def _settle(path: Path) -> None:
+    """Put the old folder of a replacing back where it has no heir yet, else remove it; the caller holds the lock."""
+    old = _old(path)
+    if not old.exists():
+        return
+    if not path.exists():
+        old.replace(path)
+        return
+    gone = _hidden(path)  # A half-removed folder must not be taken for the old one.
+    old.replace(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _old(path: Path) -> Path:
+    return path.parent / f".{path.name}.old"
+
+
+def _hidden(path: Path) -> Path:
+    return path.parent / f".{path.name[:40]}.{uuid.uuid4().hex[:12]}.part"
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir():
+        sync_folder(path)
+        return
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turn what the system refuses into an error that says what to do."""
+    try:
+        yield
+    except Exception as error:
+        number = _number(error)
+        if number not in _REMEDIES or not _concerns(error, path):
+            raise
+        raise WriteError(f"{path} can't be written: {os.strerror(number)}. {_REMEDIES[number]}") from error
+
+
+def _number(error: Exception) -> int:
+    """The system's number of an error, 0 for others; safetensors tells it in its text only."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return int(told[1]) if told and type(error).__name__ == "SafetensorError" else 0
+
+
+def _concerns(error: Exception, path: Path) -> bool:
+    """False where the error is about another file, such as one that is read meanwhile."""
+    name = getattr(error, "filename", None)
+    return not isinstance(name, str) or path.is_relative_to(name) or Path(name).is_relative_to(path.parent)
