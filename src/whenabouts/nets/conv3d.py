@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 MidChannels = Literal["per_convolution", "per_block"]
 
@@ -15,6 +16,23 @@ def mid_channels(inputs: int, outputs: int) -> int:
     `floor(27 Ci Co / (9 Ci + 3 Co))`: Tran et al., "A Closer Look at Spatiotemporal Convolutions", section 3.5.
     """
     return (27 * inputs * outputs) // (9 * inputs + 3 * outputs)
+
+
+class TimeConvolution(nn.Conv3d):
+    """(3, 1, 1) convolution over time, padded by one frame at either end, without bias.
+
+    On two frames it pads by hand: there, oneDNN (as of torch 2.13) reads unset memory for the bfloat16 gradient of the
+    weights, which so changed from run to run and now and then was NaN.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, (3, 1, 1), stride=(stride, 1, 1), padding=(1, 0, 0), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, T, H, W) -> (B, outputs, ceil(T / stride), H, W)."""
+        if x.shape[2] != 2 or x.device.type != "cpu":
+            return super().forward(x)
+        return functional.conv3d(functional.pad(x, (0, 0, 0, 0, 1, 1)), self.weight, stride=self.stride)
 
 
 class FactorisedConvolution(nn.Sequential):
@@ -28,7 +46,7 @@ class FactorisedConvolution(nn.Sequential):
             nn.Conv3d(inputs, mid, (1, 3, 3), stride=(1, stride, stride), padding=(0, 1, 1), bias=False),
             nn.BatchNorm3d(mid, eps=epsilon),
             nn.ReLU(inplace=True),
-            nn.Conv3d(mid, outputs, (3, 1, 1), stride=(stride, 1, 1), padding=(1, 0, 0), bias=False),
+            TimeConvolution(mid, outputs, stride=stride),
         )
 
 
@@ -91,7 +109,7 @@ class R2Plus1D(nn.Module):
             nn.Conv3d(in_channels, stem, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False),
             nn.BatchNorm3d(stem, eps=epsilon),
             nn.ReLU(inplace=True),
-            nn.Conv3d(stem, widths[0], (3, 1, 1), padding=(1, 0, 0), bias=False),
+            TimeConvolution(stem, widths[0]),
             nn.BatchNorm3d(widths[0], eps=epsilon),
             nn.ReLU(inplace=True),
         )

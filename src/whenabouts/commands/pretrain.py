@@ -1,0 +1,63 @@
+"""`whenabouts pretrain`: train a backbone on the project's own video labels, or take a saved one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whenabouts.commands.console import Terminal
+from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe, Seed
+
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", help="A backbone's folder or model.safetensors: no training.", show_default=False),
+]
+Workers = Annotated[int, typer.Option("--workers", help="Threads that decode and load.", min=1)]
+
+
+def pretrain(
+    project: ProjectFolder = Path(),
+    recipe: Recipe = None,
+    overrides: Overrides = None,
+    weights: Weights = None,
+    workers: Workers = 2,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a backbone on the videos' labels, so that its features tell the concepts apart.
+
+    Reads the manifest and the vocabulary, writes models/backbone. Killed, it goes on from its last checkpoint.
+    """
+    from whenabouts.config import load, read_toml, with_overrides
+    from whenabouts.data.project import Project
+    from whenabouts.recognition.backbone import BackboneSettings, saved_backbone
+    from whenabouts.recognition.pretraining import PretrainSettings, labelled_videos, median_aspect, pretrain_to
+    from whenabouts.training.devices import choose_compute
+
+    terminal = Terminal(as_json=as_json)
+    home = Project.open(project)
+    manifest, folder = home.manifest(), home.models_folder / "backbone"
+    tables = with_overrides(read_toml(recipe) if recipe else {}, overrides or ())
+    shape = load(BackboneSettings, tables.get("backbone", {}), "[backbone]")
+    if weights is not None:
+        shape = shape.boxed(median_aspect([entry.video for entry in manifest if entry.usable]))
+        backbone = saved_backbone(weights, shape)
+        backbone.save(folder, card={"weights": weights.name})
+        terminal.result(f"Wrote {folder}: {backbone.source}.", {"folder": str(folder), "source": backbone.source})
+        return
+    plan = load(PretrainSettings, tables.get("pretrain", {}), "[pretrain]")
+    vocabulary = home.vocabulary()
+    trained = pretrain_to(
+        folder,
+        labelled_videos(manifest, vocabulary),
+        vocabulary,
+        shape,
+        plan,
+        cache=home.cache_folder,
+        compute=choose_compute(device, plan.precision),
+        seed=seed,
+        workers=workers,
+        progress=terminal,
+    )
+    terminal.result(f"Wrote {folder}: {trained.told()}", {"folder": str(folder), **trained.to_json()})

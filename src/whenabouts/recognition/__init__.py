@@ -1,0 +1,1 @@
+"""What is in a video: backbones, their training on weak labels, and features over time."""

@@ -1,0 +1,206 @@
+"""A backbone: a net, the clips that it takes, and the folder in which both are kept."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from whenabouts import __version__
+from whenabouts.config import as_table, load, read_toml, settings, to_toml
+from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
+from whenabouts.core.files import replacing_folder, write_json, write_text
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.media.transforms import ClipTransform, FrameOrder
+from whenabouts.nets.conv3d import MidChannels, R2Plus1D
+
+
+@settings
+class BackboneSettings:
+    """Shape of an R(2+1)D and of the clips that it takes.
+
+    A clip is `frames` pictures at `rate` a second, each scaled to `height` x `width` pixels whatever its own shape:
+    one box for all videos, so that nothing is cut off and clips stack. Where height and width are not given, the
+    box has `short_side` and the median shape of the archive's pictures.
+    """
+
+    name: str = "r2plus1d"
+    widths: tuple[int, ...] = (16, 32, 64)
+    blocks: tuple[int, ...] = (1, 1, 1)
+    stem: int = 16
+    mid: MidChannels = "per_convolution"
+    epsilon: float = 1e-5
+    frames: int = 8
+    rate: float = 6.0
+    short_side: int = 48
+    height: int | None = None
+    width: int | None = None
+    differences: bool = True
+    order: FrameOrder = "ordered"
+
+    def boxed(self, aspect: float) -> "BackboneSettings":
+        """The same with height and width settled, for pictures of this width over height; sides are even."""
+        if self.height is not None and self.width is not None:
+            return self
+        long = 2 * round(self.short_side * max(aspect, 1 / aspect) / 2)
+        height, width = (self.short_side, long) if aspect >= 1 else (long, self.short_side)
+        return dataclasses.replace(self, height=height, width=width)
+
+    @property
+    def box(self) -> tuple[int, int]:
+        """(height, width) in pixels; raises SettingsError while they are not settled."""
+        if self.height is None or self.width is None:
+            raise SettingsError("backbone.height and backbone.width are not settled. Give both, or train a backbone.")
+        return self.height, self.width
+
+    @property
+    def window_seconds(self) -> float:
+        """Time that a clip looks at."""
+        return self.frames / self.rate
+
+    def transform(self, *, shift: float = 0.0, colour: float = 0.0) -> ClipTransform:
+        """How this backbone's clips become tensors; shift and colour matter for training only."""
+        return ClipTransform(differences=self.differences, frames=self.order, shift=shift, colour=colour)
+
+    def build(self) -> R2Plus1D:
+        """A fresh net of this shape, with random weights."""
+        channels = 6 if self.differences else 3
+        try:
+            return R2Plus1D(
+                channels, widths=self.widths, blocks=self.blocks, stem=self.stem, mid=self.mid, epsilon=self.epsilon
+            )
+        except ValueError as error:
+            raise SettingsError(f"backbone: {error}") from None
+
+
+class ClipClassifier(nn.Module):
+    """A net and a linear layer over its features: clips (B, C, T, H, W) -> scores (B, L) before the softmax."""
+
+    def __init__(self, net: R2Plus1D, classes: int) -> None:
+        super().__init__()
+        self.net = net
+        self.fc = nn.Linear(net.width, classes)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Clips (B, C, T, H, W) -> scores (B, L)."""
+        scores: Tensor = self.fc(self.net(clips))
+        return scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Backbone:
+    """A trained net with its clips' shape, and, where it was trained here, the classifier and its vocabulary."""
+
+    settings: BackboneSettings
+    net: R2Plus1D
+    fc: nn.Linear | None = None
+    vocabulary: Vocabulary = dataclasses.field(default_factory=lambda: Vocabulary(()))
+
+    @property
+    def width(self) -> int:
+        """Numbers per feature (D)."""
+        return self.net.width
+
+    @cached_property
+    def checksum(self) -> str:
+        """Hash of all that decides the features: the net's weights, and how clips are made."""
+        digest = hashlib.sha256(json.dumps(as_table(self.settings), sort_keys=True).encode())
+        for name, tensor in sorted(self.net.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def source(self) -> str:
+        """Name and checksum, as features carry it: `name@checksum`."""
+        return f"{self.settings.name}@{self.checksum}"
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights under torchvision's names, the classifier's as `fc.weight` and `fc.bias`."""
+        named = dict(self.net.state_dict())
+        if self.fc is not None:
+            named |= {f"fc.{name}": tensor for name, tensor in self.fc.state_dict().items()}
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+
+    def save(self, folder: Path, *, card: Mapping[str, Any] | None = None) -> None:
+        """Write model.safetensors, settings.toml, vocabulary.json and card.json, whole or not at all."""
+        about = {
+            "kind": "backbone",
+            "version": __version__,
+            "source": self.source,
+            "checksum": self.checksum,
+            "width": self.width,
+            "window_seconds": self.settings.window_seconds,
+            "preprocessing": as_table(self.settings) | {"channels": self.settings.transform().channels},
+            **(card or {}),
+        }
+        with replacing_folder(folder) as part:
+            safetensors.torch.save_file(self.tensors(), part / "model.safetensors")
+            write_text(part / "settings.toml", to_toml({"backbone": as_table(self.settings)}))
+            write_json(part / "vocabulary.json", self.vocabulary.to_json())
+            write_json(part / "card.json", about)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Backbone":
+        """Read what `save` wrote; a missing folder raises ProjectError, weights of another shape InvalidData."""
+        if not (folder / "model.safetensors").is_file():
+            raise ProjectError(f"There is no backbone in {folder}. Run `whenabouts pretrain` first.")
+        shape = load(BackboneSettings, read_toml(folder / "settings.toml").get("backbone", {}), "settings.toml")
+        vocabulary = Vocabulary.from_json(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
+        return with_weights(shape, folder / "model.safetensors", vocabulary)
+
+
+def with_weights(shape: BackboneSettings, path: Path, vocabulary: Vocabulary | None = None) -> Backbone:
+    """A backbone of this shape with the weights of a safetensors file, under torchvision's names.
+
+    `fc.weight` and `fc.bias` become the classifier where their rows are the vocabulary's. Weights that are missing,
+    left over or of another shape raise InvalidData, which names the first of them.
+    """
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InvalidData(f"{path} can't be read as safetensors ({error}). Give a model.safetensors.") from None
+    head = {name: tensors.pop(f"fc.{name}") for name in ("weight", "bias") if f"fc.{name}" in tensors}
+    net = shape.build()
+    _check_names({name: tuple(t.shape) for name, t in net.state_dict().items()}, tensors, path)
+    net.load_state_dict(tensors)
+    net.eval()
+    names = vocabulary or Vocabulary(())
+    if len(head) < 2 or not len(names) or tuple(head["weight"].shape) != (len(names), net.width):
+        return Backbone(shape, net)
+    fc = nn.Linear(net.width, len(names))
+    fc.load_state_dict(head)
+    return Backbone(shape, net, fc, names)
+
+
+def saved_backbone(path: Path, shape: BackboneSettings) -> Backbone:
+    """A backbone from its saved folder, from the model.safetensors in one, or from a bare file of `shape`."""
+    if path.is_dir():
+        return Backbone.load(path)
+    if (path.parent / "settings.toml").is_file() and path.name == "model.safetensors":
+        return Backbone.load(path.parent)
+    if not path.is_file():
+        raise ProjectError(f"There are no weights at {path}. Give a backbone's folder or a model.safetensors.")
+    return with_weights(shape, path)
+
+
+def _check_names(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor], path: Path) -> None:
+    missing = [name for name in wanted if name not in found]
+    strange = [name for name in found if name not in wanted]
+    if missing or strange:
+        raise InvalidData(
+            f"{path} is not a net of these settings: {len(missing)} weights are missing (first: {missing[:1]}), "
+            f"{len(strange)} are left over (first: {strange[:1]}). Check backbone.widths, .blocks and the names."
+        )
+    for name, shape in wanted.items():
+        if tuple(found[name].shape) != shape:
+            raise InvalidData(
+                f"{path}: {name} has shape {tuple(found[name].shape)}, but these settings ask for {shape}. "
+                "Check backbone.widths, .stem, .mid and .differences."
+            )

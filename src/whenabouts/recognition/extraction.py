@@ -1,0 +1,153 @@
+"""Videos to features over time: decoding in threads, the net beside it, each finished video kept at once."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from whenabouts.config import settings
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.features import FeatureSequence
+from whenabouts.core.progress import Progress
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.manifest import Entry
+from whenabouts.recognition.backbone import Backbone
+from whenabouts.recognition.decoding import SOUND_SOURCE, Finished, WindowSource
+from whenabouts.recognition.extraction_report import ExtractionReport
+from whenabouts.recognition.overlap import overlapped
+from whenabouts.training.devices import Compute, deterministic
+
+RGB, AUDIO = "rgb", "audio"
+
+Features = NDArray[np.float32]
+Piece = NDArray[np.uint8] | Finished
+
+
+@settings
+class ExtractSettings:
+    """How features are taken: a window of the backbone's clip length each `hop_seconds`.
+
+    `storage` float16 halves the size of the store and rounds values by at most 1 in 2000. `audio` adds statistics of
+    log-mel bands in the same windows for videos that have sound.
+    """
+
+    hop_seconds: float = 0.5
+    batch: int = 32
+    audio: bool = True
+    storage: Literal["float16", "float32"] = "float16"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What an extraction did: videos written, done before, known as broken before; steps written, seconds spent."""
+
+    written: int
+    done_before: int
+    failed_before: int
+    steps: int
+    seconds: float
+
+    def to_json(self) -> dict[str, float]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def extract(
+    entries: Sequence[Entry],
+    backbone: Backbone,
+    how: ExtractSettings,
+    *,
+    store: FeatureStore,
+    report: ExtractionReport,
+    compute: Compute,
+    cache: Path | None = None,
+    workers: int = 2,
+    progress: Progress,
+) -> Extracted:
+    """Add to the store what it lacks of these videos; each one is on disk as soon as it is finished.
+
+    The features of a video depend neither on `workers` nor on which videos are done together. Broken and partial
+    videos go to the report; what failed before is not tried again until its file changes. `cache` may hold small
+    frames that pre-training decoded.
+    """
+    if how.hop_seconds <= 0 or how.batch < 1:
+        raise InvalidData(f"extract needs hop_seconds above 0 and batch of at least 1, but got {how}.")
+    present = [entry for entry in entries if not entry.removed]
+    wanted = [entry for entry in present if not is_done(entry, store, backbone, how)]
+    due = [entry for entry in wanted if not report.failed_before(entry.video)]
+    if len(due) < len(wanted):
+        progress.say(f"{len(wanted) - len(due)} videos could not be read before: see {report.path}")
+    source = WindowSource(backbone.settings, how.hop_seconds, how.batch, how.audio, cache)
+    sources = [partial(source.read, entry.video) for entry in due]
+    started, steps, written = time.perf_counter(), 0, 0
+    forward = forward_of(backbone, compute)
+    with (
+        deterministic(compute.device),
+        overlapped(sources, workers=workers, depth=4 + 2 * workers) as pieces,
+        store.writer(flush_count=1000) as writer,
+    ):
+        ends = computed(pieces, forward)
+        for end, values in progress.track(ends, total=len(due), title=f"extracting on {compute}"):
+            report.note(end.video, progress)
+            for sequence in _sequences(end, values, backbone.source, how):
+                writer.add(sequence)
+            writer.flush()
+            written += end.grid is not None
+            steps += len(values)
+    report.save()
+    return Extracted(written, len(present) - len(wanted), len(wanted) - len(due), steps, time.perf_counter() - started)
+
+
+def is_done(entry: Entry, store: FeatureStore, backbone: Backbone, how: ExtractSettings) -> bool:
+    """True where the store holds this backbone's features of the file as it is, on the wanted grid."""
+    if not store.has(entry.id, RGB, source=backbone.source, newer_than_ns=entry.changed_ns):
+        return False
+    grid = store.grid(entry.id, RGB)
+    if (grid.hop_seconds, grid.window_seconds) != (how.hop_seconds, backbone.settings.window_seconds):
+        return False
+    heard = not (how.audio and entry.video.has_audio)
+    return heard or store.has(entry.id, AUDIO, source=SOUND_SOURCE, newer_than_ns=entry.changed_ns)
+
+
+def forward_of(backbone: Backbone, compute: Compute) -> Callable[[NDArray[np.uint8]], Features]:
+    """A function from clips (B, F, H, W, 3) uint8 to features (B, D) float32 on a device."""
+    net = compute.place_net(backbone.net).eval()
+    transform = backbone.settings.transform()
+
+    def forward(clips: NDArray[np.uint8]) -> Features:
+        with torch.inference_mode(), compute.autocast():
+            pixels = torch.from_numpy(clips).to(compute.device)
+            features: Features = net(compute.place(transform.test(pixels))).float().cpu().numpy()
+        return features
+
+    return forward
+
+
+def computed(
+    pieces: Iterable[tuple[int, Piece | None]], forward: Callable[[NDArray[np.uint8]], Features]
+) -> Iterator[tuple[Finished, Features]]:
+    """Batches and ends of many videos, as they come -> each finished video with its features (T, D)."""
+    parts: dict[int, list[Features]] = {}
+    for index, piece in pieces:
+        if isinstance(piece, Finished):
+            made = parts.pop(index, [])
+            yield piece, np.concatenate(made) if made else np.zeros((0, 0), np.float32)
+        elif piece is not None:
+            parts.setdefault(index, []).append(forward(piece))
+
+
+def _sequences(end: Finished, values: Features, source: str, how: ExtractSettings) -> list[FeatureSequence]:
+    if end.grid is None:
+        return []
+    kept = np.dtype(how.storage)
+    made = [FeatureSequence(end.video.id, values.astype(kept), end.grid, RGB, source)]
+    if end.sound is not None:
+        made.append(FeatureSequence(end.video.id, end.sound.astype(kept), end.grid, AUDIO, SOUND_SOURCE))
+    return made

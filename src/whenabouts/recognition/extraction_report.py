@@ -1,0 +1,66 @@
+"""What extraction found wrong with videos, kept in a project so that nothing is retried in silence."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.files import write_json
+from whenabouts.core.progress import Progress
+from whenabouts.core.video import Video
+from whenabouts.recognition.frame_cache import file_stamp
+
+# With many rows, the file is not written again for each new one.
+_FEW, _PAUSE_SECONDS = 1000, 1.0
+
+
+class ExtractionReport:
+    """Rows of videos that are partial or unreadable, by id, in one JSON file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._written_at = 0.0
+        if path.exists():
+            try:
+                rows = json.loads(path.read_text(encoding="utf-8"))["videos"]
+                self._rows = {row["id"]: row for row in rows}
+            except (ValueError, KeyError, TypeError) as error:
+                raise InvalidData(f"{path} is not an extraction report ({error}). Remove it to start anew.") from None
+
+    def failed_before(self, video: Video) -> bool:
+        """True where this very file yielded nothing before."""
+        row = self._rows.get(video.id)
+        return row is not None and row["status"] == "unreadable" and row["stamp"] == file_stamp(video.path)
+
+    def note(self, video: Video, progress: Progress) -> None:
+        """Keep what the full reading of a video found; a complete one only clears an older row."""
+        if video.status == "complete":
+            if self._rows.pop(video.id, None) is not None:
+                self._save_soon()
+            return
+        self._rows[video.id] = {
+            "id": video.id,
+            "status": video.status,
+            "coverage": round(video.coverage, 4),
+            "reason": video.reason,
+            "stamp": file_stamp(video.path),
+        }
+        progress.say(f"{video.id} is {video.status}: {video.reason}")
+        self._save_soon()
+
+    def count(self, status: str) -> int:
+        """Videos of one status."""
+        return sum(row["status"] == status for row in self._rows.values())
+
+    def save(self) -> None:
+        """Write all rows, in order of ids."""
+        rows = [self._rows[video_id] for video_id in sorted(self._rows)]
+        counts = {status: self.count(status) for status in ("partial", "unreadable")}
+        write_json(self.path, {**counts, "videos": rows})
+        self._written_at = time.monotonic()
+
+    def _save_soon(self) -> None:
+        if len(self._rows) < _FEW or time.monotonic() - self._written_at > _PAUSE_SECONDS:
+            self.save()

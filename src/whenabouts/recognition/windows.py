@@ -1,0 +1,93 @@
+"""From frames or sound in order of time to the windows of a grid, in bounded memory."""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whenabouts.core.timing import TimeGrid
+from whenabouts.media.mel import HOP_SECONDS, LOG_OFFSET, WINDOW_SECONDS
+
+Pixels = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+
+
+class FrameWindows:
+    """Cuts frames at `rate` a second into windows of `frames`, one each `hop_seconds`.
+
+    Window k begins at the frame nearest to k hop. Feed frames with `add`, then call `rest` with the number of steps
+    that the grid has: windows that reach behind the last frame hold it on screen.
+    """
+
+    def __init__(self, frames: int, *, rate: float, hop_seconds: float) -> None:
+        self.frames, self.rate, self.hop_seconds = frames, rate, hop_seconds
+        self.seen = 0
+        self.made = 0
+        self._kept: deque[Pixels] = deque(maxlen=frames)
+
+    def add(self, pixels: Pixels) -> list[Pixels]:
+        """Take the next frame (H, W, 3); return the windows (F, H, W, 3) that are now whole."""
+        self._kept.append(pixels)
+        self.seen += 1
+        whole = []
+        while self._first(self.made) + self.frames == self.seen:
+            whole.append(np.stack(list(self._kept)))
+            self.made += 1
+        return whole
+
+    def rest(self, steps: int) -> Iterator[Pixels]:
+        """Windows up to `steps`, the last frame held; none where no frame came."""
+        kept = list(self._kept)
+        while kept and self.made < steps:
+            begin = self._first(self.made) - (self.seen - len(kept))
+            shown = kept[min(begin, len(kept) - 1) :]
+            yield np.stack(shown + kept[-1:] * (self.frames - len(shown)))
+            self.made += 1
+
+    def _first(self, window: int) -> int:
+        return math.floor(window * self.hop_seconds * self.rate + 0.5)
+
+
+def batched(windows: Iterable[Pixels], size: int) -> Iterator[Pixels]:
+    """Windows (F, H, W, 3) stacked to batches (B, F, H, W, 3) of `size`, the last one smaller."""
+    waiting: list[Pixels] = []
+    for window in windows:
+        waiting.append(window)
+        if len(waiting) == size:
+            yield np.stack(waiting)
+            waiting = []
+    if waiting:
+        yield np.stack(waiting)
+
+
+def sound_statistics(rows: Iterable[FloatArray], grid: TimeGrid, *, bands: int = 64) -> FloatArray:
+    """Mean, standard deviation and maximum of log-mel rows in each window of a grid: (T, 3 bands) float32.
+
+    `rows` are blocks (N, bands), 100 rows a second from second 0 on; a row belongs to a window that holds its middle.
+    Where the sound has ended, and in windows without any row, there is silence.
+    """
+    silence = np.full((1, bands), math.log(LOG_OFFSET), np.float32)
+    result = np.empty((grid.steps, 3 * bands), np.float32)
+    blocks, kept, start, step = iter(rows), np.zeros((0, bands), np.float32), 0, 0
+    while step < grid.steps:
+        first, stop = _rows_of(grid, step)
+        while start + len(kept) < stop and (block := next(blocks, None)) is not None:
+            drop = min(max(0, first - start), len(kept))
+            kept, start = np.concatenate([kept[drop:], block]), start + drop
+        heard = kept[max(0, first - start) : max(0, stop - start)]
+        missing = max(1, stop - first) - len(heard)
+        if missing > 0:
+            heard = np.concatenate([heard, np.repeat(silence, missing, axis=0)])
+        result[step] = np.concatenate([heard.mean(0), heard.std(0), heard.max(0)])
+        step += 1
+    return result
+
+
+def _rows_of(grid: TimeGrid, step: int) -> tuple[int, int]:
+    """Rows [first, stop) whose middle lies in the window of a step."""
+    begin = grid.start_seconds + step * grid.hop_seconds - WINDOW_SECONDS / 2
+    first = math.ceil(begin / HOP_SECONDS - 1e-9)
+    stop = math.ceil((begin + grid.window_seconds) / HOP_SECONDS - 1e-9)
+    return max(0, first), max(0, stop)
