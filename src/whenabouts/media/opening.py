@@ -47,15 +47,16 @@ def opened(path: Path, complaints: Complaints | None = None) -> Iterator["InputC
 
 
 def video_stream(container: "InputContainer") -> "VideoStream":
-    """The video stream that FFmpeg thinks best, cover pictures left out; MediaError if there is none."""
+    """The film: of the streams marked as default the one with most pixels; cover pictures are none. Else MediaError."""
     from av.stream import Disposition
 
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    films = [stream for stream in films if stream.codec_context is not None]
     if not films:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise MediaError(f"The file holds no video stream (it holds: {kinds}).")
-    best = container.streams.best("video")
-    return next((stream for stream in films if best is not None and stream.index == best.index), films[0])
+    defaults = [stream for stream in films if stream.disposition & Disposition.default] or films
+    return max(defaults, key=lambda stream: (stream.width * stream.height, -stream.index))
 
 
 def audio_stream(container: "InputContainer") -> "AudioStream":

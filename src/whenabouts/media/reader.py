@@ -53,6 +53,8 @@ class VideoReader:
     ) -> None:
         if rate is not None and not (math.isfinite(rate) and rate > 0):
             raise InvalidData(f"Frames are read at a rate above 0 a second, but got {rate}.")
+        if size is not None and min(size) < 1:
+            raise InvalidData(f"A picture is at least 1 x 1, but got size {size}. Give (height, width) in pixels.")
         self.path, self.rate, self.size, self.threads = path, rate, size, threads
         self.video_id = video_id
         self.findings = Findings()
@@ -185,12 +187,16 @@ class _Shown:
         self._at, self._held = seconds, frame
 
     def rest(self) -> Iterator[tuple[float, "VideoFrame"]]:
-        """What the last frame still shows: to its own end, or to the declared end if that is near."""
+        """What the last frame still shows: up to the declared end if that is near, else to its own end.
+
+        With B-frames and a variable rate a frame comes with the length of another one: the declared end is better.
+        """
         found = self._found
         if self._held is None:
             return
         end, declared = found.decoded_end, found.declared_end
-        yield from self._ticks(declared if 0 < declared - end <= found.slack_seconds else end)
+        near = self._at < declared <= end + found.slack_seconds
+        yield from self._ticks(declared if near else end)
 
     def _ticks(self, end: float) -> Iterator[tuple[float, "VideoFrame"]]:
         if self._held is None or self._rate is None:

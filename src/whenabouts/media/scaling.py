@@ -19,6 +19,9 @@ Pixels = NDArray[np.uint8]
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 _RANGES = {1: "tv", 2: "pc"}
 
+# By area, and rounded to the nearest: without the last two flags pictures come out up to 3 of 255 too dark.
+_FLAGS = "area+accurate_rnd+full_chroma_int"
+
 # Pixel shapes this near to square come from rounding odd sizes.
 _ROUNDING = 0.02
 
@@ -89,7 +92,8 @@ def _graph(frame: "VideoFrame", size: tuple[int, int], upright: Upright) -> "Gra
         source["colorspace"] = _MATRICES[frame.colorspace]
     if frame.color_range in _RANGES:
         source["range"] = _RANGES[frame.color_range]
-    nodes = [graph.add("buffer", pixel_aspect="1/1", **source), graph.add("scale", f"{width}:{height}:flags=area")]
+    nodes = [graph.add("buffer", pixel_aspect="1/1", **source)]
+    nodes += [graph.add("scale", f"{width}:{height}:flags={_FLAGS}")]
     nodes += [graph.add("format", "rgb24"), *(graph.add(name, how) for name, how in upright.filters)]
     nodes.append(graph.add("buffersink"))
     graph.link_nodes(*nodes).configure()
