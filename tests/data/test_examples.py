@@ -59,3 +59,9 @@ def test_slices_and_loops(store: FeatureStore) -> None:
 def test_features_of_an_older_content_count_as_missing(store: FeatureStore) -> None:
     examples = Examples.of([entry("a"), entry("b", changed_ns=2**62)], WORDS, store, ("rgb",))
     assert (examples.video_ids, examples.missing) == (("a",), ("b",))
+
+
+def test_partial_examples_need_any_of_the_modalities(store: FeatureStore) -> None:
+    examples = Examples.of([entry("c"), entry("d"), entry("e")], WORDS, store, ("rgb", "audio"), partial=True)
+    assert (examples.video_ids, examples.missing) == (("c", "d"), ("e",))
+    assert [sorted(example.features) for example in examples] == [["audio", "rgb"], ["rgb"]]

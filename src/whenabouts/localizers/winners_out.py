@@ -4,7 +4,8 @@ Readings of what the paper leaves open bear the numbers A1 to A22 of the project
 length in seconds, masks stand for removal, winners are a share of the video and speak for the class.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -33,6 +34,17 @@ from whenabouts.nets.group_attention import GroupAttentionNet
 from whenabouts.training import Compute, choose_device
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: the products are too small to share, and the bits then depend on no core count."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class WinnersOut:
     """A trained winners-out localizer; make one with `fit` or `load`."""
 
@@ -53,6 +65,7 @@ class WinnersOut:
         self._judge = Judge(self.net, settings, self.streams, device)
 
     @classmethod
+    @one_thread()
     def fit(
         cls,
         examples: Sequence[Example],
@@ -82,6 +95,7 @@ class WinnersOut:
         }
         return cls(net, settings, streams=videos.streams, vocabulary=vocabulary, training=facts, device=compute.device)
 
+    @one_thread()
     @torch.no_grad()
     def score(self, features: Mapping[str, FeatureSequence]) -> ScoreSequence:
         """Class-specific scores of the first step on the segment grid, class probabilities, and all attentions."""
@@ -95,6 +109,7 @@ class WinnersOut:
         probabilities, attention = self._video_scores(placed, grid.steps)
         return ScoreSequence(video_id, scores, probabilities[:classes], grid, self.vocabulary, attention)
 
+    @one_thread()
     @torch.no_grad()
     def localize(self, features: Mapping[str, FeatureSequence]) -> Moments:
         """Moments of the classes that the video probably has (Algorithm 2), within the video."""

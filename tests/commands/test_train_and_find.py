@@ -1,0 +1,206 @@
+"""`whenabouts train` and `whenabouts find` on a project of planted features."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from whenabouts.commands.find import find
+from whenabouts.commands.train import train
+from whenabouts.core import FeatureMismatch, InvalidData, Moments, ProjectError, SettingsError, Video, Vocabulary
+from whenabouts.data.manifest import Entry, Manifest, WeakLabel
+from whenabouts.data.project import Project
+from whenabouts.data.synthetic_features import PlantedWorld, WorldShape, planted_world
+
+TRAINED, QUICK = 24, ["train.epochs=4", "train.attentions=3"]
+
+
+@pytest.fixture(scope="module")
+def world() -> PlantedWorld:
+    shape = WorldShape(classes=3, seconds=(12.0, 20.0), widths={"rgb": 16, "sound": 8})
+    return planted_world(32, np.random.default_rng(8), shape)
+
+
+def filled(folder: Path, world: PlantedWorld) -> Project:
+    """A project as import and extract leave it: 24 training and 8 test videos, the last without sound."""
+    project = Project.create(folder)
+    names = world.vocabulary.names
+    entries = [
+        Entry(
+            Video(example.video_id, folder / f"{example.video_id}.mp4", duration_seconds=20.0),
+            tuple(WeakLabel(names[index]) for index in example.labels.classes),
+            split="train" if number < TRAINED else "test",
+        )
+        for number, example in enumerate(world.examples)
+    ]
+    project.write_vocabulary(world.vocabulary)
+    project.write_manifest(Manifest(tuple(entries)))
+    every = [sequence for example in world.examples for sequence in example.features.values()]
+    project.features().append(every[:-1])
+    return project
+
+
+@pytest.fixture
+def project(tmp_path: Path, world: PlantedWorld) -> Project:
+    return filled(tmp_path / "project", world)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, world: PlantedWorld) -> Project:
+    """A project with a model, for tests that leave it as it is."""
+    home = filled(tmp_path_factory.mktemp("trained") / "project", world)
+    train(project=home.folder, overrides=QUICK, device="cpu", as_json=True)
+    return home
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_train_writes_a_model_and_find_its_moments(
+    project: Project, world: PlantedWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    outcome = told(capsys)
+    assert outcome["videos"] == TRAINED
+    assert outcome["modalities"] == ["rgb", "sound"]
+    assert not (project.cache_folder / "train" / "winners-out").exists()
+    assert "epochs = 4" in (project.models_folder / "localizer" / "settings.toml").read_text()
+    find(project=project.folder, split="test", device="cpu", as_json=True)
+    outcome = told(capsys)
+    assert outcome["videos"] == 8
+    assert len(outcome["best"]) == 20
+    scores = [row["score"] for row in outcome["best"]]
+    assert scores == sorted(scores, reverse=True)
+    found = Moments.from_json(json.loads((project.moments_folder / "moments.json").read_text()))
+    assert len(found) == outcome["moments"]
+    assert set(found.video_ids.tolist()) == {example.video_id for example in world.examples[TRAINED:]}
+    files = sorted(path.stem for path in (project.moments_folder / "vtt").iterdir())
+    assert files == [example.video_id for example in world.examples[TRAINED:]]
+    cues = (project.moments_folder / "vtt" / f"{files[0]}.vtt").read_text().count(" --> ")
+    assert cues == (found.video_ids == files[0]).sum()
+
+
+def test_find_shows_one_concept_and_writes_all(trained: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    find("concept 1", project=trained.folder, top=3, device="cpu")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert all("concept 1  video-" in line and " - " in line for line in lines[:3])
+    assert lines[3].startswith(f"Wrote {trained.moments_folder / 'moments.json'}: ")
+    assert lines[3].endswith("moments in 32 videos.")
+    written = Moments.from_json(json.loads((trained.moments_folder / "moments.json").read_text()))
+    assert len(set(written.classes.tolist())) == 3
+
+
+def test_find_drops_low_scores_everywhere_and_old_files_go(
+    trained: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find(project=trained.folder, device="cpu", as_json=True)
+    every = told(capsys)
+    threshold = every["best"][4]["score"]
+    find(project=trained.folder, min_score=threshold, device="cpu", as_json=True)
+    assert told(capsys)["best"] == every["best"][:5]
+    find(project=trained.folder, min_score=1e9, device="cpu", as_json=True)
+    assert told(capsys)["moments"] == 0
+    assert list((trained.moments_folder / "vtt").iterdir()) == []
+
+
+def test_find_reads_the_model_with_other_settings(trained: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    find(project=trained.folder, overrides=["train.test_steps=1"], device="cpu", as_json=True)
+    one_step = told(capsys)
+    find(project=trained.folder, overrides=["train.test_steps=14"], device="cpu", as_json=True)
+    assert told(capsys)["covered"] > 3 * one_step["covered"]
+    with pytest.raises(SettingsError, match="test_steps"):
+        find(project=trained.folder, overrides=["train.test_step=1"], device="cpu")
+
+
+def test_find_warns_where_moments_cover_much(trained: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    find(project=trained.folder, overrides=["train.test_steps=20", "train.positive_only=false"], device="cpu")
+    assert "cover 100% of its videos on average" in capsys.readouterr().err
+
+
+def test_a_broken_video_is_told_and_stops_nothing(
+    project: Project, world: PlantedWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    manifest, last = project.manifest(), world.examples[-1].video_id
+    unknown = Entry(Video("zzz", project.folder / "zzz.mp4", duration_seconds=3.0))
+    changed = replace(manifest.by_id(world.examples[0].video_id), changed_ns=2**62)
+    project.write_manifest(manifest.updated([unknown, changed]))
+    rgb = world.examples[1].features["rgb"]
+    broken = replace(rgb, values=np.full_like(rgb.values, np.nan))
+    read = type(project.features()).read
+    monkeypatch.setattr(
+        "whenabouts.data.feature_store.FeatureStore.read",
+        lambda store, video_id, modality: (
+            broken if (video_id, modality) == (rgb.video_id, "rgb") else read(store, video_id, modality)
+        ),
+    )
+    capsys.readouterr()
+    find(project=project.folder, device="cpu", as_json=True)
+    captured = capsys.readouterr()
+    outcome = json.loads(captured.out)
+    assert outcome["left_out"] == {"without features": 2, "broken features": 1}
+    assert outcome["videos"] == 30
+    assert "rgb features hold nan at step 0" in captured.err
+    assert any(row == last for row in Moments.from_json(
+        json.loads((project.moments_folder / "moments.json").read_text())
+    ).video_ids.tolist())  # fmt: skip
+
+
+def test_stale_models_are_refused(project: Project, world: PlantedWorld) -> None:
+    train(project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    fresh = [replace(example.features["rgb"], source="rgb@new") for example in world.examples[:5]]
+    project.features().append(fresh)
+    with pytest.raises(FeatureMismatch, match=r"those of 5 of 32 videos come from rgb@new\. Run `whenabouts extract`"):
+        find(project=project.folder, device="cpu")
+    with pytest.raises(FeatureMismatch, match="Extract all videos with one backbone"):
+        train(project=project.folder, overrides=QUICK, device="cpu")
+
+
+def test_another_vocabulary_is_noticed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    train(project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    project.write_vocabulary(Vocabulary(("concept 0", "concept 1")))
+    find(project=project.folder, device="cpu")
+    assert "The vocabulary has changed since the model was trained" in capsys.readouterr().err
+
+
+def test_train_may_read_some_modalities_only(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    train(modality=["sound"], project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    assert told(capsys)["modalities"] == ["sound"]
+    find(project=project.folder, device="cpu", as_json=True)
+    assert told(capsys)["left_out"] == {"without features": 1}
+
+
+def test_a_recipe_is_read_and_wrong_settings_are_named(project: Project, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nepochs = 1\nrounds = 1\n[extract]\nrate = 4\n")
+    train(project=project.folder, recipe=recipe, overrides=["train.attentions=2"], device="cpu", as_json=True)
+    saved = (project.models_folder / "localizer" / "settings.toml").read_text()
+    assert "rounds = 1" in saved
+    assert "attentions = 2" in saved
+    with pytest.raises(SettingsError, match=r"\[train\]: 'epoch' is not a setting\. Did you mean 'epochs'"):
+        train(project=project.folder, overrides=["train.epoch=1"])
+    with pytest.raises(SettingsError, match=r"There is no localizer 'winner'\. Choose one of: winners-out"):
+        train("winner", project=project.folder)
+
+
+def test_what_is_missing_is_named_with_the_verb_that_makes_it(tmp_path: Path, world: PlantedWorld) -> None:
+    with pytest.raises(ProjectError, match="whenabouts import"):
+        train(project=tmp_path / "nothing", device="cpu")
+    home = filled(tmp_path / "project", world)
+    with pytest.raises(ProjectError, match="Run `whenabouts train` first"):
+        find(project=home.folder, device="cpu")
+    with pytest.raises(ProjectError, match=r"No video is in split 'tset'\. Choose all or one of: test, train"):
+        find(project=home.folder, split="tset", device="cpu")
+    for shard in home.features_folder.iterdir():
+        shard.unlink()
+    with pytest.raises(ProjectError, match="Run `whenabouts extract` first"):
+        train(project=home.folder, device="cpu")
+
+
+def test_an_unknown_concept_names_the_nearest_before_any_work(trained: Project) -> None:
+    with pytest.raises(InvalidData, match="Did you mean 'concept 1'"):
+        find("concept1", project=trained.folder, device="cpu")

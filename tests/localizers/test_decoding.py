@@ -1,0 +1,96 @@
+"""Scores over time become moments."""
+
+import numpy as np
+import pytest
+
+from whenabouts.core import ScoreSequence, TimeGrid, Vocabulary
+from whenabouts.localizers.decoding import (
+    contrast_moments,
+    likely_classes,
+    moments_of_runs,
+    threshold_moments,
+    uniform_windows,
+    whole_video,
+)
+
+WORDS = Vocabulary(("dive", "swim", "run"))
+
+
+def scored(columns: object, video_scores: object = (0.7, 0.2, 0.1), *, duration: float | None = None) -> ScoreSequence:
+    scores = np.asarray(columns, np.float32).reshape(3, -1).T
+    seconds = len(scores) * 0.5 if duration is None else duration
+    grid = TimeGrid.of_length(seconds, 0.5)
+    return ScoreSequence("v", scores, np.asarray(video_scores, np.float32), grid, WORDS)
+
+
+def test_likely_classes_pass_the_threshold_or_are_among_the_best() -> None:
+    scores = [0.1, 0.5, 0.05, 0.35]
+    assert likely_classes(scores, threshold=0.1).tolist() == [1, 3]
+    assert likely_classes(scores, threshold=0.6, top=1).tolist() == [1]
+    assert likely_classes(scores, threshold=1.0, top=3).tolist() == [0, 1, 3]
+    assert likely_classes(scores, threshold=1.0).tolist() == []
+    assert likely_classes([0.5, 0.5], threshold=1.0, top=1).tolist() == [0]
+
+
+def test_runs_become_moments_scored_by_their_mean() -> None:
+    selected = np.array([[True, True, False, True], [False] * 4])
+    values = np.array([[1.0, 3.0, 9.0, 5.0], [1.0] * 4])
+    grid = TimeGrid.of_length(1.8, 0.5)
+    found = moments_of_runs("v", selected, values, classes=[2, 0], grid=grid, vocabulary=WORDS)
+    assert found.spans.tolist() == [[0.0, 1.0], [1.5, 1.8]]
+    assert found.scores.tolist() == [2.0, 5.0]
+    assert found.classes.tolist() == [2, 2]
+    surer = moments_of_runs("v", selected, values, classes=[2, 0], grid=grid, vocabulary=WORDS, length_credit=0.5)
+    assert surer.scores.tolist() == [pytest.approx(2 * 2**0.5), 5.0]
+
+
+def test_threshold_keeps_what_reaches_it() -> None:
+    scores = scored([[0, 2, 2, 1, 0, 3], [9] * 6, [0] * 6])
+    found = threshold_moments(scores, threshold=2.0, classes=[0, 2])
+    assert found.spans.tolist() == [[0.5, 1.5], [2.5, 3.0]]
+    assert found.scores.tolist() == [2.0, 3.0]
+
+
+def test_contrast_finds_the_plateau_first() -> None:
+    row = np.array([0.1] * 8 + [1.0] * 6 + [0.1] * 6 + [0.5] * 4 + [0.1] * 4)
+    found = contrast_moments(scored([row, np.zeros(28), np.zeros(28)]), classes=[0]).ranked()
+    assert found.spans[:2].tolist() == [[4.0, 7.0], [10.0, 12.0]]
+    assert found.scores[:2].tolist() == [pytest.approx(0.9), pytest.approx(0.4)]
+    more = contrast_moments(scored([row, np.zeros(28), np.zeros(28)]), classes=[0], video_weight=0.5).ranked()
+    assert more.scores[0] == pytest.approx(0.9 + 0.5 * 0.7)
+
+
+def test_contrast_of_flat_scores_is_the_whole_video() -> None:
+    found = contrast_moments(scored([np.ones(6), np.zeros(6), np.zeros(6)]), classes=[0, 1])
+    assert found.spans.tolist() == [[0.0, 3.0], [0.0, 3.0]]
+    assert sorted(found.scores.tolist()) == [0.0, 1.0]
+
+
+def test_contrast_looks_beside_a_run_on_both_sides() -> None:
+    row = [0.0, 0.0, 4.0, 4.0, 4.0, 4.0, 2.0, 2.0]
+    found = contrast_moments(scored([row, [0] * 8, [0] * 8]), classes=[0], thresholds=[0.9])
+    assert found.scores.tolist() == [pytest.approx(4 - (0 + 2) / 2)]
+    with_ten_per_side = contrast_moments(scored([row, [0] * 8, [0] * 8]), classes=[0], thresholds=[0.9], margin=10)
+    assert with_ten_per_side.scores.tolist() == [pytest.approx(4 - 1.0)]
+
+
+def test_rivals_take_time_from_the_grid_and_scores_from_the_video() -> None:
+    scores = scored(np.zeros((3, 5)), duration=2.3)
+    whole = whole_video(scores, classes=[0, 2])
+    assert whole.spans.tolist() == [[0.0, 2.3], [0.0, 2.3]]
+    assert whole.scores.tolist() == pytest.approx([0.7, 0.1])
+    windows = uniform_windows(scores, window_seconds=1.0, classes=[1])
+    assert windows.spans.tolist() == [[0.0, 1.0], [1.0, 2.0], [2.0, 2.3]]
+    assert windows.scores.tolist() == pytest.approx([0.2] * 3)
+
+
+def test_nothing_comes_of_an_empty_video() -> None:
+    empty = scored(np.zeros((3, 0)), duration=0.0)
+    for found in (
+        threshold_moments(empty, threshold=0.0, classes=[0]),
+        contrast_moments(empty, classes=[0, 1]),
+        whole_video(empty, classes=[0]),
+        uniform_windows(empty, window_seconds=1.0, classes=[0]),
+    ):
+        assert len(found) == 0
+        assert found.vocabulary is WORDS
