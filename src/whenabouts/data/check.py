@@ -12,7 +12,7 @@ from whenabouts.data.check_labels import check_labels
 from whenabouts.data.deduplicate import Duplicate, same_files, same_frames, small_frames
 from whenabouts.data.findings import CheckReport, Severity, some
 from whenabouts.data.importing import reported_imports
-from whenabouts.data.manifest import Entry, Manifest
+from whenabouts.data.manifest import Entry, Manifest, file_of
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import VocabularySettings
 
@@ -75,7 +75,7 @@ def _check_stale(entries: Sequence[Entry], report: CheckReport) -> None:
         if entry.removed or entry.stamp is None:
             continue
         try:
-            status = entry.video.path.stat()
+            status = file_of(entry.video.path).stat()
         except OSError:
             gone.append(entry.id)
             continue

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.files import write_json
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.importers import IMPORTERS, Imported, ImportSettings
-from whenabouts.data.manifest import Manifest
+from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.merging import Merged, merged
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import VocabularySettings, build_vocabulary
@@ -106,13 +107,41 @@ def import_into(
         )
     manifest, report = merged(known, imported, settings, now_ns)
     vocabulary, vocabulary_report = build_vocabulary(manifest, labels)
+    if imported.vocabulary is not None and not labels.only and all(_says(entry, imported) for entry in manifest):
+        vocabulary = imported.vocabulary  # a data set's own classes, in its order, rare ones included
     outcome = ImportOutcome(kind, settings.split, imported, report, manifest, vocabulary, vocabulary_report)
     project.write_manifest(manifest)
     project.write_vocabulary(vocabulary, labels)
+    _store_features(imported, manifest, project.features(), progress)
     told = {**outcome.to_json(), "settings": {"import": as_table(settings), "vocabulary": as_table(labels)}}
     path = project.reports_folder / "import.json"
     write_json(path, {"imports": [*_earlier(path, told), told], "vocabulary": vocabulary_report.to_json()})
     return outcome
+
+
+def _says(entry: Entry, imported: Imported) -> bool:
+    """True where this import's source says all that is said of the entry."""
+    sources = [label.source for label in entry.labels] + [segment.source for segment in entry.segments]
+    return all(source == imported.source for source in sources)
+
+
+def _store_features(imported: Imported, manifest: Manifest, store: FeatureStore, progress: Progress) -> None:
+    """Keep the features that came with the import, where the store lacks them or has those of older content."""
+    if imported.supply is None:
+        return
+    sources = imported.supply.sources
+    by_path = {entry.video.path: entry for entry in manifest}
+    entries = {entry.id: by_path[entry.video.path] for entry in imported.entries}
+    lacking = {
+        given
+        for given, entry in entries.items()
+        if not all(store.has(entry.id, modality, source=source, newer_than_ns=entry.changed_ns)
+                   for modality, source in sources.items())
+    }  # fmt: skip
+    total = len(lacking) * len(sources)
+    with store.writer(flush_count=1024) as writer:
+        for features in progress.track(imported.supply.read(lacking), total=total, title="Keeping features"):
+            writer.add(replace(features, video_id=entries[features.video_id].id))
 
 
 def reported_imports(path: Path) -> list[dict[str, Any]]:

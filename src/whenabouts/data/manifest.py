@@ -13,6 +13,8 @@ from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import write_text
 from whenabouts.core.video import Video
 
+SHARD_ENDING = ".tfrecord"
+
 
 @dataclass(frozen=True, slots=True)
 class WeakLabel:
@@ -198,6 +200,11 @@ class Manifest:
         """
         folder = path.parent.resolve()
         write_text(path, "".join(_line_of(entry, folder) + "\n" for entry in self.entries))
+
+
+def file_of(path: Path) -> Path:
+    """The file on disk that holds a video: `path` itself, or the shard in it (`.../train0000.tfrecord/id`)."""
+    return next((parent for parent in path.parents if parent.suffix == SHARD_ENDING and parent.is_file()), path)
 
 
 def _line_of(entry: Entry, folder: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from whenabouts.data.importers.media_files import free_id
 from whenabouts.data.importers.protocol import Imported, ImportSettings
-from whenabouts.data.manifest import Entry, Manifest
+from whenabouts.data.manifest import Entry, Manifest, file_of
 
 
 @dataclass
@@ -32,15 +32,16 @@ def merged(manifest: Manifest, imported: Imported, settings: ImportSettings, now
     """Join `imported` to `manifest`: new videos join, and of known ones this source's labels are replaced.
 
     A known video is found by its path; or by its id, where its old path is gone and the content is the same (a moved
-    archive). Other content under the same path is noted at `now_ns`: older features are stale. Videos below the
-    imported root whose files are gone are marked as removed. Videos that stand in another split are not touched,
-    unless `settings.move_splits`; nothing in a split that the import does not name is touched at all.
+    archive) or both are records of shards below the root. Other content under the same path is noted at `now_ns`: older
+    features are stale. Videos below the imported root whose files are gone are marked as removed. Videos that stand in
+    another split are not touched, unless `settings.move_splits`; nothing in a split that the import does not name is
+    touched at all.
     """
     report = Merged()
     by_path = {entry.video.path: entry for entry in manifest}
     result = {entry.id: entry for entry in manifest}
     for entry in imported.entries:
-        known = by_path.get(entry.video.path) or _moved(entry, result)
+        known = by_path.get(entry.video.path) or _moved(entry, result, imported.root)
         if known is None:
             video_id = free_id(entry.id, entry.video.path.suffix, result)
             if video_id != entry.id:
@@ -57,11 +58,14 @@ def merged(manifest: Manifest, imported: Imported, settings: ImportSettings, now
     return Manifest(tuple(result.values())), report
 
 
-def _moved(entry: Entry, known: Mapping[str, Entry]) -> Entry | None:
+def _moved(entry: Entry, known: Mapping[str, Entry], root: Path) -> Entry | None:
     earlier = known.get(entry.id)
     if earlier is None or earlier.stamp is None or entry.stamp is None or earlier.video.path.exists():
         return None
-    return earlier if earlier.stamp.fingerprint == entry.stamp.fingerprint else None
+    places = (earlier.video.path, entry.video.path)
+    # In one folder of shards, an id means one video, whichever shard it stands in.
+    records = all(file_of(path) != path and path.is_relative_to(root) for path in places)
+    return earlier if records or earlier.stamp.fingerprint == entry.stamp.fingerprint else None
 
 
 def _joined(known: Entry, fresh: Entry, source: str, now_ns: int) -> Entry:
@@ -94,9 +98,16 @@ def _note(report: Merged, known: Entry, joined: Entry) -> None:
 
 
 def _mark_removed(result: dict[str, Entry], found: set[Path], root: Path, split: str, report: Merged) -> None:
+    read = {file_of(path) for path in found}
     for entry in list(result.values()):
         path = entry.video.path
-        gone = path not in found and path.is_relative_to(root) and not path.exists()
+        gone = path not in found and path.is_relative_to(root) and not _there(path, read)
         if gone and entry.split == split and not entry.removed:
             report.removed.append(entry.id)
             result[entry.id] = replace(entry, removed=True)
+
+
+def _there(path: Path, read: set[Path]) -> bool:
+    """A record is gone with its shard, or where the shard was `read` and does not hold it any more."""
+    file = file_of(path)
+    return path.exists() if file == path else file not in read

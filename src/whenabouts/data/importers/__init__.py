@@ -6,6 +6,7 @@ from whenabouts.data.importers.folders import import_folders
 from whenabouts.data.importers.hashtags import import_hashtags
 from whenabouts.data.importers.protocol import Imported, Importer, ImportSettings, Problem
 from whenabouts.data.importers.tables import import_table
+from whenabouts.data.importers.youtube8m import import_youtube8m
 from whenabouts.data.importers.ytdlp import import_ytdlp
 
 IMPORTERS: Mapping[str, Importer] = {
@@ -13,6 +14,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "csv": import_table,
     "hashtags": import_hashtags,
     "ytdlp": import_ytdlp,
+    "youtube8m": import_youtube8m,
 }
 
 __all__ = ["IMPORTERS", "ImportSettings", "Imported", "Importer", "Problem"]

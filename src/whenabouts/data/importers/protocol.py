@@ -1,6 +1,6 @@
 """What importers take and give."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -8,7 +8,9 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from whenabouts.config import settings
+from whenabouts.core.features import FeatureSequence
 from whenabouts.core.progress import Progress, Silent
+from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Entry, Manifest
 
 VIDEO_ENDINGS = (
@@ -89,6 +91,24 @@ class YtdlpSettings:
 
 
 @settings
+class YouTube8mSettings:
+    """How YouTube-8M shards are read.
+
+    `vocabulary` names the class table; empty means vocabulary.csv below the root. Widths are numbers per second (0:
+    records are without it), `classes` how many there are (0: any); a `shards.json` beside the shards knows better.
+    With `split_names`, files train*, validate* and test* name the split. `storage` float16 rounds values by less
+    than a tenth of a byte's step.
+    """
+
+    vocabulary: str = ""
+    rgb_width: int = Field(default=1024, ge=0)
+    audio_width: int = Field(default=128, ge=0)
+    classes: int = Field(default=3862, ge=0)
+    split_names: bool = True
+    storage: Literal["float16", "float32"] = "float16"
+
+
+@settings
 class ImportSettings:
     """What all importers share, and a table for each.
 
@@ -105,6 +125,7 @@ class ImportSettings:
     csv: TableSettings = field(default_factory=TableSettings)
     tags: TagSettings = field(default_factory=TagSettings)
     ytdlp: YtdlpSettings = field(default_factory=YtdlpSettings)
+    youtube8m: YouTube8mSettings = field(default_factory=YouTube8mSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +143,21 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class FeatureSupply:
+    """Features that come with an import: the maker of each modality, and how to read those of some videos.
+
+    `read` takes ids as the entries have them.
+    """
+
+    sources: Mapping[str, str]
+    read: Callable[[Collection[str]], Iterator[FeatureSequence]]
+
+
+@dataclass(frozen=True)
 class Imported:
     """What one import found: entries below `root` (in order of path), problems, and counts by name.
 
-    Labels and segments carry `source`, or `source:` and a detail.
+    Labels and segments carry `source`, or `source:` and a detail. A data set may bring a `vocabulary` and features.
     """
 
     entries: tuple[Entry, ...]
@@ -133,6 +165,8 @@ class Imported:
     root: Path
     source: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    vocabulary: Vocabulary | None = None
+    supply: FeatureSupply | None = None
 
 
 class Importer(Protocol):
