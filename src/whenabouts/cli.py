@@ -1,7 +1,10 @@
 """The command line: a dict of verbs, each a plain function in `commands/`."""
 
+import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import typer
@@ -58,9 +61,22 @@ for _name, _verb in VERBS.items():
 
 
 def main() -> None:
-    """Run a verb; errors meant for the user become one message and exit code 1 (2 for wrong settings)."""
+    """Run a verb; errors meant for the user become one message and an exit code.
+
+    1: it can't be done, 2: wrong settings, 128 + N: ended by signal N, after what was half-written is removed.
+    """
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except WhenaboutsError as error:
         sys.stderr.write(f"whenabouts: {error}\n")
         raise SystemExit(2 if isinstance(error, SettingsError) else 1) from None
+    except OSError as error:
+        sys.stderr.write(f"whenabouts: {error}. Check that it is there, and that you may read and write it.\n")
+        raise SystemExit(1) from None
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # Not through sys.stderr: the signal may come in the middle of a write to it.
+    os.write(2, b"whenabouts: ended by SIGTERM. Run the same command again: it goes on where it was.\n")
+    raise SystemExit(128 + number)

@@ -67,10 +67,11 @@ def test_rights_are_those_of_any_new_file(tmp_path: Path) -> None:
         with replacing(tmp_path / "a.safetensors") as part:
             save_file({"a": np.zeros(3)}, part)
         with replacing_folder(tmp_path / "b") as part:
-            pass
+            save_file({"a": np.zeros(3)}, part / "a.safetensors")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.safetensors").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "b" / "a.safetensors").stat().st_mode) == 0o640
     assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o750
 
 

@@ -44,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
         part.touch()
         rights = part.stat().st_mode
         yield part
-        part.chmod(rights)  # Some libraries put another file in its place, with rights of their own.
+        part.chmod(rights)  # safetensors puts another file in its place, which only its owner may read.
         _sync(part)
         part.replace(path)
 
@@ -58,7 +58,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     with _telling(path), _part(path) as part:
         yield part
+        rights = part.stat().st_mode & 0o666
         for file in part.rglob("*"):
+            file.chmod(file.stat().st_mode | rights)
             _sync(file)
         _sync(part)
         with locked(path.parent):
