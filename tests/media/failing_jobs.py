@@ -68,3 +68,14 @@ def counts(path: Path, *, parts: int, size: int = 1) -> Iterator[Part]:
     print("libraries print what they like")
     for k in range(parts):
         yield {"k": np.full(size, k, np.int64), "none": np.zeros((0, 3), np.float32)}
+
+
+def peak_memory(path: Path, *, rate: float) -> Iterator[Part]:
+    import resource
+
+    from whenabouts.media.reader import VideoReader
+
+    reader = VideoReader(path, rate=rate, size=(32, 32))
+    frames = sum(1 for _ in reader)
+    yield {"frames": np.array([frames]), "kib": np.array([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])}
+    yield reader.outcome

@@ -207,3 +207,22 @@ def test_odd_file_names_reach_the_child(numbered: dict, tmp_path: Path) -> None:
         list(under_way.parts())
         outcomes.append(under_way.outcome)
     assert [(outcome.status, outcome.path) for outcome in outcomes] == [("complete", path) for path in paths]
+
+
+def test_twelve_hours_in_bounded_memory(failing, tmp_path: Path) -> None:
+    """Ten thousand pictures over twelve hours, read at one a second."""
+    from fractions import Fraction
+
+    from whenabouts.media.numbered import numbered_picture
+    from whenabouts.media.writing import Encoding, write_video
+
+    path, pictures = tmp_path / "long.mp4", [numbered_picture(k, height=32, width=32) for k in range(50)]
+    how = Encoding(options={"preset": "ultrafast", "threads": "1"}, keyframe_every=250)
+    times = [k * 4.0 for k in range(10_800)]
+    write_video(path, (pictures[k % 50] for k in range(10_800)), times, rate=Fraction(1, 4), encoding=how)
+    with decoding(Job(failing.peak_memory, path, {"rate": 1.0})) as under_way:
+        (part,) = under_way.parts()
+    assert under_way.outcome.status == "complete"
+    assert under_way.outcome.duration_seconds == 43_200
+    assert part["frames"].tolist() == [43_200]
+    assert int(part["kib"][0]) < 300 * 1024
