@@ -2,7 +2,6 @@
 
 import itertools
 import multiprocessing
-import os
 import re
 import time
 from pathlib import Path
@@ -200,15 +199,42 @@ def test_parts_of_killed_writers_are_not_seen(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path)
     store.append([features("a")])
     whole = next(tmp_path.glob("*.safetensors"))
-    (tmp_path / f".{whole.name}.x1.part").write_bytes(whole.read_bytes()[:50])
-    old = tmp_path / f".{whole.name}.x2.part"
-    old.write_bytes(b"")
-    os.utime(old, (0, 0))
+    part = tmp_path / ".0.0123456789ab.part"
+    part.mkdir()
+    (part / whole.name).write_bytes(whole.read_bytes()[:50])
     again = FeatureStore(tmp_path)
     assert again.video_ids("rgb") == ("a",)
     assert not again.broken
     again.compact()
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f".{whole.name}.x1.part", whole.name])
+    assert [path.name for path in tmp_path.iterdir()] == [whole.name]
+
+
+def test_a_shard_that_another_process_merges_at_once_is_found_where_it_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FeatureStore(tmp_path).append([features("a")])
+    store, plain = FeatureStore(tmp_path), shards.write_shard
+
+    def merged_at_once(folder: Path, items: list[shards.Written]) -> Path:
+        path = plain(folder, items)
+        monkeypatch.undo()
+        assert FeatureStore(folder).compact() == 1
+        assert not path.exists()
+        return path
+
+    monkeypatch.setattr(shards, "write_shard", merged_at_once)
+    store.append([features("b")])
+    assert store.video_ids("rgb") == ("a", "b")
+    assert len(store.read("b", "rgb")) == len(features("b"))
+
+
+def test_times_of_writing_pass_the_time_that_a_file_was_found_changed(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path)
+    ahead = time.time_ns() + 10**15
+    with store.writer(after_ns=ahead) as writer:
+        writer.add(features("a"))
+    assert store.has("a", "rgb", newer_than_ns=ahead)
+    assert store.newest_ns > ahead
 
 
 def test_every_cut_of_a_shard_is_noticed_and_told(tmp_path: Path) -> None:

@@ -4,14 +4,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.core.features import FeatureSequence
 from whenabouts.core.progress import Silent
+from whenabouts.core.timing import TimeGrid
+from whenabouts.core.video import Video
 from whenabouts.data.importers import ImportSettings
 from whenabouts.data.importing import ImportOutcome, import_into, reported_imports
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import VocabularySettings
+from whenabouts.media import probe as probing
 
 Media = Callable[..., Path]
 
@@ -99,3 +104,34 @@ def test_the_vocabulary_after_a_second_import_is_that_of_all(media: Media, tmp_p
     assert project.vocabulary().names == ("dive",)
     told = reported_imports(project.reports_folder / "import.json")
     assert [(Path(one["root"]).name, one["new"]) for one in told] == [("x", 0), ("y", 1)]
+
+
+def test_an_import_keeps_what_another_wrote_in_the_meantime(
+    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, project = media("x/dive/1.mp4", "y/dive/2.mp4"), Project.create(tmp_path / "p")
+    plain, other = probing.probe, list[ImportOutcome]()
+
+    def probe(path: Path, *, video_id: str | None = None) -> Video:
+        if not other:
+            other.append(None)  # type: ignore[arg-type]
+            other[0] = run(project, "folders", root / "y")
+        return plain(path, video_id=video_id)
+
+    monkeypatch.setattr(probing, "probe", probe)
+    outcome = run(project, "folders", root / "x")
+    assert (other[0].figures()["videos_in_project"], outcome.figures()["videos_in_project"]) == (1, 2)
+    assert len(project.manifest()) == 2
+    assert project.vocabulary().names == ("dive",)
+    assert len(reported_imports(project.reports_folder / "import.json")) == 2
+
+
+def test_features_of_a_changed_file_are_stale_even_if_the_clock_was_set_back(media: Media, tmp_path: Path) -> None:
+    root, project = media("dive/1.mp4"), Project.create(tmp_path / "p")
+    run(project, "folders", root)
+    grid = TimeGrid(0, 1, 1, 4, 4)
+    project.features().append([FeatureSequence("dive/1", np.zeros((4, 2), np.float32), grid, "rgb", "net")])
+    media("dive/1.mp4", seconds=50)
+    assert run(project, "folders", root).merged.changed == ["dive/1"]
+    changed_ns = project.manifest().by_id("dive/1").changed_ns
+    assert not project.features().has("dive/1", "rgb", newer_than_ns=changed_ns)

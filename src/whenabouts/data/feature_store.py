@@ -6,7 +6,6 @@ shard's name; a writer's times always pass those that it saw in the store, even 
 """
 
 import contextlib
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from typing import TypeVar
 
 from whenabouts.core.errors import FeatureMismatch, InvalidData
 from whenabouts.core.features import FeatureSequence
+from whenabouts.core.files import sweep, sync_folder
 from whenabouts.core.timing import TimeGrid
 from whenabouts.data import shards
 from whenabouts.data.shards import Record, Written
@@ -25,7 +25,6 @@ Value = TypeVar("Value", int, str)
 FLUSH_COUNT = 1
 FLUSH_BYTES = 32_000_000
 COMPACT_BYTES = 256_000_000
-LEFT_SECONDS = 3600.0
 
 
 class FeatureStore:
@@ -129,8 +128,19 @@ class FeatureStore:
         """Numbers per step (D) of this modality; several widths, or none, raise FeatureMismatch."""
         return _single(self.widths(modality), f"{modality} features in {self.folder} have widths")
 
-    def writer(self, *, flush_count: int = FLUSH_COUNT, flush_bytes: int = FLUSH_BYTES) -> "FeatureWriter":
-        """A context that writes a shard whenever so many videos, or bytes, have gathered, and at its end."""
+    @property
+    def newest_ns(self) -> int:
+        """The time of the newest writing that was seen here; 0 where there is none."""
+        return self._newest_ns
+
+    def writer(
+        self, *, flush_count: int = FLUSH_COUNT, flush_bytes: int = FLUSH_BYTES, after_ns: int = 0
+    ) -> "FeatureWriter":
+        """A context that writes a shard whenever so many videos, or bytes, have gathered, and at its end.
+
+        Its times are later than `after_ns`, such as that at which a file was found changed, whatever the clock says.
+        """
+        self._newest_ns = max(self._newest_ns, after_ns)
         return FeatureWriter(self, flush_count=flush_count, flush_bytes=flush_bytes)
 
     def append(self, sequences: Iterable[FeatureSequence]) -> int:
@@ -146,8 +156,12 @@ class FeatureStore:
         """Write one shard of checked features; for writers and merging."""
         if items:
             path = shards.write_shard(self.folder, items)
-            self._shards[path] = shards.read_records(path)
-            self._index(self._shards[path])
+            try:
+                self._shards[path] = shards.read_records(path)
+            except FileNotFoundError:
+                self.refresh()  # Another process merged it as soon as it was there.
+            else:
+                self._index(self._shards[path])
 
     def next_ns(self) -> int:
         """A time for the next writing: now, or just after the newest that was seen here."""
@@ -168,13 +182,13 @@ class FeatureStore:
             with contextlib.suppress(FileNotFoundError):  # Another process merges the same shards: its work counts.
                 self._merge(small, [r for path in small for r in self._shards[path] if r in live], target_bytes)
             self.refresh()
-        _sweep(self.folder)
+        sweep(self.folder)
         return before - len(self._shards)
 
     def _merge(self, paths: list[Path], records: list[Record], target_bytes: int) -> None:
         for group in _groups(records, target_bytes):
             self.write([Written(_sequence(record), record.written_ns) for record in group])
-        _sync(self.folder)
+        sync_folder(self.folder)
         for path in paths:
             path.unlink(missing_ok=True)
 
@@ -235,21 +249,3 @@ def _groups(records: list[Record], target_bytes: int) -> list[list[Record]]:
         groups[-1].append(record)
         size += record.bytes
     return groups
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed writers left half-written: parts that nobody has touched for an hour."""
-    for part in folder.glob(f".*{shards.SUFFIX}.*.part"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - part.stat().st_mtime > LEFT_SECONDS:
-                part.unlink()
-
-
-def _sync(folder: Path) -> None:
-    """Make renames durable before the files that they replace go, where the system lets a folder be opened."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -10,6 +10,7 @@ from typing import Any
 from whenabouts.config import as_table
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.files import write_json
+from whenabouts.core.locks import locked
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
@@ -94,29 +95,37 @@ def import_into(
 ) -> ImportOutcome:
     """Import `root` with the importer `kind` into the project; writes manifest, vocabulary and reports/import.json.
 
-    An unknown kind raises SettingsError; a root without any video raises InvalidData and changes nothing.
+    An unknown kind raises SettingsError; a root without any video raises InvalidData and changes nothing. Several
+    imports into one project may run at once: each joins what it found to what stands there by then.
     """
     if kind not in IMPORTERS:
         raise SettingsError(f"There is no importer {kind!r}. Known: {', '.join(IMPORTERS)}.")
-    known = project.manifest() if project.manifest_path.is_file() else Manifest()
-    imported = IMPORTERS[kind](root, settings, known=known, progress=progress)
+    imported = IMPORTERS[kind](root, settings, known=_known(project), progress=progress)
     if not imported.entries:
         raise InvalidData(
             f"There is no video below {imported.root} (endings looked for: {', '.join(settings.endings)}). "
             "Check the folder, --include and --exclude, or add an ending with --set import.endings=[...]."
         )
-    manifest, report = merged(known, imported, settings, now_ns)
-    vocabulary, vocabulary_report = build_vocabulary(manifest, labels)
-    if imported.vocabulary is not None and not labels.only and all(_says(entry, imported) for entry in manifest):
-        vocabulary = imported.vocabulary  # a data set's own classes, in its order, rare ones included
+    store = project.features()
+    with locked(project.folder):
+        # Features written before are stale for changed files, even if the clock was set back since.
+        manifest, report = merged(_known(project), imported, settings, max(now_ns, store.newest_ns + 1))
+        vocabulary, vocabulary_report = build_vocabulary(manifest, labels)
+        if imported.vocabulary is not None and not labels.only and all(_says(entry, imported) for entry in manifest):
+            vocabulary = imported.vocabulary  # a data set's own classes, in its order, rare ones included
+        project.write_manifest(manifest)
+        project.write_vocabulary(vocabulary, labels)
     outcome = ImportOutcome(kind, settings.split, imported, report, manifest, vocabulary, vocabulary_report)
-    project.write_manifest(manifest)
-    project.write_vocabulary(vocabulary, labels)
-    _store_features(imported, manifest, project.features(), progress)
+    _store_features(imported, manifest, store, progress)
     told = {**outcome.to_json(), "settings": {"import": as_table(settings), "vocabulary": as_table(labels)}}
     path = project.reports_folder / "import.json"
-    write_json(path, {"imports": [*_earlier(path, told), told], "vocabulary": vocabulary_report.to_json()})
+    with locked(project.folder):
+        write_json(path, {"imports": [*_earlier(path, told), told], "vocabulary": vocabulary_report.to_json()})
     return outcome
+
+
+def _known(project: Project) -> Manifest:
+    return project.manifest() if project.manifest_path.is_file() else Manifest()
 
 
 def _says(entry: Entry, imported: Imported) -> bool:
@@ -139,7 +148,8 @@ def _store_features(imported: Imported, manifest: Manifest, store: FeatureStore,
                    for modality, source in sources.items())
     }  # fmt: skip
     total = len(lacking) * len(sources)
-    with store.writer(flush_count=1024) as writer:
+    changed_ns = max((entry.changed_ns for entry in entries.values()), default=0)
+    with store.writer(flush_count=1024, after_ns=changed_ns) as writer:
         for features in progress.track(imported.supply.read(lacking), total=total, title="Keeping features"):
             writer.add(replace(features, video_id=entries[features.video_id].id))
 
