@@ -90,8 +90,7 @@ class FrameRecord:
     ratings: SegmentRatings = _UNRATED
 
     def __post_init__(self) -> None:
-        if not self.id:
-            raise InvalidData("the video's id is empty")
+        _check_id(self.id)
         for name, values in (("rgb", self.rgb), ("audio", self.audio)):
             if values.ndim != 2 or values.dtype != np.uint8:
                 raise InvalidData(f"{name} should be bytes (T, width), but is {values.dtype} {values.shape}")
@@ -111,7 +110,7 @@ class FrameRecord:
 
     def to_bytes(self) -> bytes:
         """A SequenceExample, as `parsed` reads it; a modality of width 0 is left out, and so is an empty list."""
-        context: dict[str, Feature] = {"id": (_encoded(self.id),)}
+        context: dict[str, Feature] = {"id": (self.id.encode(),)}
         if len(self.labels):
             context["labels"] = self.labels
         if len(self.ratings):
@@ -132,8 +131,7 @@ class VideoRecord:
     mean_audio: Float32Array
 
     def __post_init__(self) -> None:
-        if not self.id:
-            raise InvalidData("the video's id is empty")
+        _check_id(self.id)
         for name, values in (("mean_rgb", self.mean_rgb), ("mean_audio", self.mean_audio)):
             if not np.isfinite(values).all():
                 raise InvalidData(f"{name} holds {values[~np.isfinite(values)][0]}, which is no finite number")
@@ -144,7 +142,7 @@ class VideoRecord:
 
     def to_bytes(self) -> bytes:
         """An Example, as `parsed` reads it; a modality of width 0 is left out, and so are empty labels."""
-        context: dict[str, Feature] = {"id": (_encoded(self.id),)}
+        context: dict[str, Feature] = {"id": (self.id.encode(),)}
         if len(self.labels):
             context["labels"] = self.labels
         means = {"mean_rgb": self.mean_rgb, "mean_audio": self.mean_audio}
@@ -206,13 +204,13 @@ def _means(context: Mapping[str, Feature], layout: Layout) -> VideoRecord:
     return VideoRecord(_identity(context), _labels(context, "labels", layout), *means)
 
 
-def _encoded(video_id: str) -> bytes:
+def _check_id(video_id: str) -> None:
+    if not video_id:
+        raise InvalidData("the video's id is empty")
     try:
-        return video_id.encode()
+        video_id.encode()
     except UnicodeEncodeError:
-        raise InvalidData(
-            f"The id {video_id!r} is no Unicode text, so no record can bear it. Rename the video."
-        ) from None
+        raise InvalidData(f"the id {video_id!r} is no Unicode text, so no record can bear it") from None
 
 
 def _identity(context: Mapping[str, Feature]) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import write_json
 from whenabouts.data.youtube8m import OFFICIAL, ByteArray, Float32Array, Layout
-from whenabouts.data.youtube8m_frames import dequantised, nearest_bytes
+from whenabouts.data.youtube8m_frames import dequantised
 
 CARD = "shards.json"
 FORMAT = "whenabouts youtube8m shards 1"
@@ -50,12 +50,8 @@ class Meaning:
             numbers += np.asarray(self.mean, np.float32)
         return numbers
 
-    def bytes_of(self, features: NDArray[Any]) -> ByteArray:
-        """Features (T, width) -> the bytes that stand for the nearest; NaN raises InvalidData."""
-        return nearest_bytes(self.scaled(features))
-
     def scaled(self, features: NDArray[Any]) -> NDArray[np.float64]:
-        """Features (T, width) in the range where bytes stand for -2 to 2."""
+        """Features (T, width) -> numbers that bytes can stand for, where they lie from -2 to 2."""
         numbers = np.asarray(features, np.float64)
         return (numbers - np.asarray(self.mean)) / np.asarray(self.scale) if self.mean else numbers
 

@@ -9,6 +9,7 @@ from whenabouts.data.youtube8m import SEGMENT_SECONDS, ByteArray, Float32Array, 
 LEAST, MOST = -2.0, 2.0
 STEP = (MOST - LEAST) / 255
 LOWEST = LEAST + (MOST - LEAST) / 512  # what the byte 0 stands for
+HIGHEST = LOWEST + 255 * STEP
 FRAMES = 300
 
 
