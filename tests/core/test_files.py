@@ -60,6 +60,15 @@ def test_a_folder_is_replaced_as_one(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
 
+def test_a_folder_of_many_files_is_replaced_too(tmp_path: Path) -> None:
+    with replacing_folder(tmp_path / "many") as part:
+        for number in range(150):
+            (part / str(number)).write_text(str(number))
+    assert {file.name: file.read_text() for file in (tmp_path / "many").iterdir()} == {
+        str(n): str(n) for n in range(150)
+    }
+
+
 def test_rights_are_those_of_any_new_file(tmp_path: Path) -> None:
     """safetensors puts a file of its own, which only its owner may read, in the place that it is given."""
     before = os.umask(0o027)

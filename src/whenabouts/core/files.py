@@ -20,6 +20,7 @@ from whenabouts.core.locks import hold, locked, opened, taken
 
 _PART = re.compile(r"\..*\.[0-9a-f]{12}\.part")
 _SWEPT: set[Path] = set()
+_MANY = 100
 
 _ROOM = "Make room, then run the same command again: what is finished is kept."
 _RIGHT = "Choose another place, or change its rights, and run the same command again."
@@ -58,11 +59,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     with _telling(path), _part(path) as part:
         yield part
-        rights = part.stat().st_mode & 0o666
-        for file in part.rglob("*"):
-            file.chmod(file.stat().st_mode | rights)
-            _sync(file)
-        _sync(part)
+        _finish(part)
         with locked(path.parent):
             _settle(path)
             if path.exists():
@@ -161,6 +158,18 @@ def _settle(path: Path) -> None:
     gone = _hidden(path)  # A half-removed folder must not be taken for the old one.
     old.replace(gone)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def _finish(part: Path) -> None:
+    """Give what lies in a folder the rights of new files, and bring it to disk: one by one, or all that waits."""
+    rights, within = part.stat().st_mode & 0o666, list(part.rglob("*"))
+    for file in within:
+        file.chmod(file.stat().st_mode | rights)
+    if len(within) > _MANY and hasattr(os, "sync"):
+        os.sync()
+        return
+    for file in [*within, part]:
+        _sync(file)
 
 
 def _old(path: Path) -> Path:

@@ -64,7 +64,7 @@ def _check_modality(
 
 def check_models(models: Path, store: FeatureStore, concepts: Sequence[str], report: CheckReport) -> None:
     """Add findings about models that do not fit the features or the vocabulary."""
-    for path in sorted(models.glob("*/card.json")) if models.is_dir() else []:
+    for path in sorted(models.glob("[!.]*/card.json")) if models.is_dir() else []:
         name = path.parent.name
         card = read_json(path)
         if card is None:

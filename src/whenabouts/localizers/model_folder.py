@@ -13,7 +13,7 @@ from torch import Tensor
 from whenabouts import __version__
 from whenabouts.config import as_table, read_toml, to_toml
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.core.files import replacing_folder, write_json, write_text
+from whenabouts.core.files import reading_folder, replacing_folder, write_json, write_text
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.protocol import Stream
 
@@ -51,9 +51,10 @@ def write_model(folder: Path, card: Card, vocabulary: Vocabulary, tensors: Mappi
 
 def read_card(folder: Path) -> Card:
     """The card of a model folder; a missing folder raises ProjectError, a broken one InvalidData."""
-    if not (folder / "card.json").is_file():
-        raise ProjectError(f"There is no model in {folder}. Run `whenabouts train` first.")
-    values = _json(folder / "card.json")
+    with reading_folder(folder) as there:
+        if not (there / "card.json").is_file():
+            raise ProjectError(f"There is no model in {folder}. Run `whenabouts train` first.")
+        values = _json(there / "card.json")
     try:
         if values["format"] != FORMAT:
             raise InvalidData(f"{folder} is of format {values['format']!r}, but this program reads {FORMAT!r}.")
@@ -65,13 +66,14 @@ def read_card(folder: Path) -> Card:
 
 def read_model(folder: Path) -> SavedModel:
     """Everything in a model folder; a missing folder raises ProjectError, a broken one InvalidData."""
-    card = read_card(folder)
-    try:
-        tensors = load_file(folder / "model.safetensors")
-    except (FileNotFoundError, SafetensorError) as error:
-        raise InvalidData(f"{folder / 'model.safetensors'} can't be read: {error}. Train again.") from None
-    vocabulary = Vocabulary.from_json(_json(folder / "vocabulary.json"))
-    return SavedModel(card, vocabulary, tensors, read_toml(folder / "settings.toml").get("train", {}))
+    with reading_folder(folder) as there:
+        card = read_card(there)
+        try:
+            tensors = load_file(there / "model.safetensors")
+        except (FileNotFoundError, SafetensorError) as error:
+            raise InvalidData(f"{folder / 'model.safetensors'} can't be read: {error}. Train again.") from None
+        vocabulary = Vocabulary.from_json(_json(there / "vocabulary.json"))
+        return SavedModel(card, vocabulary, tensors, read_toml(there / "settings.toml").get("train", {}))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from whenabouts import __version__
 from whenabouts.config import as_table, load, read_toml, settings, to_toml
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
-from whenabouts.core.files import replacing_folder, write_json, write_text
+from whenabouts.core.files import reading_folder, replacing_folder, write_json, write_text
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.media.transforms import ClipTransform, FrameOrder
 from whenabouts.nets.conv3d import MidChannels, R2Plus1D
@@ -149,11 +149,13 @@ class Backbone:
     @classmethod
     def load(cls, folder: Path) -> "Backbone":
         """Read what `save` wrote; a missing folder raises ProjectError, weights of another shape InvalidData."""
-        if not (folder / "model.safetensors").is_file():
-            raise ProjectError(f"There is no backbone in {folder}. Run `whenabouts pretrain` first.")
-        shape = load(BackboneSettings, read_toml(folder / "settings.toml").get("backbone", {}), "settings.toml")
-        vocabulary = Vocabulary.from_json(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
-        return with_weights(shape, folder / "model.safetensors", vocabulary)
+        with reading_folder(folder) as there:
+            weights = there / "model.safetensors"
+            if not weights.is_file():
+                raise ProjectError(f"There is no backbone in {folder}. Run `whenabouts pretrain` first.")
+            shape = load(BackboneSettings, read_toml(there / "settings.toml").get("backbone", {}), "settings.toml")
+            vocabulary = Vocabulary.from_json(json.loads((there / "vocabulary.json").read_text(encoding="utf-8")))
+            return with_weights(shape, weights, vocabulary)
 
 
 def with_weights(shape: BackboneSettings, path: Path, vocabulary: Vocabulary | None = None) -> Backbone:
