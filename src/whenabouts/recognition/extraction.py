@@ -1,7 +1,10 @@
 """Videos to features over time: decoding in threads, the net beside it, each finished video kept at once."""
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -87,13 +90,13 @@ def extract(
     source = WindowSource(backbone.settings, how.hop_seconds, how.batch, how.audio, cache)
     sources = [partial(source.read, entry.video) for entry in due]
     started, steps, written = time.perf_counter(), 0, 0
-    forward = forward_of(backbone, compute)
     with (
         deterministic(compute.device),
-        overlapped(sources, workers=workers, depth=4 + 2 * workers) as pieces,
+        overlapped(sources, workers=workers, depth=2 + 2 * workers) as pieces,
+        computing_threads(compute) as pool,
         store.writer(flush_count=1000) as writer,
     ):
-        ends = computed(pieces, forward)
+        ends = computed(pieces, forward_of(backbone, compute), pool, waiting=2 + 2 * threads_of(compute))
         for end, values in progress.track(ends, total=len(due), title=f"extracting on {compute}"):
             report.note(end.video, progress)
             for sequence in _sequences(end, values, backbone.source, how):
@@ -130,17 +133,50 @@ def forward_of(backbone: Backbone, compute: Compute) -> Callable[[NDArray[np.uin
     return forward
 
 
+def threads_of(compute: Compute) -> int:
+    """How many batches are computed at the same time: on the CPU one per core, on a GPU one."""
+    return torch.get_num_threads() if compute.device.type == "cpu" else 1
+
+
+@contextlib.contextmanager
+def computing_threads(compute: Compute) -> Iterator[ThreadPoolExecutor]:
+    """Threads that compute one batch each.
+
+    On the CPU each works alone: several batches side by side keep all cores busy beside the decoders, where torch's
+    own team of threads would wait for its slowest member, spinning; and no result depends on the number of cores.
+    """
+    before = torch.get_num_threads()
+    single = partial(torch.set_num_threads, 1) if compute.device.type == "cpu" else None
+    pool = ThreadPoolExecutor(threads_of(compute), thread_name_prefix="net", initializer=single)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)
+
+
 def computed(
-    pieces: Iterable[tuple[int, Piece | None]], forward: Callable[[NDArray[np.uint8]], Features]
+    pieces: Iterable[tuple[int, Piece | None]],
+    forward: Callable[[NDArray[np.uint8]], Features],
+    pool: ThreadPoolExecutor,
+    *,
+    waiting: int,
 ) -> Iterator[tuple[Finished, Features]]:
-    """Batches and ends of many videos, as they come -> each finished video with its features (T, D)."""
-    parts: dict[int, list[Features]] = {}
+    """Batches and ends of many videos, as they come -> each finished video with its features (T, D).
+
+    At most `waiting` batches wait for a thread of `pool`.
+    """
+    parts: dict[int, list[Future[Features]]] = {}
+    places = threading.BoundedSemaphore(waiting)
     for index, piece in pieces:
         if isinstance(piece, Finished):
-            made = parts.pop(index, [])
+            made = [future.result() for future in parts.pop(index, [])]
             yield piece, np.concatenate(made) if made else np.zeros((0, 0), np.float32)
         elif piece is not None:
-            parts.setdefault(index, []).append(forward(piece))
+            places.acquire()
+            future = pool.submit(forward, piece)
+            future.add_done_callback(lambda _: places.release())
+            parts.setdefault(index, []).append(future)
 
 
 def _sequences(end: Finished, values: Features, source: str, how: ExtractSettings) -> list[FeatureSequence]:

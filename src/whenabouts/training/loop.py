@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -116,7 +117,10 @@ def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 @contextlib.contextmanager
 def drawn_ahead(draw: Callable[[int], Batch], first: int, stop: int, loaders: int) -> Iterator[Iterator[Batch]]:
     """Give the batches of steps `first` to `stop`, in order, drawn by `loaders` threads up to two each ahead."""
-    pool = ThreadPoolExecutor(max(1, loaders), thread_name_prefix="loader")
+    # One thread each for torch: teams of threads would only wait for one another, spinning.
+    threads = torch.get_num_threads()
+    single = functools.partial(torch.set_num_threads, 1)
+    pool = ThreadPoolExecutor(max(1, loaders), thread_name_prefix="loader", initializer=single)
 
     def batches() -> Iterator[Batch]:
         waiting: collections.deque[Future[Batch]] = collections.deque()
@@ -132,6 +136,7 @@ def drawn_ahead(draw: Callable[[int], Batch], first: int, stop: int, loaders: in
         yield batches()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)
 
 
 class _Run(Generic[Batch]):
