@@ -16,7 +16,9 @@ import pytest
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.video import Video
 from whenabouts.media.audio import log_mel, read_audio
-from whenabouts.media.parts import Part, log_mel_parts, sound_parts, video_parts
+from whenabouts.media.frames import read_frames
+from whenabouts.media.parts import Part, frame_parts, log_mel_parts, probe_parts, sound_parts, video_parts
+from whenabouts.media.probe import probe
 from whenabouts.media.reader import VideoReader
 from whenabouts.media.watch import Limits
 from whenabouts.media.workers import Job, decode_many, decoding
@@ -66,6 +68,23 @@ def test_a_child_gives_the_same_sound(encode, tmp_path: Path) -> None:
     with decoding(Job(log_mel_parts, path)) as under_way:
         rows = np.concatenate([part["rows"] for part in under_way.parts()])
     assert (rows == log_mel(heard)).all()
+
+
+def test_probing_and_single_frames_in_a_child(numbered: dict, tmp_path: Path) -> None:
+    path = numbered["mkv"].path
+    with decoding(Job(probe_parts, path, {"video_id": "mine"})) as under_way:
+        assert list(under_way.parts()) == []
+    assert under_way.outcome == probe(path, video_id="mine")
+    with decoding(Job(frame_parts, path, {"seconds": [3.0, 1.0], "size": (20, 30)})) as under_way:
+        (part,) = under_way.parts()
+    times, frames = read_frames(path, [3.0, 1.0], size=(20, 30))
+    assert part["seconds"].tolist() == times.tolist()
+    assert (part["frames"] == frames).all()
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    with decoding(Job(frame_parts, tmp_path / "empty.mp4", {"seconds": [0.0]})) as under_way:
+        assert list(under_way.parts()) == []
+    assert under_way.outcome.status == "unreadable"
+    assert "0 bytes" in under_way.outcome.reason
 
 
 @pytest.mark.parametrize(
@@ -209,6 +228,7 @@ def test_odd_file_names_reach_the_child(numbered: dict, tmp_path: Path) -> None:
     assert [(outcome.status, outcome.path) for outcome in outcomes] == [("complete", path) for path in paths]
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
 def test_twelve_hours_in_bounded_memory(failing, tmp_path: Path) -> None:
     """Ten thousand pictures over twelve hours, read at one a second."""
     from fractions import Fraction

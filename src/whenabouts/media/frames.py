@@ -26,7 +26,7 @@ _WITHOUT_INDEX = frozenset({"mpegts", "mpeg", "avi", "h264", "hevc", "m4v", "mpe
 
 
 def read_frames(
-    path: Path, seconds: ArrayLike, *, size: tuple[int, int] | None = None, threads: int = 0
+    path: Path, seconds: ArrayLike, *, size: tuple[int, int] | None = None, threads: int = 1
 ) -> tuple[FloatArray, Pixels]:
     """Times (N,) and pixels (N, H, W, 3) of the frames on screen at `seconds` (N,), in the order asked for.
 
@@ -95,7 +95,7 @@ def _by_seeking(
         if index is None:
             return None
         base, zero = stream.time_base or Fraction(1, 1000), zero_of(container)
-        stream.thread_type, stream.codec_context.thread_count = "AUTO", threads
+        stream.thread_type, stream.codec_context.thread_count = "NONE" if threads == 1 else "AUTO", threads
         scaler = Scaler(size, stream.sample_aspect_ratio)
         walk = _Walk(container, stream, index)
         found: dict[float, tuple[float, Pixels]] = {}

@@ -1,6 +1,6 @@
 """What decoding jobs do: functions that yield a video in parts, to run in a child process."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from whenabouts.core.errors import MediaError
 from whenabouts.core.video import Video
 from whenabouts.media.audio import stream_audio
+from whenabouts.media.frames import read_frames
 from whenabouts.media.mel import stream_log_mel
 from whenabouts.media.probe import probe
 from whenabouts.media.reader import VideoReader
@@ -38,7 +39,7 @@ def video_parts(
     """
     described = probe(path, video_id=video_id)
     yield described
-    reader = VideoReader(path, rate=rate, size=tuple(size) if size else None, video_id=described.id)  # type: ignore[arg-type]
+    reader = VideoReader(path, rate=rate, size=_pair(size), video_id=described.id)
     seconds: list[float] = []
     frames: list[NDArray[np.uint8]] = []
     told = monotonic()
@@ -54,6 +55,18 @@ def video_parts(
     if frames:
         yield {"seconds": np.array(seconds), "frames": np.stack(frames)}
     yield reader.outcome
+
+
+def probe_parts(path: Path, *, video_id: str | None = None) -> Iterator[Part]:
+    """What the headers say: the outcome of the job is the probed video, whatever the file does to the child."""
+    yield probe(path, video_id=video_id)
+
+
+def frame_parts(path: Path, *, seconds: Sequence[float], size: tuple[int, int] | None = None) -> Iterator[Part]:
+    """The frames on screen at some times, as `read_frames` gives them: `seconds` (N,), `frames` (N, H, W, 3)."""
+    yield probe(path)
+    times, frames = read_frames(path, seconds, size=_pair(size))
+    yield {"seconds": times, "frames": frames}
 
 
 def sound_parts(path: Path, *, rate: int = 16000, chunk_seconds: float = 30.0) -> Iterator[Part]:
@@ -72,3 +85,8 @@ def log_mel_parts(path: Path, *, bands: int = 64) -> Iterator[Part]:
             yield {"rows": rows}
     except MediaError:
         return
+
+
+def _pair(size: Sequence[int] | None) -> tuple[int, int] | None:
+    """JSON knows no tuples."""
+    return None if size is None else (size[0], size[1])

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+# Flash video declares when it ends, not how long it lasts; FFmpeg guesses the length of program streams.
+_COUNTED_FROM_ZERO, _ESTIMATED = frozenset({"flv"}), frozenset({"mpeg"})
+
 
 def probe(path: Path, *, video_id: str | None = None) -> Video:
     """Read a file's headers and its first frame; a file that can't be read comes back as "unreadable" and why.
@@ -49,7 +52,8 @@ def declared_end(container: "InputContainer", stream: "VideoStream") -> tuple[Fr
     if tagged is not None:
         return tagged, False
     if container.duration:
-        return Fraction(container.duration + (container.start_time or 0), 1_000_000), bool(container.streams.audio)
+        start = 0 if _kinds(container) & _COUNTED_FROM_ZERO else container.start_time or 0
+        return Fraction(container.duration + start, 1_000_000), bool(container.streams.audio)
     return Fraction(0), False
 
 
@@ -57,6 +61,10 @@ def nominal_rate(stream: "VideoStream") -> Fraction | None:
     """Frames a second by the file's own word; None where it says nothing sensible."""
     rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
     return next((Fraction(rate) for rate in rates if rate is not None and 0 < rate <= 1000), None)
+
+
+def _kinds(container: "InputContainer") -> set[str]:
+    return set(container.format.name.split(","))
 
 
 def _described(container: "InputContainer", stream: "VideoStream", name: str, path: Path) -> Video:
@@ -67,8 +75,8 @@ def _described(container: "InputContainer", stream: "VideoStream", name: str, pa
     if frame is None:
         return unreadable(name, path, "No frame could be decoded.")
     height, width = shown_size(frame, stream.sample_aspect_ratio)
-    if end <= 0:
-        end = _scanned_end(path, stream.index)
+    if end <= 0 or _kinds(container) & _ESTIMATED:
+        end = max(end, _scanned_end(path, stream.index))
     return Video(
         name,
         path,
