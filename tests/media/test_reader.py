@@ -10,11 +10,14 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
+from whenabouts.media.health import Findings
 from whenabouts.media.numbered import number_in, numbered_picture
 from whenabouts.media.probe import probe
-from whenabouts.media.reader import VideoReader
+from whenabouts.media.reader import VideoReader, _Shown
 from whenabouts.media.writing import Encoding, Sound, write_video
 
 TIMES = [k / 25 for k in range(50)]
@@ -49,6 +52,29 @@ def test_a_rate_gives_what_is_on_screen_at_each_tick(numbered: dict, rate: float
         assert not wrong, kind
         end = video.times[-1] + 1 / 25
         assert len(seconds) == pytest.approx(np.ceil((end - 1e-6) * rate), abs=1), kind
+
+
+@given(
+    steps=st.lists(st.floats(0.001, 3.0), min_size=1, max_size=40),
+    first=st.floats(0.0, 2.0),
+    rate=st.floats(0.2, 60.0),
+    declared=st.sampled_from([0.0, 1.0]),
+)
+@settings(max_examples=80, deadline=None)
+def test_what_is_on_screen_for_any_clock_and_rate(
+    steps: list[float], first: float, rate: float, declared: float
+) -> None:
+    times = [first, *(first + np.cumsum(steps)).tolist()]
+    end = times[-1] + 0.04
+    found = Findings(declared_end=end * declared, decoded_end=end)
+    shown, seen = _Shown(rate, found), []
+    for k, at in enumerate(times):
+        seen += list(shown.until(at, k))
+    seen += list(shown.rest())
+    assert [at for at, _ in seen] == [k / rate for k in range(len(seen))]
+    assert (len(seen) - 1) / rate < end <= len(seen) / rate + 1e-6
+    for at, k in seen:
+        assert k == max(0, bisect_right(times, at + 1e-9) - 1) or min(abs(at - time) for time in times) < 1e-6
 
 
 CODECS = {

@@ -1,5 +1,6 @@
 """Hearing what FFmpeg says of damage while it reads: much of it reaches no flag and no exception."""
 
+import logging
 import re
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ _ERROR, _WARNING = 16, 24
 _lock = threading.Lock()
 _listeners = 0
 _level_before: int | None = None
+_nowhere = logging.NullHandler()
 
 
 class Complaints:
@@ -66,6 +68,8 @@ def _switch(change: int) -> None:
 
     with _lock:
         if _listeners == 0:
+            # What other threads' decoders say meanwhile goes to Python's logging, which would print it unasked.
+            logging.getLogger("libav").addHandler(_nowhere)
             _level_before = av.logging.get_level()
             av.logging.set_skip_repeated(False)
             av.logging.set_level(max(_WARNING, _level_before or 0))

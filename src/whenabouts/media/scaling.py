@@ -51,7 +51,8 @@ class Scaler:
 
     `size` is (height, width) after rotation; None keeps the size as shown, with the container's `pixel_shape` (width
     of a pixel over its height) made square. Frames may change size, format or rotation on the way: the filter graph
-    is then built anew. `upright` is for decoders that lose the display matrix; None reads it from the frame.
+    is then built anew. `upright` is for decoders that lose the display matrix; None reads it from the frame. HDR is
+    converted without tone mapping.
     """
 
     def __init__(self, size: tuple[int, int] | None = None, pixel_shape: Fraction | None = None) -> None:

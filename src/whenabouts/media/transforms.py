@@ -39,12 +39,12 @@ class ClipTransform:
     def train(self, clips: Tensor, generator: torch.Generator) -> Tensor:
         """uint8 (B, T, H, W, 3) -> float32 (B, C, T, H, W), each clip changed at random in its own way."""
         clips = _shifted(_ordered(clips, self.frames, generator), self.shift, generator)
-        return _with_differences(_coloured(_pictures(clips), self.colour, generator), self.differences)
+        return _laid_out(_coloured(_pictures(clips), self.colour, generator), self.differences)
 
     def test(self, clips: Tensor) -> Tensor:
         """uint8 (B, T, H, W, 3) -> float32 (B, C, T, H, W), the same at every call."""
         ordered = _ordered(clips, self.frames, None)
-        return _with_differences(_pictures(ordered), self.differences)
+        return _laid_out(_pictures(ordered), self.differences)
 
 
 def _ordered(clips: Tensor, frames: FrameOrder, generator: torch.Generator | None) -> Tensor:
@@ -75,8 +75,8 @@ def _shifted(clips: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
 
 def _pictures(clips: Tensor) -> Tensor:
-    """uint8 (B, T, H, W, 3) -> (B, 3, T, H, W) with mean 0 and spread 1 for natural pictures."""
-    return (clips.permute(0, 4, 1, 2, 3).float() / 255 - _CENTRE) / _SPREAD
+    """uint8 (B, T, H, W, 3) -> float32 of the same shape with mean 0 and spread 1 for natural pictures."""
+    return clips.float().mul_(1 / (255 * _SPREAD)).sub_(_CENTRE / _SPREAD)
 
 
 def _coloured(pictures: Tensor, amount: float, generator: torch.Generator) -> Tensor:
@@ -86,14 +86,14 @@ def _coloured(pictures: Tensor, amount: float, generator: torch.Generator) -> Te
     batch = len(pictures)
     contrast, light = (2 * torch.rand(2, batch, 1, generator=generator) - 1) * amount
     gains = (2 * torch.rand(batch, 3, generator=generator) - 1) * (amount / 2)
-    scale, offset = (1 + contrast) * (1 + gains), light.expand(batch, 3)
-    coloured: Tensor = pictures * scale[:, :, None, None, None] + offset[:, :, None, None, None] / (2 * _SPREAD)
-    return coloured
+    scale, offset = (1 + contrast) * (1 + gains), light.expand(batch, 3) / (2 * _SPREAD)
+    return pictures.mul_(scale[:, None, None, None]).add_(offset[:, None, None, None])
 
 
-def _with_differences(pictures: Tensor, wanted: bool) -> Tensor:
-    if not wanted:
-        return pictures.contiguous()
-    changes = torch.zeros_like(pictures)
-    changes[:, :, 1:] = pictures[:, :, 1:] - pictures[:, :, :-1]
-    return torch.cat([pictures, changes], dim=1)
+def _laid_out(pictures: Tensor, differences: bool) -> Tensor:
+    """(B, T, H, W, 3) -> (B, C, T, H, W), in memory still with channels last: the layout that convolutions like."""
+    if differences:
+        changes = torch.zeros_like(pictures)
+        torch.sub(pictures[:, 1:], pictures[:, :-1], out=changes[:, 1:])
+        pictures = torch.cat([pictures, changes], dim=-1)
+    return pictures.permute(0, 4, 1, 2, 3)
