@@ -19,7 +19,9 @@ from whenabouts.data.youtube8m_frames import dequantised, nearest_bytes, padded_
 from whenabouts.data.youtube8m_shards import ReadReport, located, read_shards, shards_below, write_shards
 
 SMALL = Layout(rgb=4, audio=2, classes=10)
-SAME_FOLDER = hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+SAME_FOLDER = hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
 
 
 def frame_record(video_id: str = "v", *, steps: int = 6, seed: int = 0, **parts: object) -> FrameRecord:
