@@ -86,8 +86,8 @@ def _map_table(compared: list[Compared]) -> Table:
         for each in compared
     ]
     return Table(
-        "Mean average precision, % (ActivityNet protocol)",
-        ("", *(f"tIoU {at}" for at in compared[0].result.tiou), "average"),
+        "Mean average precision at tIoU, % (ActivityNet protocol)",
+        ("", *(f"{at:g}" for at in compared[0].result.tiou), "mean"),
         tuple(rows),
         note="The rivals use the same predicted classes and video scores, and know nothing about when.",
         highlighted=(compared[0].name,),
