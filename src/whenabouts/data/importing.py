@@ -67,7 +67,8 @@ class ImportOutcome:
     def to_text(self, most: int = 5) -> str:
         """What a person should read: the vocabulary, counts, and the first problems of each kind."""
         counts = [f"{name.replace('_', ' ')}: {count}" for name, count in self.imported.counts.items() if count]
-        lines = [self.report.to_text()]
+        whole = self.vocabulary is self.imported.vocabulary
+        lines = [f"concepts: all {len(self.vocabulary)} of the data set" if whole else self.report.to_text()]
         lines += [", ".join(counts)] if counts else []
         unreadable = [entry for entry in self.imported.entries if entry.video.status == "unreadable"]
         lines += [f"unreadable: {entry.id}: {entry.video.reason}" for entry in unreadable[:most]]

@@ -91,6 +91,7 @@ def test_labels_segments_and_features_arrive_in_the_project(tmp_path: Path) -> N
         "ratings_no": 1, "ratings_past_the_end": 1,
     }  # fmt: skip
     assert not outcome.imported.problems
+    assert outcome.to_text().startswith("concepts: all 3 of the data set")
 
 
 def test_every_trouble_is_told_and_the_rest_imported(tmp_path: Path) -> None:

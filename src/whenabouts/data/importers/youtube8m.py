@@ -93,7 +93,9 @@ class _Shards:
                 self.counts["video_level_records"] += 1
         for problem in report.problems:
             seen = f"record {problem.place.number} at byte {problem.place.offset}: {problem.reason}"
-            self.problems.append(Problem(shard.relative, "a record can't be used", seen, "Fetch the shard again."))
+            self.problems.append(
+                Problem(shard.relative, "a record can't be used", seen, "Fetch a damaged shard again.")
+            )
         if self.counts["video_level_records"] > before:
             seen = f"{self.counts['video_level_records'] - before} video-level records"
             do = "Give frame-level shards: means over a whole video can't tell when."
