@@ -10,9 +10,13 @@ from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, 
 
 if TYPE_CHECKING:
     from whenabouts.core.moments import Moments
+    from whenabouts.data.feature_store import FeatureStore
+    from whenabouts.data.freshness import MomentsCard
+    from whenabouts.data.manifest import Manifest
+    from whenabouts.data.project import Project
     from whenabouts.localizers.finding import Found
 
-MUCH_COVERED = 0.55
+MUCH_COVERED = 0.5
 
 Concept = Annotated[str | None, typer.Argument(help="Show only this concept.", show_default="all")]
 Top = Annotated[int, typer.Option("--top", help="Show so many of the best moments.", min=0)]
@@ -37,10 +41,12 @@ def find(
 
     Reads the manifest, the features and models/localizer; writes moments/moments.json, and subtitles with one cue per
     moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. Those settings of the model that
-    matter in use can be changed in [train].
+    matter in use can be changed in [train]. Features that a file or the backbone has outgrown are told.
     """
     from whenabouts.config import read_toml, with_overrides
     from whenabouts.core.errors import ProjectError
+    from whenabouts.core.locks import locked
+    from whenabouts.data.freshness import MomentsCard
     from whenabouts.data.project import Project
     from whenabouts.localizers import load_localizer
     from whenabouts.localizers.finding import find_moments
@@ -56,20 +62,46 @@ def find(
     if localizer.vocabulary.names != home.vocabulary().names:
         terminal.say("The vocabulary has changed since the model was trained: run `whenabouts train` to learn it.")
     wanted = None if concept is None else localizer.vocabulary.index(concept)
-    found = find_moments(localizer, entries, home.features(), terminal)
+    store = home.features()
+    card = MomentsCard.of(home, entries, store, [stream.modality for stream in localizer.streams], split=split)
+    _tell_stale(terminal, home, store, manifest)
+    found = find_moments(localizer, entries, store, terminal)
     moments = found.moments if min_score is None else found.moments[found.moments.scores >= min_score]
-    _write(moments, home.moments_folder)
+    with locked(home.folder):
+        _write(moments, home.moments_folder, card)
     best = moments if wanted is None else moments[moments.classes == wanted]
     _tell(terminal, found, moments, best.ranked(top), folder=home.moments_folder)
 
 
-def _write(moments: "Moments", folder: Path) -> None:
+def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", manifest: "Manifest") -> None:
+    """Say what has changed since moments were last found, and what the model and the features have not seen yet."""
+    from whenabouts.data.freshness import Lessons, MomentsCard, source_of
+
+    card, lessons = MomentsCard.load(home.moments_folder), Lessons.load(home)
+    since = [] if card is None else card.changes(home, manifest.entries, store)
+    if since:
+        terminal.say(f"Since moments were last found: {'; '.join(since)}.")
+    since = [] if lessons is None else lessons.changes(home, manifest, store)
+    if since:
+        terminal.say(
+            f"For training since the model was made: {'; '.join(since)}. Run `whenabouts train` to learn them."
+        )
+    backbone = source_of(home.models_folder / "backbone")
+    others = [source for source in store.sources("rgb") if source != backbone]
+    if backbone and others:
+        terminal.say(
+            f"Features are of {others[0]}, but the backbone is {backbone}: run `whenabouts extract`, then train."
+        )
+
+
+def _write(moments: "Moments", folder: Path, card: "MomentsCard") -> None:
     from whenabouts.core.files import replacing_folder, write_json
     from whenabouts.data.exporters.webvtt import write_webvtt
 
     write_json(folder / "moments.json", moments.to_json())
     with replacing_folder(folder / "vtt") as part:
         write_webvtt(moments, part)
+    card.save(folder)
 
 
 def _tell(terminal: Terminal, found: "Found", moments: "Moments", best: "Moments", *, folder: Path) -> None:

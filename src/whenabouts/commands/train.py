@@ -28,13 +28,15 @@ def train(
     """Learn when things happen from labels that only say what.
 
     Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Settings stand
-    in [train]. Killed, it goes on from its last checkpoint, to the same result.
+    in [train]. Killed, it goes on from its last checkpoint, to the same result. One training at a time.
     """
     import shutil
 
     from whenabouts.config import load, read_toml, with_overrides
     from whenabouts.core.errors import ProjectError
+    from whenabouts.core.locks import claimed
     from whenabouts.data.examples import Examples
+    from whenabouts.data.freshness import Lessons
     from whenabouts.data.project import Project
     from whenabouts.localizers import localizer_named
 
@@ -53,11 +55,14 @@ def train(
     if examples.missing:
         terminal.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
     unfinished, folder = home.cache_folder / "train" / localizer, home.models_folder / "localizer"
-    trained = kind.fit(
-        examples, settings, terminal, vocabulary=vocabulary, seed=seed, device=device, checkpoints=unfinished
-    )
-    trained.save(folder)
-    shutil.rmtree(unfinished, ignore_errors=True)
+    with claimed(unfinished.parent, "a training"):
+        trained = kind.fit(
+            examples, settings, terminal, vocabulary=vocabulary, seed=seed, device=device, checkpoints=unfinished
+        )
+        trained.save(folder)
+        lacking = set(examples.missing)
+        Lessons.of(home, [entry for entry in entries if entry.id not in lacking]).save(home)
+        shutil.rmtree(unfinished, ignore_errors=True)
     facts = {"videos": trained.training["videos"], "left_out": trained.training["left_out"]}
     terminal.result(
         f"Wrote {folder}: {localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos.",

@@ -6,6 +6,7 @@ The process holds that folder's lock: so the next write beside it can tell what 
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -96,6 +97,15 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def checksum(path: Path) -> str:
+    """A short hash of a file's content; "" for a file that is not there or can't be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError:
+        return ""
 
 
 def sweep(folder: Path) -> int:

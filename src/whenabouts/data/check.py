@@ -7,7 +7,7 @@ from pathlib import Path
 from whenabouts.core.errors import InvalidData, ProjectError, WhenaboutsError
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.data.check_features import check_features, check_models, read_json
+from whenabouts.data.check_features import check_features, check_freshness, check_models, read_json
 from whenabouts.data.check_labels import check_labels
 from whenabouts.data.deduplicate import Duplicate, same_files, same_frames, small_frames
 from whenabouts.data.findings import CheckReport, Severity, some
@@ -45,6 +45,7 @@ def check_project(folder: Path, *, frames: bool, progress: Progress) -> CheckRep
     store = project.features()
     check_features(entries, store, read_json(project.reports_folder / "extraction.json") or {}, report)
     check_models(project.models_folder, store, vocabulary.names if vocabulary else (), report)
+    check_freshness(project, entries, store, report)
     report.next_step = _next(project, report)
     return report
 
@@ -106,6 +107,11 @@ def _check_import(project: Project, report: CheckReport) -> None:
 
 def _vocabulary(project: Project, report: CheckReport) -> tuple[Vocabulary | None, VocabularySettings]:
     try:
+        if not project.vocabulary_fits():
+            text = (
+                "the manifest was written after vocabulary.json: was an import interrupted? Run the last import again."
+            )
+            report.add("warning", "labels", text)
         return project.vocabulary(), project.vocabulary_settings()
     except WhenaboutsError as error:
         report.add("stop", "labels", str(error))

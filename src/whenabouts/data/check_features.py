@@ -1,4 +1,4 @@
-"""Do features and models fit the videos, and each other?"""
+"""Do features, models and moments fit the videos, and each other?"""
 
 import json
 from collections.abc import Sequence
@@ -7,9 +7,12 @@ from typing import Any
 
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.findings import CheckReport, some
+from whenabouts.data.freshness import Lessons, MomentsCard
 from whenabouts.data.manifest import Entry
+from whenabouts.data.project import Project
 
 _SOUND = "audio"
+_FIND = "Run `whenabouts find` again."
 
 
 def check_features(
@@ -84,6 +87,22 @@ def check_models(models: Path, store: FeatureStore, concepts: Sequence[str], rep
         if card.get("streams") and vocabulary.get("names") not in (None, list(concepts)):
             text = f"the model {name} was trained on another vocabulary than the project's; it finds its own concepts."
             report.add("note", "models", text, [name])
+
+
+def check_freshness(project: Project, entries: Sequence[Entry], store: FeatureStore, report: CheckReport) -> None:
+    """Add findings where the localizer or the moments are stale: what they were made from has changed since."""
+    lessons = Lessons.load(project)
+    since = [] if lessons is None else lessons.changes(project, entries, store)
+    if since:
+        text = f"the localizer is stale; for training since: {'; '.join(since)}. Run `whenabouts train` again."
+        report.add("warning", "models", text, ["localizer"])
+    if not (project.moments_folder / "moments.json").is_file():
+        return
+    card = MomentsCard.load(project.moments_folder)
+    since = ["nothing says what they were found with"] if card is None else card.changes(project, entries, store)
+    report.figures["moments_stale"] = since
+    if since:
+        report.add("warning", "moments", f"moments are stale; since they were found: {'; '.join(since)}. {_FIND}")
 
 
 def _unfit(stream: dict[str, Any], store: FeatureStore) -> str:

@@ -86,6 +86,11 @@ class FeatureStore:
             return False
         return record.written_ns > newer_than_ns
 
+    def written_ns(self, video_id: str, modality: str) -> int:
+        """When the newest features of a video were written; 0 where there are none."""
+        record = self._records.get(modality, {}).get(video_id)
+        return 0 if record is None else record.written_ns
+
     def grid(self, video_id: str, modality: str) -> TimeGrid:
         """The grid of one video, without reading its values; unknown ones raise InvalidData."""
         return self._record(video_id, modality).grid

@@ -6,7 +6,7 @@ from typing import Any
 
 from whenabouts.config import as_table, load
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.core.files import write_json
+from whenabouts.core.files import checksum, write_json
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Manifest
@@ -109,9 +109,15 @@ class Project:
         return values
 
     def write_vocabulary(self, vocabulary: Vocabulary, settings: VocabularySettings | None = None) -> None:
-        """Write the vocabulary and how it was built, whole or not at all."""
+        """Write the vocabulary and how it was built, from the manifest that stands there, whole or not at all."""
         noted = {} if settings is None else {"settings": as_table(settings)}
-        write_json(self.vocabulary_path, {**vocabulary.to_json(), **noted})
+        built_from = checksum(self.manifest_path)
+        write_json(self.vocabulary_path, {**vocabulary.to_json(), **noted, "manifest": built_from})
+
+    def vocabulary_fits(self) -> bool:
+        """False where the manifest was written after the vocabulary, as by an import that was killed between both."""
+        built_from = self._vocabulary_file().get("manifest")
+        return not built_from or built_from == checksum(self.manifest_path)
 
     def features(self) -> FeatureStore:
         """The feature store, empty where nothing was extracted yet."""

@@ -1,0 +1,151 @@
+"""What results were made from, kept beside them: so that stale ones can be told."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from whenabouts import __version__
+from whenabouts.core.files import checksum, reading_folder, write_json
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.manifest import Entry
+from whenabouts.data.project import Project
+
+
+@dataclass(frozen=True)
+class MomentsCard:
+    """Checksums of the model and the backbone ("" where there was none) and of moments.json, and what was searched.
+
+    `videos` maps each video of `split` ("all" for all) that had features of any of the `modalities` to the time at
+    which the newest of them were written (nanoseconds since 1970).
+    """
+
+    split: str
+    modalities: tuple[str, ...]
+    model: str
+    backbone: str
+    videos: Mapping[str, int]
+    moments: str = ""
+
+    @classmethod
+    def of(cls, project: Project, entries: Sequence[Entry], store: FeatureStore, modalities: Iterable[str],
+            *, split: str) -> "MomentsCard":  # fmt: skip
+        """What a search would work with now; take it before the search, so that it can't be newer."""
+        kept = tuple(modalities)
+        searched = [entry for entry in entries if entry.usable and split in ("all", entry.split)]
+        times = {entry.id: _newest(entry, store, kept) for entry in searched}
+        return cls(
+            split,
+            kept,
+            folder_checksum(project.models_folder / "localizer"),
+            folder_checksum(project.models_folder / "backbone"),
+            {video_id: written for video_id, written in times.items() if written},
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the card beside the moments.json in `folder`, which is the last to be written: it seals a search."""
+        sealed = {**asdict(self), "moments": checksum(folder / "moments.json")}
+        write_json(folder / "card.json", {"kind": "moments", "version": __version__, **sealed})
+
+    @classmethod
+    def load(cls, folder: Path) -> "MomentsCard | None":
+        """The card in a folder of moments; None where there is none, or none that can be read."""
+        try:
+            values = _read(folder / "card.json")
+            known = {name: values[name] for name in cls.__dataclass_fields__}
+            return cls(**{**known, "modalities": tuple(known["modalities"]), "videos": dict(known["videos"])})
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+
+    def changes(self, project: Project, entries: Sequence[Entry], store: FeatureStore) -> list[str]:
+        """What has changed since, as people say it; nothing where the moments are as good as new."""
+        now = MomentsCard.of(project, entries, store, self.modalities, split=self.split)
+        usable = {entry.id for entry in entries if entry.usable and self.split in ("all", entry.split)}
+        counts = {
+            "new videos": len(now.videos.keys() - self.videos.keys()),
+            "removed videos": len(self.videos.keys() - usable),
+            "changed videos without new features": len((self.videos.keys() & usable) - now.videos.keys()),
+            "videos with new features": sum(now.videos.get(name, time) != time for name, time in self.videos.items()),
+        }
+        told = [f"{what}: {count}" for what, count in counts.items() if count]
+        told += ["the model changed"] if now.model != self.model else []
+        told += ["the backbone changed"] if now.backbone != self.backbone else []
+        if checksum(project.moments_folder / "moments.json") != self.moments:
+            told.append("moments.json is not the one that was written with its card")
+        return told
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a localizer was trained on: a checksum of the model, and for each video a hash of what is said about it."""
+
+    model: str
+    videos: Mapping[str, str]
+
+    @classmethod
+    def of(cls, project: Project, entries: Iterable[Entry]) -> "Lessons":
+        """What the model that stands there would learn from these entries now."""
+        return cls(folder_checksum(project.models_folder / "localizer"), {entry.id: _said(entry) for entry in entries})
+
+    def save(self, project: Project) -> None:
+        """Write reports/train.json."""
+        write_json(project.reports_folder / "train.json", asdict(self))
+
+    @classmethod
+    def load(cls, project: Project) -> "Lessons | None":
+        """What was saved; None where there is nothing that can be read."""
+        try:
+            values = _read(project.reports_folder / "train.json")
+            return cls(values["model"], dict(values["videos"]))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+
+    def changes(self, project: Project, entries: Iterable[Entry], store: FeatureStore) -> list[str]:
+        """What has changed since in training videos with features, as people say it; nothing about another model."""
+        usable = [entry for entry in entries if entry.usable and entry.split == "train"]
+        now = Lessons.of(project, [entry for entry in usable if _newest(entry, store, store.modalities())])
+        if now.model != self.model:
+            return []
+        counts = {
+            "new videos": len(now.videos.keys() - self.videos.keys()),
+            "removed videos": len(self.videos.keys() - now.videos.keys()),
+            "videos with other labels or content": sum(now.videos.get(n, s) != s for n, s in self.videos.items()),
+        }
+        return [f"{what}: {count}" for what, count in counts.items() if count]
+
+
+def folder_checksum(folder: Path) -> str:
+    """Hash of all files in a saved model's folder; "" where there is none."""
+    digest = hashlib.sha256()
+    with reading_folder(folder) as there:
+        files = sorted(path for path in there.iterdir() if path.is_file()) if there.is_dir() else []
+        for path in files:
+            digest.update(f"{path.name} {checksum(path)}\n".encode())
+    return digest.hexdigest()[:16] if files else ""
+
+
+def source_of(folder: Path) -> str:
+    """What a saved backbone calls the features that it makes; "" where there is none, or none that can be read."""
+    with reading_folder(folder) as there:
+        try:
+            return str(_read(there / "card.json")["source"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return ""
+
+
+def _newest(entry: Entry, store: FeatureStore, modalities: Iterable[str]) -> int:
+    """When the newest features of an entry's present content were written; 0 where there are none."""
+    times = [store.written_ns(entry.id, modality) for modality in modalities]
+    return max((time for time in times if time > entry.changed_ns), default=0)
+
+
+def _said(entry: Entry) -> str:
+    said = [[asdict(label) for label in entry.labels], [asdict(part) for part in entry.segments], entry.changed_ns]
+    return hashlib.sha256(json.dumps(said).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
