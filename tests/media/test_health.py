@@ -63,6 +63,7 @@ def test_verdicts() -> None:
         "99 packets where 100 are declared": ({"declared_packets": 100, "packets": 99}, 1.0),
         "3 packets made no picture": ({"one_to_one": True, "frames": 97}, 1.0),
         "the clock runs backwards 1 times": ({"pulse": pulse_of([0.0, 0.0])}, 0.99),
+        "the clock jumps 2 times: the pieces were put end to end": ({"jumps": 2}, 1.0),
         "reading stopped: why": ({"stopped": "reading stopped: why"}, 1.0),
         "the last element is cut off": ({"structure": ["the last element is cut off"]}, 1.0),
         "FFmpeg complains": ({"complaint": "FFmpeg complains"}, 1.0),
@@ -71,7 +72,7 @@ def test_verdicts() -> None:
         judged = verdict(sound(**changes))
         assert (judged.status, judged.reason) == ("partial", reason)
         assert judged.coverage == pytest.approx(coverage)
-    assert len(cases) == 10
+    assert len(cases) == 11
 
 
 def test_sound_may_end_a_file_but_only_where_it_is_there() -> None:

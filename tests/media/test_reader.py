@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
+from whenabouts.media.frames import read_frames
 from whenabouts.media.health import Findings
 from whenabouts.media.numbered import number_in, numbered_picture
 from whenabouts.media.probe import probe
@@ -213,6 +214,50 @@ def test_size_changes_on_the_way_are_scaled(encode: Callable[..., Path], tmp_pat
     reader = VideoReader(joined, size=(64, 64))
     pictures = [pixels for _, pixels in reader]
     assert [number_in(pixels) for pixels in pictures] == list(range(20))
+
+
+@pytest.mark.parametrize(("start", "end"), [(1.0, 3.0), (0.0, 1.52), (1.32, 2.0), (2.0, 6.0)])
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg"])
+def test_trimmed_by_an_edit_list_is_whole(
+    encode: Callable[..., Path], tmp_path: Path, codec: str, start: float, end: float
+) -> None:
+    """As telephones trim: all samples stay in the file, an edit list says what is shown."""
+    form = {"pixel_format": "yuvj420p"} if codec == "mjpeg" else {}
+    path = encode(tmp_path / "a.mov", [k / 25 for k in range(150)], codec=codec, keyframe_every=30, **form)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"elst") + 12
+    first, scale = int.from_bytes(data[place + 4 : place + 8], "big"), 12_800
+    assert data[place : place + 4] == (6000).to_bytes(4, "big")
+    data[place : place + 8] = round((end - start) * 1000).to_bytes(4, "big") + (first + round(start * scale)).to_bytes(
+        4, "big"
+    )
+    path.write_bytes(data)
+    seconds, numbers, reader = numbers_of(path)
+    count = round((end - start) * 25)
+    assert numbers == list(range(round(start * 25), round(start * 25) + count))
+    assert np.allclose(seconds, [k / 25 for k in range(count)], atol=1e-4)
+    assert (reader.outcome.status, reader.outcome.reason) == ("complete", "")
+    assert reader.outcome.duration_seconds == pytest.approx(end - start)
+    assert number_in(read_frames(path, [0.5])[1][0]) == round(start * 25) + 12
+
+
+def test_joined_broadcasts_are_put_end_to_end(encode: Callable[..., Path], tmp_path: Path) -> None:
+    """`cat a.ts b.ts`: the clock runs back at the joint."""
+    first = encode(tmp_path / "a.ts", [20 + k / 25 for k in range(100)])
+    second = encode(tmp_path / "b.ts", [k / 25 for k in range(75)])
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    seconds, numbers, reader = numbers_of(joined)
+    assert numbers == [*range(100), *range(75)]
+    assert np.allclose(seconds, [k / 25 for k in range(175)], atol=0.05)
+    assert reader.outcome.status == "partial"
+    assert "the clock jumps 1 times" in reader.outcome.reason
+    assert reader.outcome.duration_seconds == pytest.approx(7.0, abs=0.1)
+    assert [number_in(picture) for picture in read_frames(joined, [1.0, 5.0])[1]] == [25, 25]
+    paused = encode(tmp_path / "paused.ts", [*TIMES, *(40 + time for time in TIMES)])
+    seconds, _, reader = numbers_of(paused)
+    assert seconds[50] == pytest.approx(40.0)  # a pause that the file's own length contains is believed
+    assert (reader.outcome.status, reader.findings.jumps) == ("complete", 0)
 
 
 def test_one_frame(encode: Callable[..., Path], tmp_path: Path) -> None:

@@ -76,7 +76,10 @@ def _placed(container: "InputContainer", rate: int) -> Iterator[Wave]:
     for frame in _frames(container):
         if frame.sample_rate > 0 and frame.samples > 0:
             heard = True
-            yield from line.lay(frame)
+            try:
+                yield from line.lay(frame)
+            except failures():  # a format that can't be converted is a gap
+                line.resampler = None
     if not heard:
         raise MediaError("No sound could be decoded.")
     yield from line.flush()
@@ -91,7 +94,6 @@ def _declared_end(container: "InputContainer") -> float:
 
 def _frames(container: "InputContainer") -> Iterator["AudioFrame"]:
     """All frames of sound that can be decoded; what can't is passed over."""
-
     stream = audio_stream(container)
     packets = container.demux(stream)
     while True:

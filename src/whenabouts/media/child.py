@@ -9,6 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from whenabouts.core.errors import WhenaboutsError
 from whenabouts.media.messages import Message, message_of, receive, send
 from whenabouts.media.parts import Part
 
@@ -37,6 +38,8 @@ def _answer(request: Message, answers: BinaryIO) -> None:
         send(answers, Message("end", {}, {}))
     except MemoryError:
         send(answers, Message("error", {"reason": "decoding took more memory than it may"}, {}))
+    except WhenaboutsError as error:
+        send(answers, Message("error", {"reason": str(error)}, {}))
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:  # whatever it is, the parent must hear of it

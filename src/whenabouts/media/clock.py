@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 # Frames that AVI files hold back for sorting: more than decoders reorder in practice.
 _REORDERED = 8
 
+# Broadcast streams may be joined from pieces with clocks of their own: a step back by more than this, or beyond the
+# file's end by more than this, begins a new piece.
+_JOINED = frozenset({"mpegts", "mpeg"})
+_JUMP_SECONDS = 1.0
+
 # Containers that store no presentation times: FFmpeg counts packets instead, in the order of decoding.
 _COUNTING = frozenset({"avi"})
 
@@ -22,12 +27,18 @@ class Clock:
     """Gives each frame its ticks on the stream's time base, in the order in which the decoder shows them.
 
     Frames without a time of their own follow their forerunner by one nominal period. Where the container stores no
-    presentation times (AVI), the k-th frame shown takes the k-th smallest of the times that FFmpeg made up.
+    presentation times (AVI), the k-th frame shown takes the k-th smallest of the times that FFmpeg made up. Where a
+    broadcast stream's clock jumps, its next piece follows the one before; `jumps` counts them.
     """
 
-    def __init__(self, container: "InputContainer", stream: "VideoStream") -> None:
+    def __init__(self, container: "InputContainer", stream: "VideoStream", end: Fraction = Fraction(0)) -> None:
         self.sorting = bool(_COUNTING & set(container.format.name.split(",")))
-        self.guessed = 0
+        self.jumps = 0
+        second = 1 / (stream.time_base or Fraction(1, 1000))
+        self._joined = bool(_JOINED & set(container.format.name.split(",")))
+        self._jump = round(_JUMP_SECONDS * second)
+        self._latest = round(end * second) + self._jump if end > 0 else None
+        self._offset = 0
         self._delay: int | None = None
         self.period = _period(stream)
         self._last: int | None = None
@@ -47,8 +58,19 @@ class Clock:
     def _ticks(self, frame: "VideoFrame") -> int:
         ticks = frame.pts if frame.pts is not None else frame.dts
         if ticks is None:
-            self.guessed += 1
-            ticks = 0 if self._last is None else self._last + self.period
+            return self._follow(0 if self._last is None else self._last + self.period)
+        ticks += self._offset
+        if self._joined and self._last is not None and self._leaps(ticks):
+            self.jumps += 1
+            self._offset += self._last + self.period - ticks
+            ticks = self._last + self.period
+        return self._follow(ticks)
+
+    def _leaps(self, ticks: int) -> bool:
+        back = self._last is not None and ticks < self._last - self._jump
+        return back or (self._latest is not None and ticks - self._offset > self._latest)
+
+    def _follow(self, ticks: int) -> int:
         self._last = ticks
         return ticks
 

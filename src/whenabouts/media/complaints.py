@@ -11,8 +11,12 @@ _DAMAGE = re.compile(
     r"corrupt|truncat|overread|invalid|damage|mismatch|undecodable|out of order|premature|doctype|misdetect", re.I
 )
 
-# Errors that do not speak of damage: what FFmpeg can't do, or asks people to do.
-_HARMLESS = re.compile(r"not implemented|upload a sample|update your ffmpeg|unspecified (size|pixel format)", re.I)
+# Errors that do not speak of damage: what FFmpeg can't do, what it asks people to do, and what sound streams of some
+# encoders make it say ("mmco").
+_HARMLESS = re.compile(
+    r"not implemented|upload a sample|update your ffmpeg|unspecified (size|pixel format)|^mmco: unref short failure",
+    re.I,
+)
 
 _ERROR, _WARNING = 16, 24
 

@@ -39,7 +39,7 @@ class Decoder:
     """
 
     def __init__(self, stream: "VideoStream", findings: Findings, complaints: Complaints, threads: int = 1) -> None:
-        self._stream, self._found, self._complaints = stream, findings, complaints
+        self._stream, self.found, self._complaints = stream, findings, complaints
         self._listening = threads == 1
         self.upright: Upright | None = None
         self._context = stream.codec_context
@@ -54,7 +54,7 @@ class Decoder:
     def __call__(self, packet: "Packet[Any]") -> "list[VideoFrame]":
         """Frames that are ready; an empty list where the packet can't be decoded. The last packet is empty."""
 
-        found = self._found
+        found = self.found
         found.corrupt_packets += packet.is_corrupt
         found.shown_packets += packet.size > 0 and not packet.is_discard
         try:

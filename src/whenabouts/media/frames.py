@@ -42,7 +42,10 @@ def read_frames(
         ordered = sorted(set(wanted.tolist()))
         found = _by_seeking(path, ordered, size, threads) or _in_order(path, ordered, size, threads)
     times = np.array([found[at][0] for at in wanted.tolist()])
-    return times, np.stack([found[at][1] for at in wanted.tolist()]) if found else np.zeros((0, 0, 0, 3), np.uint8)
+    pictures = [found[at][1] for at in wanted.tolist()]
+    if len({picture.shape for picture in pictures}) > 1:
+        raise InvalidData(f"The pictures of {path.name} change their size on the way. Give the size that you want.")
+    return times, np.stack(pictures) if pictures else np.zeros((0, 0, 0, 3), np.uint8)
 
 
 def _in_order(
@@ -94,26 +97,33 @@ def _by_seeking(
         index = _scanned(container, stream)
         if index is None:
             return None
-        base, zero = stream.time_base or Fraction(1, 1000), zero_of(container)
         stream.thread_type, stream.codec_context.thread_count = "NONE" if threads == 1 else "AUTO", threads
-        scaler = Scaler(size, stream.sample_aspect_ratio)
-        walk = _Walk(container, stream, index)
-        found: dict[float, tuple[float, Pixels]] = {}
-        last: tuple[int, Pixels] | None = None
-        for at in wanted:
-            tick = index.shown_at(float((Fraction(at) + zero + Fraction(_HALF_TICK)) / base))
-            if last is None or last[0] != tick:
-                frame = walk.to(tick)
-                if frame is None:
-                    return None
-                last = (tick, scaler(frame))
-            found[at] = (float(tick * base - zero), last[1])
-        return found
+        try:
+            return _picked(container, stream, index, wanted, Scaler(size, stream.sample_aspect_ratio))
+        except failures():
+            return None
+
+
+def _picked(
+    container: "InputContainer", stream: "VideoStream", index: _Index, wanted: Sequence[float], scaler: Scaler
+) -> dict[float, tuple[float, Pixels]] | None:
+    base, zero = stream.time_base or Fraction(1, 1000), zero_of(container)
+    walk = _Walk(container, stream, index)
+    found: dict[float, tuple[float, Pixels]] = {}
+    last: tuple[int, Pixels] | None = None
+    for at in wanted:
+        tick = index.shown_at(float((Fraction(at) + zero + Fraction(_HALF_TICK)) / base))
+        if last is None or last[0] != tick:
+            frame = walk.to(tick)
+            if frame is None:
+                return None
+            last = (tick, scaler(frame))
+        found[at] = (float(tick * base - zero), last[1])
+    return found
 
 
 def _scanned(container: "InputContainer", stream: "VideoStream") -> _Index | None:
     """Read all packets without decoding them."""
-
     ticks, keys = [], []
     try:
         for packet in container.demux(stream):

@@ -75,6 +75,7 @@ class Findings:
     longest: float = 0.0
     decoded_end: float = 0.0
     packets_end: float = 0.0
+    jumps: int = 0
     stopped: str = ""
     complaint: str = ""
     structure: list[str] = field(default_factory=list)
@@ -129,7 +130,7 @@ def _reasons(found: Findings) -> list[str]:
         (bool(found.stopped), found.stopped),
         (_cut_short(found), f"decoded to {found.decoded_end:.2f} s of {found.declared_end:.2f} s"),
         (
-            0 < found.declared_packets != found.packets,
+            found.packets < found.declared_packets,
             f"{found.packets} packets where {found.declared_packets} are declared",
         ),
         (found.corrupt_frames > 0, f"{found.corrupt_frames} of {found.frames} frames are damaged"),
@@ -140,6 +141,7 @@ def _reasons(found: Findings) -> list[str]:
         (found.failed_packets > 0, f"{found.failed_packets} packets can't be decoded"),
         (found.corrupt_packets > 0, f"{found.corrupt_packets} packets are damaged"),
         (pulse.backward > 0, f"the clock runs backwards {pulse.backward} times"),
+        (found.jumps > 0, f"the clock jumps {found.jumps} times: the pieces were put end to end"),
         (pulse.moved_frames > 0, f"{pulse.moved_frames} frames are out of place on a regular clock"),
     )
     return [text for wrong, text in told if wrong] + found.structure + ([found.complaint] if found.complaint else [])

@@ -84,6 +84,8 @@ class VideoReader:
                 yield from self._read(container, complaints)
         except MediaError as error:
             self.findings.stopped = str(error)
+        except failures() as error:
+            self.findings.stopped = f"reading stopped: {told(error)}"
         self.findings.complaint = complaints.summary()
         self._outcome = self._judged(before)
 
@@ -92,9 +94,10 @@ class VideoReader:
         if judged.status == "unreadable":
             return unreadable(before.id, before.path, judged.reason)
         shorter = judged.status == "complete" and found.ends_early
+        longer = found.decoded_end - before.duration_seconds > found.slack_seconds
         return replace(
             before,
-            duration_seconds=found.decoded_end if shorter or found.declared_end <= 0 else before.duration_seconds,
+            duration_seconds=found.decoded_end if shorter or longer else before.duration_seconds,
             frame_count=found.frames,
             status=judged.status,
             coverage=judged.coverage,
@@ -116,19 +119,21 @@ class VideoReader:
         found = self.findings
         end, found.end_is_shared = declared_end(container, stream)
         found.declared_end = float(max(Fraction(0), end - zero_of(container)))
-        found.declared_packets = stream.frames if "mov" in container.format.name.split(",") else 0
+        # The index, not the frame count of the header: what edit lists cut away is no longer in it.
+        found.declared_packets = len(stream.index_entries) if "mov" in container.format.name.split(",") else 0
         found.pulse.period = float(1 / (nominal_rate(stream) or Fraction(25)))
 
     def _timed(
         self, container: "InputContainer", stream: "VideoStream", frames: Iterator["VideoFrame"]
     ) -> Iterator[tuple[float, "VideoFrame"]]:
         """(seconds, frame) with times that only grow; what does not is counted and left out."""
-        found, clock = self.findings, Clock(container, stream)
+        found, clock = self.findings, Clock(container, stream, declared_end(container, stream)[0])
         base = stream.time_base or Fraction(1, 1000)
         zero = Fraction(0) if clock.sorting else zero_of(container)
         for ticks, frame in clock.timed(frames):
             at = float(ticks * base - zero)
             length = float(frame.duration * base) if frame.duration else found.pulse.period
+            found.jumps = clock.jumps
             if found.pulse.beat(at):
                 found.longest, found.decoded_end = max(found.longest, length), max(found.decoded_end, at + length)
                 yield at, frame
@@ -137,7 +142,6 @@ class VideoReader:
         self, container: "InputContainer", stream: "VideoStream", complaints: Complaints
     ) -> Iterator["Packet[Any]"]:
         """The packets of the pictures; those of sound only tell where the file ends."""
-
         found, zero = self.findings, zero_of(container)
         packets = container.demux([stream, *container.streams.audio])
         while True:
@@ -160,14 +164,18 @@ class VideoReader:
 def _scaled(
     frames: Iterator[tuple[float, "VideoFrame"]], scaler: Scaler, decoder: Decoder
 ) -> Iterator[tuple[float, Pixels]]:
-    """A frame that stays on screen is scaled once and copied after that."""
+    """A frame that stays on screen is scaled once and copied after that; one that can't be scaled is damaged."""
     last: tuple[VideoFrame, Pixels] | None = None
     for seconds, frame in frames:
         if last is not None and last[0] is frame:
             yield seconds, last[1].copy()
-        else:
+            continue
+        try:
             last = (frame, scaler(frame, decoder.upright))
-            yield seconds, last[1]
+        except failures():
+            decoder.found.corrupt_frames += not frame.is_corrupt
+            continue
+        yield seconds, last[1]
 
 
 class _Shown:
