@@ -61,6 +61,15 @@ def test_features_of_an_older_content_count_as_missing(store: FeatureStore) -> N
     assert (examples.video_ids, examples.missing) == (("a",), ("b",))
 
 
+def test_a_changed_file_is_not_joined_with_the_sound_that_it_had_before(store: FeatureStore) -> None:
+    changed = entry("a", changed_ns=store.newest_ns)
+    with store.writer(after_ns=changed.changed_ns) as writer:
+        writer.add(store.read("a", "rgb"))
+    examples = Examples.of([changed, entry("b")], WORDS, store, ("rgb", "audio"), partial=True)
+    assert [sorted(example.features) for example in examples] == [["rgb"], ["audio", "rgb"]]
+    assert [sorted(example.features) for example in examples[:1]] == [["rgb"]]
+
+
 def test_partial_examples_need_any_of_the_modalities(store: FeatureStore) -> None:
     examples = Examples.of([entry("c"), entry("d"), entry("e")], WORDS, store, ("rgb", "audio"), partial=True)
     assert (examples.video_ids, examples.missing) == (("c", "d"), ("e",))

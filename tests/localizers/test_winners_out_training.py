@@ -254,6 +254,17 @@ def test_a_checkpoint_of_other_settings_labels_or_data_is_started_over(world: Pl
     assert_same(fit(world.examples[:-1], world, seed=3, checkpoints=tmp_path), fresh)
 
 
+def test_a_checkpoint_of_the_same_videos_with_other_features_is_started_over(
+    world: PlantedWorld, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(world.examples, world, seed=3, progress=Killed("training", 9), checkpoints=tmp_path)
+    first = world.examples[0]
+    other = {name: replace(sequence, values=sequence.values + 1) for name, sequence in first.features.items()}
+    examples = [replace(first, features=other), *world.examples[1:]]
+    assert_same(fit(examples, world, seed=3, checkpoints=tmp_path), fit(examples, world, seed=3))
+
+
 def test_a_broken_round_file_costs_time_and_nothing_else(
     world: PlantedWorld, quick: WinnersOut, tmp_path: Path
 ) -> None:

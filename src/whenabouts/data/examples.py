@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import overload
 
 from whenabouts.core.features import FeatureSequence
@@ -35,11 +36,12 @@ class Examples(Sequence[Example]):
         labels: Mapping[str, VideoLabels],
         segments: Mapping[str, SegmentLabels],
         missing: Iterable[str] = (),
+        changed_ns: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.store, self.modalities = store, tuple(modalities)
         self.video_ids = tuple(sorted(labels))
         self.missing = tuple(missing)
-        self._labels, self._segments = dict(labels), dict(segments)
+        self._labels, self._segments, self._changed_ns = dict(labels), dict(segments), changed_ns
 
     @classmethod
     def of(
@@ -56,15 +58,16 @@ class Examples(Sequence[Example]):
 
         Features written before a file changed count as missing; videos without labels are kept.
         """
-        labels, segments, missing = {}, {}, []
+        labels, segments, missing, changed_ns = {}, {}, [], {}
         enough = any if partial else all
         for entry in entries:
             if enough(store.has(entry.id, modality, newer_than_ns=entry.changed_ns) for modality in modalities):
                 labels[entry.id] = labels_of(entry, vocabulary, absent)
                 segments[entry.id] = segments_of(entry, vocabulary)
+                changed_ns[entry.id] = entry.changed_ns
             else:
                 missing.append(entry.id)
-        return cls(store, modalities, labels, segments, sorted(missing))
+        return cls(store, modalities, labels, segments, sorted(missing), changed_ns)
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -77,9 +80,11 @@ class Examples(Sequence[Example]):
         if isinstance(index, slice):
             kept = self.video_ids[index]
             labels = {video_id: self._labels[video_id] for video_id in kept}
-            return Examples(self.store, self.modalities, labels, {v: self._segments[v] for v in kept}, self.missing)
+            segments = {video_id: self._segments[video_id] for video_id in kept}
+            return Examples(self.store, self.modalities, labels, segments, self.missing, self._changed_ns)
         video_id = self.video_ids[index]
-        there = [modality for modality in self.modalities if self.store.has(video_id, modality)]
+        changed_ns = self._changed_ns.get(video_id, 0)
+        there = [name for name in self.modalities if self.store.has(video_id, name, newer_than_ns=changed_ns)]
         features = {modality: self.store.read(video_id, modality) for modality in there}
         return Example(video_id, features, self._labels[video_id], self._segments[video_id])
 

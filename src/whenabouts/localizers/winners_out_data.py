@@ -1,5 +1,6 @@
 """Training videos of the winners-out localizer: checked once, cut into segments, kept in memory while there is room."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ Prepared = FeatureSequence | Matrix
 
 @dataclass(frozen=True)
 class TrainingVideo:
-    """One usable example: its place among the examples, segments, and targets (outputs,) that sum to 1."""
+    """One usable example: its place among the examples, segments, and targets (outputs,) that sum to 1.
+
+    `content` is a hash of its features: a training that was killed does not go on with others.
+    """
 
     row: int
     video_id: str
@@ -30,6 +34,7 @@ class TrainingVideo:
     classes: tuple[int, ...]
     targets: FloatArray
     weight: float
+    content: str
 
 
 class TrainingVideos:
@@ -110,7 +115,8 @@ class TrainingVideos:
             self._cache[row] = prepared
         classes = tuple(index for index in np.flatnonzero(targets).tolist() if index < self._classes)
         weight = float(example.labels.weights.max()) if len(example.labels) else 1.0
-        self.videos.append(TrainingVideo(row, example.video_id, grid, classes, targets, weight))
+        content = _hash(sequences)
+        self.videos.append(TrainingVideo(row, example.video_id, grid, classes, targets, weight, content))
 
     def _targets(self, labels: VideoLabels) -> FloatArray | None:
         """The label weights over their sum (notes A11); None where nothing usable is known."""
@@ -162,3 +168,11 @@ class RunningMoments:
 def told(skipped: Counter[str]) -> str:
     """`3 without a label, 1 broken features`, or `none was given`."""
     return ", ".join(f"{count} {reason}" for reason, count in skipped.most_common()) or "none was given"
+
+
+def _hash(sequences: Sequence[FeatureSequence]) -> str:
+    digest = hashlib.sha256()
+    for sequence in sorted(sequences, key=lambda sequence: sequence.modality):
+        digest.update(f"{sequence.modality} {sequence.values.dtype} {sequence.grid}".encode())
+        digest.update(np.ascontiguousarray(sequence.values).data)
+    return digest.hexdigest()[:16]

@@ -231,7 +231,7 @@ def _padded(matrices: list[Matrix | None], lengths: list[int], width: int) -> Te
 
 
 def _identity(videos: TrainingVideos, settings: WinnersOutSettings, seed: int) -> str:
-    """A checksum of all that decides the result beside the steps: settings, seed, streams, videos and their labels."""
+    """A checksum of all that decides the result beside the steps: settings, seed, streams, features and labels."""
     parts = [as_table(settings), seed, [(s.modality, s.width, s.source) for s in videos.streams]]
-    parts += [(video.video_id, video.grid.steps, video.targets.tolist(), video.weight) for video in videos.videos]
+    parts += [(video.video_id, video.content, video.targets.tolist(), video.weight) for video in videos.videos]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

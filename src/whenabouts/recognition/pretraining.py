@@ -26,7 +26,7 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Manifest
 from whenabouts.data.vocabulary import labels_of
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, ClipClassifier
-from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat, clip_at
+from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat, clip_at, file_stamp
 from whenabouts.training.devices import Compute
 from whenabouts.training.loop import Measured, Plan, Trainee, fit
 
@@ -238,7 +238,8 @@ class ClipDraws:
         """Hash of all that decides the draws, beside the loop's plan: data, settings, vocabulary."""
         digest = hashlib.sha256(repr((self.shape, self.plan, self.seed, vocabulary.names)).encode())
         for item, row in zip(self.cached, self.labels, strict=True):
-            digest.update(repr((item.path.name, item.frames, row.classes.tolist(), row.weights.tolist())).encode())
+            file = (item.path.name, file_stamp(item.video.path), item.frames)
+            digest.update(repr((*file, row.classes.tolist(), row.weights.tolist())).encode())
         return digest.hexdigest()
 
     def _pair(self, place: int, random: np.random.Generator) -> tuple[int, int]:
