@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run side by side on few cores: a team of threads per test would only spin while waiting for its members.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def shared_folder() -> Path | None:
     """The folder of golden files and small real data, or None where it is absent."""

@@ -98,12 +98,12 @@ def cpu_flags() -> frozenset[str]:
 @contextlib.contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
     """Ask torch for repeatable algorithms within the block; on a GPU what has none is only warned of by torch."""
-    before, warn_only = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    asked, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # Costly, and meant for finding faults.
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+        torch.use_deterministic_algorithms(asked, warn_only=warned)

@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import pytest
+import safetensors
+import torch
+from torch import Tensor, nn
+
+from whenabouts.core.errors import InvalidData
+from whenabouts.training.checkpoints import read_place
+from whenabouts.training.devices import Compute
+from whenabouts.training.loop import Fitted, Measured, Plan, Trainee, fit
+
+CPU = Compute(torch.device("cpu"), torch.float32)
+PLAN = Plan(steps=40, learning_rate=0.05, warmup=5, seed=3, report_every=15, checkpoint_every=10, weight_decay=0.01)
+
+
+class Stopped(Exception):
+    """Stands for a kill in the middle of a run."""
+
+
+def small_net() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2))
+
+
+def batch_of(step: int) -> tuple[Tensor, Tensor]:
+    x = torch.randn(16, 4, generator=torch.Generator().manual_seed(step))
+    return x, (x[:, 0] * x[:, 1] > 0).long()
+
+
+def measure(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Measured:
+    scores = model(batch[0])
+    right = (scores.argmax(1) == batch[1]).float().mean()
+    return Measured(nn.functional.cross_entropy(scores, batch[1]), {"accuracy": right})
+
+
+def trained(
+    plan: Plan = PLAN, *, checkpoint: Path | None = None, loaders: int = 1, stop_at: int | None = None
+) -> tuple[nn.Module, Fitted]:
+    def draw(step: int) -> tuple[Tensor, Tensor]:
+        if step == stop_at:
+            raise Stopped
+        return batch_of(step)
+
+    model = small_net()
+    return model, fit(Trainee(model, draw, measure), plan, CPU, checkpoint=checkpoint, loaders=loaders)
+
+
+def assert_same(model: nn.Module, other: nn.Module) -> None:
+    for (name, one), two in zip(model.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(one, two), name
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("stop_at", [12, 35])
+def test_an_interrupted_run_ends_at_the_same_weights(tmp_path: Path, optimizer: str, stop_at: int) -> None:
+    plan = Plan(steps=40, learning_rate=0.05, optimizer=optimizer, seed=3, report_every=15, checkpoint_every=10)
+    whole, history = trained(plan)
+    with pytest.raises(Stopped):
+        trained(plan, checkpoint=tmp_path / "run.safetensors", stop_at=stop_at)
+    torch.rand(5)
+    resumed, rest = trained(plan, checkpoint=tmp_path / "run.safetensors")
+    assert rest.resumed_at == stop_at // 10 * 10
+    assert_same(whole, resumed)
+    assert rest.history == history.history
+
+
+@pytest.mark.parametrize("loaders", [2, 4])
+def test_the_number_of_loaders_changes_nothing(loaders: int) -> None:
+    assert_same(trained()[0], trained(loaders=loaders)[0])
+
+
+def test_it_learns_and_reports() -> None:
+    plan = Plan(steps=400, learning_rate=0.02, report_every=100)
+    _, fitted = trained(plan)
+    assert [row["step"] for row in fitted.history] == [100, 200, 300, 400]
+    assert fitted.history[-1]["accuracy"] > 0.68 > fitted.history[0]["accuracy"]
+    assert fitted.history[-1]["loss"] < fitted.history[0]["loss"] - 0.05
+
+
+def test_a_checkpoint_is_one_safetensors_file_without_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    trained(checkpoint=path)
+    assert [item.name for item in tmp_path.iterdir()] == ["run.safetensors"]
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert content[8 : 8 + length].strip().startswith(b"{")
+    assert b"torch" not in content
+    assert not content.startswith((b"PK", b"\x80"))
+    with safetensors.safe_open(path, framework="pt") as file:
+        kinds = {name.partition(".")[0] for name in file.keys()}  # noqa: SIM118 (not a dict)
+    assert kinds == {"model", "optimizer", "random"}
+    assert read_place(path).step == 40
+
+
+def test_a_checkpoint_of_another_plan_is_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    trained(checkpoint=path)
+    other = Plan(steps=40, learning_rate=0.01, seed=3, checkpoint_every=10)
+    model, fitted = trained(other, checkpoint=path)
+    assert fitted.resumed_at == 0
+    assert_same(model, trained(other)[0])
+
+
+def test_another_file_in_the_checkpoints_place_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    path.write_text("no checkpoint")
+    with pytest.raises(InvalidData, match="not a checkpoint"):
+        trained(checkpoint=path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run() -> None:
+    plan = Plan(steps=200, learning_rate=1e30, optimizer="sgd")
+    with pytest.raises(InvalidData, match="Lower the learning rate"):
+        trained(plan)
+
+
+def test_clipped_gradients_move_the_weights_less() -> None:
+    def moved(clip_norm: float | None) -> float:
+        plan = Plan(steps=1, learning_rate=1.0, optimizer="sgd", momentum=0.0, clip_norm=clip_norm)
+        before = small_net().state_dict()
+        after = trained(plan)[0].state_dict()
+        return float(sum((after[name] - before[name]).square().sum() for name in ("0.weight", "4.weight")) ** 0.5)
+
+    assert moved(1e-3) <= 1.01e-3 < moved(None)
+
+
+def test_randomness_outside_the_run_does_not_reach_it() -> None:
+    one, _ = trained()
+    torch.manual_seed(99)
+    assert_same(one, trained()[0])

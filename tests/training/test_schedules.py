@@ -1,0 +1,25 @@
+import pytest
+
+from whenabouts.training.schedules import rate_factor
+
+
+def test_warm_up_rises_in_a_straight_line_to_the_full_rate() -> None:
+    factors = [rate_factor(step, steps=100, warmup=4) for step in range(5)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert factors[4] == pytest.approx(1.0)
+
+
+def test_cosine_passes_half_in_the_middle_and_ends_near_nothing() -> None:
+    assert rate_factor(60, steps=100, warmup=20) == pytest.approx(0.5)
+    assert 0 < rate_factor(99, steps=100, warmup=20) < 1e-3
+    falling = [rate_factor(step, steps=100, warmup=20) for step in range(20, 100)]
+    assert falling == sorted(falling, reverse=True)
+
+
+def test_steps_drop_where_they_are_told() -> None:
+    factors = [rate_factor(step, steps=9, schedule="step", drops=(3, 6), drop_factor=0.5) for step in range(9)]
+    assert factors == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_constant_stays() -> None:
+    assert {rate_factor(step, steps=9, schedule="constant") for step in range(9)} == {1.0}
