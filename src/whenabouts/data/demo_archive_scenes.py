@@ -43,8 +43,8 @@ Motion = Callable[[Body, float], Body]
 
 def motion_of(name: str, rng: np.random.Generator) -> Motion:
     """How a body moves: a function of where it began and the seconds since; speed and extent are drawn from `rng`."""
-    speed, slant, extent = rng.uniform(0.45, 0.7), rng.uniform(-0.15, 0.15), rng.uniform(0.13, 0.2)
-    phase, turn, period = rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0]), rng.uniform(1.5, 2.2)
+    speed, slant, extent = rng.uniform(0.45, 0.7), rng.uniform(-0.15, 0.15), rng.uniform(0.15, 0.22)
+    phase, turn, period = rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0]), rng.uniform(1.3, 1.9)
 
     def circled(body: Body, seconds: float, sign: float) -> Body:
         angle = phase + sign * 2 * np.pi * seconds / period
@@ -53,11 +53,11 @@ def motion_of(name: str, rng: np.random.Generator) -> Motion:
 
     def bounced(body: Body, seconds: float) -> Body:
         height = abs(np.sin(phase + 2 * np.pi * seconds / period)) - abs(np.sin(phase))
-        return replace(body, y=body.y - 1.8 * extent * height)
+        return replace(body, y=body.y - 1.6 * extent * height)
 
     def swayed(body: Body, seconds: float) -> Body:
         shift = np.sin(phase + 2 * np.pi * seconds / period) - np.sin(phase)
-        return replace(body, x=body.x + 1.2 * extent * shift)
+        return replace(body, x=body.x + 1.1 * extent * shift)
 
     def trembled(body: Body, seconds: float) -> Body:
         waves = np.sin(2 * np.pi * seconds * np.array([1.3, 1.7]) + phase) - np.sin(phase)
