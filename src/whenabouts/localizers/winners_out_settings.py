@@ -71,7 +71,7 @@ class WinnersOutSettings:
     penalty: NotNegative = 0.0
     longest: Count = 2000
 
-    test_steps: Count = 7
+    test_steps: Count = 6
     class_threshold: Probability = 0.05
     top_classes: Optional = 1
     score: Literal["selection", "first_step"] = "selection"
