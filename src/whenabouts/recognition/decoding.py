@@ -21,6 +21,7 @@ from whenabouts.recognition.windows import FrameWindows, batched, sound_statisti
 
 # What made the sound features; a change of the front end or of the statistics changes this name.
 SOUND_SOURCE = "log-mel-64-mean-std-max@1"
+SOUND_WIDTH = 192
 
 # Cached frames are read so many at a time.
 _BLOCK = 512

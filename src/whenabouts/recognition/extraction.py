@@ -1,6 +1,7 @@
 """Videos to features over time: decoding in threads, the net beside it, each finished video kept at once."""
 
 import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ from whenabouts.core.progress import Progress
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
 from whenabouts.recognition.backbone import Backbone
-from whenabouts.recognition.decoding import SOUND_SOURCE, Finished, WindowSource
+from whenabouts.recognition.decoding import SOUND_SOURCE, SOUND_WIDTH, Finished, WindowSource
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.overlap import overlapped
 from whenabouts.training.devices import Compute, deterministic
@@ -94,7 +95,7 @@ def extract(
         deterministic(compute.device),
         overlapped(sources, workers=workers, depth=2 + 2 * workers) as pieces,
         computing_threads(compute) as pool,
-        store.writer(flush_count=1000) as writer,
+        store.writer(flush_count=1000, after_ns=max((entry.changed_ns for entry in due), default=0)) as writer,
     ):
         ends = computed(pieces, forward_of(backbone, compute), pool, waiting=2 + 2 * threads_of(compute))
         for end, values in progress.track(ends, total=len(due), title=f"extracting on {compute}"):
@@ -186,4 +187,8 @@ def _sequences(end: Finished, values: Features, source: str, how: ExtractSetting
     made = [FeatureSequence(end.video.id, values.astype(kept), end.grid, RGB, source)]
     if end.sound is not None:
         made.append(FeatureSequence(end.video.id, end.sound.astype(kept), end.grid, AUDIO, SOUND_SOURCE))
+    elif how.audio and end.video.has_audio:
+        # No steps say that its sound can't be decoded: else the whole video would be done again each time.
+        none, nothing = dataclasses.replace(end.grid, steps=0), np.zeros((0, SOUND_WIDTH), kept)
+        made.append(FeatureSequence(end.video.id, nothing, none, AUDIO, SOUND_SOURCE))
     return made
