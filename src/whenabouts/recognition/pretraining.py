@@ -20,6 +20,7 @@ from torch.nn import functional
 from whenabouts.config import as_table, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import VideoLabels
+from whenabouts.core.locks import claimed
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
@@ -169,21 +170,22 @@ def pretrain_to(
     workers: int,
     progress: Progress,
 ) -> Pretrained:
-    """`pretrain`, then save the backbone to `folder` and clear the checkpoint."""
-    trained = pretrain(
-        videos,
-        vocabulary,
-        shape,
-        plan,
-        cache=cache,
-        compute=compute,
-        seed=seed,
-        workers=workers,
-        progress=progress,
-    )
-    card = {"training": as_table(plan), "seed": seed, "videos": trained.videos, "history": list(trained.history)}
-    trained.backbone.save(folder, card={**card, "computed_on": str(compute)})
-    checkpoint_of(cache).unlink(missing_ok=True)
+    """`pretrain`, then save the backbone to `folder` and clear the checkpoint; one at a time, else ProjectError."""
+    with claimed(checkpoint_of(cache).parent, "a pre-training"):
+        trained = pretrain(
+            videos,
+            vocabulary,
+            shape,
+            plan,
+            cache=cache,
+            compute=compute,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
+        card = {"training": as_table(plan), "seed": seed, "videos": trained.videos, "history": list(trained.history)}
+        trained.backbone.save(folder, card={**card, "computed_on": str(compute)})
+        checkpoint_of(cache).unlink(missing_ok=True)
     return trained
 
 
