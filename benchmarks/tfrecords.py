@@ -238,8 +238,9 @@ def table(result):
         "# Reading frame-level YouTube-8M records", "",
         f"{data['videos']} videos, {data['frames']} frames, {data['bytes'] / 1e6:.0f} MB in {data['shards']} shards, "
         f"from the page cache, one process a reader; median (least to most) of {data['rounds']} rounds in which the "
-        f"readers take turns. {machine['cores']} cores, shared with others (niceness {machine['niceness']}, "
-        f"load {machine['load_before']:.1f} before, {machine['load_after']:.1f} after): trust the ratios, which are medians over the rounds; those of CPU time "
+        f"readers take turns. {machine['cores']} cores, shared with others (niceness {machine['niceness']}, load "
+        f"{machine['load_before']:.1f} before, {machine['load_after']:.1f} after): trust the ratios, which are medians "
+        "over the rounds; those of CPU time "
         "hold on a busy machine too. "
         + ", ".join(f"{name} {version}" for name, version in result["versions"].items()) + ".", "",
         "| reader | seconds | CPU seconds | MB/s | videos/s |", "|---|---|---|---|---|",
