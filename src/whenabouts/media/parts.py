@@ -1,6 +1,6 @@
 """What decoding jobs do: functions that yield a video in parts, to run in a child process."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,6 +15,7 @@ from whenabouts.media.frames import read_frames
 from whenabouts.media.mel import stream_log_mel
 from whenabouts.media.probe import probe
 from whenabouts.media.reader import VideoReader
+from whenabouts.media.scaling import Pixels
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -40,21 +41,26 @@ def video_parts(
     described = probe(path, video_id=video_id)
     yield described
     reader = VideoReader(path, rate=rate, size=_pair(size), video_id=described.id)
+    yield from _chunks(reader, chunk_frames)
+    yield reader.outcome
+
+
+def _chunks(frames: Iterable[tuple[float, Pixels]], length: int) -> Iterator[Part]:
+    """Frames put together; a change of size begins a new chunk. None while they come slowly."""
     seconds: list[float] = []
-    frames: list[NDArray[np.uint8]] = []
+    pictures: list[Pixels] = []
     told = monotonic()
-    for at, pixels in reader:
-        if (frames and pixels.shape != frames[0].shape) or len(frames) == chunk_frames:
-            yield {"seconds": np.array(seconds), "frames": np.stack(frames)}
-            seconds, frames, told = [], [], monotonic()
+    for at, pixels in frames:
+        if pictures and (pixels.shape != pictures[0].shape or len(pictures) == length):
+            yield {"seconds": np.array(seconds), "frames": np.stack(pictures)}
+            seconds, pictures, told = [], [], monotonic()
         elif monotonic() - told > _PULSE_SECONDS:
             yield None
             told = monotonic()
         seconds.append(at)
-        frames.append(pixels)
-    if frames:
-        yield {"seconds": np.array(seconds), "frames": np.stack(frames)}
-    yield reader.outcome
+        pictures.append(pixels)
+    if pictures:
+        yield {"seconds": np.array(seconds), "frames": np.stack(pictures)}
 
 
 def probe_parts(path: Path, *, video_id: str | None = None) -> Iterator[Part]:

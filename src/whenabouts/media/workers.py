@@ -84,9 +84,7 @@ class Decoding:
             self._video = Video.from_json(dict(message.values))
         elif message.kind == "arrays":
             with self._changed:
-                self._changed.wait_for(
-                    lambda: self._dropped or not self._held or self._held + message.size <= self._room
-                )
+                self._changed.wait_for(lambda: self._has_room(message.size))
                 if not self._dropped:
                     self._waiting.append(message.arrays)
                     self._held += message.size
