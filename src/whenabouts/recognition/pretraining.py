@@ -213,24 +213,24 @@ class ClipDraws:
     ) -> None:
         self.cached, self.labels, self.shape, self.plan, self.seed = cached, labels, shape, plan, seed
         self._transform = shape.transform(shift=plan.shift, colour=plan.colour)
-        counts: dict[int, float] = {}
-        for row in labels:
+        carriers: dict[int, list[tuple[int, float]]] = {}
+        for video, row in enumerate(labels):
             for index, weight in zip(row.classes.tolist(), row.weights.tolist(), strict=True):
-                counts[index] = counts.get(index, 0.0) + weight
-        if len(counts) < 2:
+                carriers.setdefault(index, []).append((video, weight))
+        if len(carriers) < 2:
             raise InvalidData(
                 f"Training needs labels of at least 2 concepts, but the {len(labels)} readable videos carry "
-                f"{len(counts)}. Import more videos or a vocabulary that fits them."
+                f"{len(carriers)}. Import more videos or a vocabulary that fits them."
             )
-        self._classes = np.asarray(sorted(counts))
-        roots = np.sqrt([counts[index] for index in self._classes.tolist()])
+        self._carriers = {index: np.asarray(pairs).T for index, pairs in sorted(carriers.items())}
+        roots = np.sqrt([weights.sum() for _, weights in self._carriers.values()])
         self._class_shares = roots / roots.sum()
         self._order = lru_cache(maxsize=4)(self._shuffled)
 
     def batch(self, step: int) -> _Batch:
         """The batch of one step."""
         random = np.random.default_rng([self.seed, 1, step])
-        pairs = [self._pair(step * self.plan.batch + place, random) for place in range(self.plan.batch)]
+        pairs = [self.pair(step * self.plan.batch + place, random) for place in range(self.plan.batch)]
         clips = np.stack([self._clip(self.cached[video], random) for video, _ in pairs])
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         classes = torch.tensor([index for _, index in pairs])
@@ -244,23 +244,16 @@ class ClipDraws:
             digest.update(repr((*file, row.classes.tolist(), row.weights.tolist())).encode())
         return digest.hexdigest()
 
-    def _pair(self, place: int, random: np.random.Generator) -> tuple[int, int]:
+    def pair(self, place: int, random: np.random.Generator) -> tuple[int, int]:
         """A video and one of its classes."""
         if self.plan.sampling == "videos":
             epoch, position = divmod(place, len(self.labels))
             video = int(self._order(epoch)[position])
             row = self.labels[video]
             return video, int(random.choice(row.classes, p=row.weights / row.weights.sum()))
-        index = int(random.choice(self._classes, p=self._class_shares))
-        videos, shares = self._carriers(index)
-        return int(random.choice(videos, p=shares)), index
-
-    def _carriers(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Videos that carry a class, and their shares of its weight."""
-        pairs = [(video, row.weights[row.classes == index]) for video, row in enumerate(self.labels)]
-        kept = [(video, float(weight[0])) for video, weight in pairs if weight.size]
-        weights = np.asarray([weight for _, weight in kept])
-        return np.asarray([video for video, _ in kept]), weights / weights.sum()
+        index = int(random.choice(list(self._carriers), p=self._class_shares))
+        videos, weights = self._carriers[index]
+        return int(random.choice(videos, p=weights / weights.sum())), index
 
     def _clip(self, cached: Cached, random: np.random.Generator) -> NDArray[np.uint8]:
         first = int(random.integers(max(1, cached.frames - self.shape.frames + 1)))

@@ -80,7 +80,7 @@ def sound_statistics(rows: Iterable[FloatArray], grid: TimeGrid, *, bands: int =
         missing = max(1, stop - first) - len(heard)
         if missing > 0:
             heard = np.concatenate([heard, np.repeat(silence, missing, axis=0)])
-        result[step] = np.concatenate([heard.mean(0), heard.std(0), heard.max(0)])
+        result[step] = np.concatenate([heard.mean(0, np.float64), heard.std(0, np.float64), heard.max(0)])
         step += 1
     return result
 

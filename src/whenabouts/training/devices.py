@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -99,11 +99,12 @@ def cpu_flags() -> frozenset[str]:
 def deterministic(device: torch.device) -> Iterator[None]:
     """Ask torch for repeatable algorithms within the block; on a GPU what has none is only warned of by torch."""
     asked, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # Costly, and meant for finding faults.
+    memory.fill_uninitialized_memory = False  # Costly, and meant for finding faults.
     try:
         yield
     finally:
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        memory.fill_uninitialized_memory = filled
         torch.use_deterministic_algorithms(asked, warn_only=warned)

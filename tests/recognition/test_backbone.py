@@ -1,0 +1,96 @@
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.recognition.backbone import Backbone, BackboneSettings, saved_backbone
+
+SHAPE = BackboneSettings(widths=(4, 8), blocks=(1, 1), stem=4, height=16, width=24)
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    torch.manual_seed(2)
+    net = SHAPE.build().eval()
+    return Backbone(SHAPE, net, nn.Linear(8, 2), Vocabulary(("one", "two")))
+
+
+def test_a_saved_backbone_comes_back_as_it_was(tmp_path: Path, backbone: Backbone) -> None:
+    backbone.save(tmp_path / "b", card={"seed": 3})
+    found = Backbone.load(tmp_path / "b")
+    assert found.settings == backbone.settings
+    assert found.vocabulary.names == ("one", "two")
+    assert found.source == backbone.source
+    clips = torch.randn(2, 6, 8, 16, 24)
+    with torch.inference_mode():
+        assert found.fc is not None
+        assert backbone.fc is not None
+        assert torch.equal(found.fc(found.net(clips)), backbone.fc(backbone.net(clips)))
+
+
+def test_the_folder_holds_four_files_that_others_can_read(tmp_path: Path, backbone: Backbone) -> None:
+    backbone.save(tmp_path / "b", card={"seed": 3})
+    names = {"model.safetensors", "settings.toml", "vocabulary.json", "card.json"}
+    assert {path.name for path in (tmp_path / "b").iterdir()} == names
+    card = json.loads((tmp_path / "b" / "card.json").read_text())
+    assert card["source"] == backbone.source == f"r2plus1d@{card['checksum']}"
+    assert card["seed"] == 3
+    assert card["window_seconds"] == pytest.approx(8 / 6)
+    assert (card["preprocessing"]["height"], card["preprocessing"]["channels"]) == (16, 6)
+    assert tomllib.loads((tmp_path / "b" / "settings.toml").read_text())["backbone"]["widths"] == [4, 8]
+    tensors = safetensors.torch.load_file(tmp_path / "b" / "model.safetensors")
+    assert {"stem.0.weight", "layer2.0.conv1.0.3.weight", "fc.weight"} <= set(tensors)
+
+
+def test_the_source_tells_weights_and_preprocessing_apart(backbone: Backbone) -> None:
+    other_clips = Backbone(BackboneSettings(widths=(4, 8), blocks=(1, 1), stem=4, height=16, width=26), backbone.net)
+    other_net = Backbone(SHAPE, SHAPE.build())
+    same = Backbone(SHAPE, backbone.net)
+    assert len({backbone.source, other_clips.source, other_net.source}) == 3
+    assert same.source == backbone.source
+
+
+def test_weights_are_taken_from_a_folder_or_a_file(tmp_path: Path, backbone: Backbone) -> None:
+    backbone.save(tmp_path / "b")
+    for path in (tmp_path / "b", tmp_path / "b" / "model.safetensors"):
+        assert saved_backbone(path, BackboneSettings()).source == backbone.source
+    bare = tmp_path / "bare.safetensors"
+    bare.write_bytes((tmp_path / "b" / "model.safetensors").read_bytes())
+    found = saved_backbone(bare, SHAPE)
+    assert found.source == backbone.source
+    assert found.fc is None
+
+
+def test_weights_of_another_net_are_refused_by_name_and_shape(tmp_path: Path, backbone: Backbone) -> None:
+    path = tmp_path / "bare.safetensors"
+    tensors = backbone.tensors()
+    safetensors.torch.save_file(tensors, path)
+    wider = BackboneSettings(widths=(4, 16), blocks=(1, 1), stem=4, height=16, width=24)
+    with pytest.raises(InvalidData, match=r"layer2\.0\..* has shape .* ask for"):
+        saved_backbone(path, wider)
+    deeper = BackboneSettings(widths=(4, 8), blocks=(1, 2), stem=4, height=16, width=24)
+    with pytest.raises(InvalidData, match=r"missing \(first: \['layer2\.1\."):
+        saved_backbone(path, deeper)
+    path.write_bytes(b"PK not safetensors")
+    with pytest.raises(InvalidData, match="can't be read as safetensors"):
+        saved_backbone(path, SHAPE)
+    with pytest.raises(ProjectError, match="no weights"):
+        saved_backbone(tmp_path / "nowhere", SHAPE)
+
+
+def test_without_a_backbone_the_error_names_the_verb(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="whenabouts pretrain"):
+        Backbone.load(tmp_path)
+
+
+def test_clips_without_a_size_and_shapes_that_disagree_are_errors() -> None:
+    with pytest.raises(SettingsError, match="not settled"):
+        _ = BackboneSettings().box
+    with pytest.raises(SettingsError, match="as many widths"):
+        BackboneSettings(widths=(4,), blocks=(1, 1)).build()
