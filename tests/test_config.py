@@ -61,3 +61,9 @@ def test_files_and_overrides_that_make_no_sense(tmp_path: Path) -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         Schedule().learning_rate = 1.0  # type: ignore[misc]
+
+
+def test_keys_of_any_kind_come_back(tmp_path: Path) -> None:
+    tables = {"weights": {"rgb": 1.0, "log-mel.1": 2.0, 'a "b"': 3.0, "": 4.0}, "of.dots": {"deep er": {"x": 1}}}
+    (tmp_path / "recipe.toml").write_text(config.to_toml(tables))
+    assert config.read_toml(tmp_path / "recipe.toml") == tables

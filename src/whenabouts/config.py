@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -110,12 +111,17 @@ def _told(known: list[str], error: pydantic.ValidationError, where: str) -> str:
 
 def _lines(values: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
     plain = {key: value for key, value in values.items() if not isinstance(value, Mapping) and value is not None}
-    lines = [f"[{'.'.join(path)}]"] if path and plain else []
-    lines += [f"{key} = {_literal(value)}" for key, value in plain.items()]
+    lines = [f"[{'.'.join(map(_key, path))}]"] if path and plain else []
+    lines += [f"{_key(key)} = {_literal(value)}" for key, value in plain.items()]
     for key, value in values.items():
         if isinstance(value, Mapping):
             lines += ["", *_lines(value, (*path, key))] if lines else _lines(value, (*path, key))
     return lines
+
+
+def _key(name: str) -> str:
+    """A key as it is where TOML takes it bare, else in quotes: names of streams or labels may hold anything."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _literal(name)
 
 
 def _literal(value: Any) -> str:
