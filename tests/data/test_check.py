@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from whenabouts.core.features import FeatureSequence
+from whenabouts.core.files import write_json
 from whenabouts.core.progress import Silent
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.check import check_project
 from whenabouts.data.findings import CheckReport
+from whenabouts.data.freshness import Lessons, MomentsCard
 from whenabouts.data.importers.media_files import stamp_of
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
 from whenabouts.data.project import Project
@@ -246,6 +248,22 @@ def test_extracted_projects_are_told_to_train(tmp_path: Path, entry: Make) -> No
     report = checked(project)
     assert "unreadable when features were extracted: 1 (dive0: cut off)" in said(report, "warning", "features")
     assert report.next_step == "Run `whenabouts train`."
+
+
+def test_trained_projects_are_told_to_find_and_then_that_all_is_done(tmp_path: Path, entry: Make) -> None:
+    entries = healthy(entry)
+    project = project_of(tmp_path / "p", entries)
+    project.features().append([features(one.id) for one in entries])
+    write_json(project.models_folder / "localizer" / "card.json", {})
+    Lessons.of(project, project.manifest().of_split("train")).save(project)
+    assert checked(project).next_step == "Run `whenabouts find`."
+    write_json(project.moments_folder / "moments.json", {"results": {}})
+    MomentsCard.of(project, project.manifest().entries, project.features(), ("rgb",), split="all").save(
+        project.moments_folder
+    )
+    assert checked(project).next_step.startswith("The moments are up to date")
+    project.write_manifest(Manifest(tuple(entries[1:])))
+    assert checked(project).next_step == "Run `whenabouts train`."
 
 
 def test_mixed_and_broken_features_are_told(tmp_path: Path, entry: Make) -> None:

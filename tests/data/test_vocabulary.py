@@ -128,6 +128,12 @@ def test_the_report_names_everything_that_deserves_a_look() -> None:
         assert wanted in text
 
 
+def test_a_report_without_training_videos_says_so() -> None:
+    held_out = [entry(number, "cake", split="3") for number in range(6)]
+    assert "no video is in split train" in build_vocabulary(held_out, VocabularySettings())[1].to_text()
+    assert "no video" not in build_vocabulary([*held_out, entry(9)], VocabularySettings())[1].to_text()
+
+
 def test_an_empty_vocabulary_says_why() -> None:
     vocabulary, report = build_vocabulary(many((2, ("a",)), (1, ())), VocabularySettings())
     with pytest.raises(InvalidData, match=r"a \(2 videos: fewer than 5 training videos\).*lower --min-count"):

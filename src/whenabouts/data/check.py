@@ -165,4 +165,9 @@ def _next(project: Project, report: CheckReport) -> str:
         return "Run `whenabouts pretrain` for a backbone, then `whenabouts extract`."
     if not features or any(row["present"] < row["wanted"] or row["stale"] for row in features.values()):
         return "Run `whenabouts extract`."
-    return "Run `whenabouts train`."
+    trained = (project.models_folder / "localizer").is_dir()
+    if not trained or any("localizer" in found.names and found.severity == "warning" for found in report.findings):
+        return "Run `whenabouts train`."
+    if report.figures.get("moments_stale", True):
+        return "Run `whenabouts find`."
+    return "The moments are up to date: see moments/, or ask `whenabouts find CONCEPT`."

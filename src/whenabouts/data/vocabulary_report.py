@@ -93,6 +93,8 @@ class VocabularyReport:
         return "\n".join([*lines, *self._remarks(min(rows, 5))])
 
     def _remarks(self, rows: int) -> Iterator[str]:
+        if not self.videos:
+            yield "no video is in split train, so there is nothing to learn from: check --split and a table's splits"
         reasons = Counter(row.reason for row in self.dropped)
         for reason, count in reasons.items():
             names = [row.name for row in self.dropped if row.reason == reason]

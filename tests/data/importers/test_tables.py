@@ -45,6 +45,14 @@ def test_labels_of_several_rows_and_separators(media: Media) -> None:
     assert found.entries[0].labels[0].evidence == "row 1"
 
 
+def test_a_table_apart_from_its_videos_is_told_how_to_name_their_folder(media: Media, tmp_path: Path) -> None:
+    root, apart = media("a.mp4"), tmp_path / "tables"
+    apart.mkdir()
+    with pytest.raises(InvalidData, match=r"where labels\.csv is\. .* name their folder with --set import\.csv\.media"):
+        imported(apart, "video,label\na.mp4,dive\n")
+    assert labels(imported(apart, "video,label\na.mp4,dive\n", media=str(root))) == {"a": ["dive"]}
+
+
 @pytest.mark.parametrize(
     "content",
     [

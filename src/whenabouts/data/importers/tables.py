@@ -39,6 +39,11 @@ def import_table(
     table = read_table(path, settings.csv)
     media_root = checked_root(path.parent / settings.csv.media)
     files = media_among(files_below(media_root, table.problems), media_root, settings)
+    if not files and not settings.csv.media:
+        raise InvalidData(
+            f"No video lies below {media_root}, where {path.name} is. If the videos lie elsewhere, name their folder "
+            "with --set import.csv.media=FOLDER; else check --include, --exclude and import.endings."
+        )
     entries = catalogue(files, settings, known, progress)
     rows = _Rows(Matcher(files), entries, f"{SOURCE}:{path.name}", settings.csv)
     read = 0
