@@ -1,3 +1,4 @@
+import importlib
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.project import Project
 from whenabouts.media.probe import probe
 from whenabouts.media.writing import Encoding, Sound, write_video
+from whenabouts.recognition import decoding
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
 from whenabouts.recognition.extraction import AUDIO, RGB, Extracted, ExtractSettings, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
@@ -246,3 +248,32 @@ def test_removed_videos_are_left_out(own_archive: Project, backbone: Backbone, t
     store, report, done = extracted(entries, backbone, tmp_path)
     assert done.written == len(store.video_ids(RGB)) == 3
     assert report.count("unreadable") == 0
+
+
+CRASHING = """
+import os, signal
+from whenabouts.recognition import clip_parts as real
+
+def clip_parts(path, **how):
+    for part in real.clip_parts(path, **how):
+        yield part
+        if isinstance(part, dict) and path.stem == "video 01":
+            os.kill(os.getpid(), signal.SIGSEGV)
+"""
+
+
+def test_a_decoder_that_crashes_ends_one_video_and_not_the_run(
+    own_archive: Project, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "crashing_parts.py").write_text(CRASHING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(decoding, "clip_parts", importlib.import_module("crashing_parts").clip_parts)
+    store, report, done = extracted(own_archive.manifest(), backbone, tmp_path, workers=2)
+    assert done.written == 4
+    assert report.count("partial") == 1
+    (row,) = json.loads(report.path.read_text())["videos"]
+    assert row["id"] == "video 01"
+    assert "SIGSEGV" in row["reason"]
+    monkeypatch.undo()
+    whole, _, _ = extracted(own_archive.manifest(), backbone, tmp_path / "whole")
+    np.testing.assert_array_equal(store.read("video 02", RGB).values, whole.read("video 02", RGB).values)

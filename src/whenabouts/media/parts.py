@@ -1,5 +1,7 @@
 """What decoding jobs do: functions that yield a video in parts, to run in a child process."""
 
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
@@ -33,15 +35,19 @@ def video_parts(
     rate: float | None = None,
     size: tuple[int, int] | None = None,
     chunk_frames: int = 64,
+    threads: int = 0,
+    until_seconds: float | None = None,
 ) -> Iterator[Part]:
     """The frames of a video as `VideoReader` gives them: `seconds` (N,), `frames` (N, H, W, 3), N = `chunk_frames`.
 
-    The first part is what the headers say, the last the outcome of the full reading.
+    The first part is what the headers say, the last the outcome of the full reading; of a reading that ends at
+    `until_seconds`, it is the headers' word again.
     """
     described = probe(path, video_id=video_id)
     yield described
-    reader = VideoReader(path, rate=rate, size=_pair(size), video_id=described.id)
-    yield from _chunks(reader, chunk_frames)
+    reader = VideoReader(path, rate=rate, size=_pair(size), threads=threads, video_id=described.id)
+    end = math.inf if until_seconds is None else until_seconds
+    yield from _chunks(itertools.takewhile(lambda frame: frame[0] < end, reader), chunk_frames)
     yield reader.outcome
 
 

@@ -1,22 +1,24 @@
-"""One video to the batches of windows that a backbone takes, and to the features of its sound."""
+"""Videos to the batches of windows that a backbone takes, and to the features of their sound."""
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whenabouts.core.errors import MediaError
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
-from whenabouts.media.audio import stream_audio
-from whenabouts.media.mel import stream_log_mel
-from whenabouts.media.reader import VideoReader
+from whenabouts.media.parts import Arrays
+from whenabouts.media.workers import Decoding, Job, decode_many
 from whenabouts.recognition.backbone import BackboneSettings
-from whenabouts.recognition.frame_cache import FrameCache, FrameFormat
+from whenabouts.recognition.clip_parts import clip_parts
+from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat
 from whenabouts.recognition.windows import FrameWindows, batched, sound_statistics
 
 # What made the sound features; a change of the front end or of the statistics changes this name.
@@ -40,10 +42,27 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Windows:
+    """A batch of windows (B, F, H, W, 3) uint8 of the video with this number."""
+
+    number: int
+    clips: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """All windows of the video with this number have come."""
+
+    number: int
+    finished: Finished
+
+
+@dataclass(frozen=True, slots=True)
 class WindowSource:
     """Cuts videos into windows of a backbone's clip length, one each `hop_seconds`, `batch` at a time.
 
-    Small frames that `cache` holds are read from there: they are the same as freshly decoded ones.
+    Small frames that `cache` holds are read from there: they are the same as freshly decoded ones. All else is
+    decoded in a child process with `threads` threads, whose crash, hang or greed ends one video and not the run.
     """
 
     shape: BackboneSettings
@@ -51,28 +70,44 @@ class WindowSource:
     batch: int
     sound: bool = True
     cache: Path | None = None
+    threads: int = 1
 
-    def read(self, video: Video) -> Iterator[NDArray[np.uint8] | Finished]:
-        """Yield batches (B, F, H, W, 3) uint8 in order of time, then one `Finished`; bounded memory.
+    def read(self, videos: Iterable[tuple[int, Video]]) -> Iterator[Windows | End]:
+        """Batches of each numbered video in order of time, then its end; one video after the other, bounded memory.
 
         The batches of a video depend on nothing else, so its features are the same in whatever company.
         """
-        frames = _Frames(video, self.shape, self.cache)
+        begun: deque[tuple[int, Video, Cached | None]] = deque()
+
+        def jobs() -> Iterator[Job]:
+            for number, video in videos:
+                begun.append((number, video, self._cached(video)))
+                yield self._job(video, pictures=begun[-1][2] is None)
+
+        decodings = cast(Generator[Decoding], decode_many(jobs(), workers=1, ahead=2))
+        with contextlib.closing(decodings):
+            for under_way in decodings:
+                yield from self._pieces(under_way, *begun.popleft())
+
+    def _pieces(self, under_way: Decoding, number: int, video: Video, cached: Cached | None) -> Iterator[Windows | End]:
+        parts = _Parts(under_way)
         windows = FrameWindows(self.shape.frames, rate=self.shape.rate, hop_seconds=self.hop_seconds)
-        grids: list[TimeGrid] = []
+        grid: TimeGrid | None = None
 
         def cut() -> Iterator[NDArray[np.uint8]]:
-            for pixels in frames:
+            nonlocal grid
+            for pixels in parts.frames() if cached is None else _blocks(cached):
                 yield from windows.add(pixels)
-            grids.append(self._grid(frames.outcome(), windows.seen))
-            yield from windows.rest(grids[0].steps)
+            if windows.seen:
+                found = under_way.outcome if cached is None else cached.video
+                grid = self._grid(found, windows.seen)
+                yield from windows.rest(grid.steps)
 
-        yield from batched(cut(), self.batch)
-        found = frames.outcome()
-        if windows.seen == 0:
-            yield Finished(found, None, None)
-        else:
-            yield Finished(found, grids[0], self._sound(video.path, grids[0]))
+        for clips in batched(cut(), self.batch):
+            yield Windows(number, clips)
+        sound = None if grid is None else parts.sound(grid)
+        found = under_way.outcome if cached is None else cached.video
+        yield End(number, Finished(dataclasses.replace(found, id=video.id, path=video.path), grid, sound))
 
     def _grid(self, found: Video, frames: int) -> TimeGrid:
         """Steps over the time that was decoded."""
@@ -80,33 +115,42 @@ class WindowSource:
         duration = min(found.duration_seconds, decoded) if found.duration_seconds > 0 else decoded
         return TimeGrid.covering(duration, hop_seconds=self.hop_seconds, window_seconds=self.shape.window_seconds)
 
-    def _sound(self, path: Path, grid: TimeGrid) -> NDArray[np.float32] | None:
-        if not self.sound:
+    def _cached(self, video: Video) -> Cached | None:
+        if self.cache is None:
             return None
-        with contextlib.suppress(MediaError):
-            return sound_statistics(stream_log_mel(stream_audio(path)), grid)
-        return None
+        return FrameCache(self.cache / "frames", FrameFormat(self.shape.rate, *self.shape.box)).find(video)
+
+    def _job(self, video: Video, *, pictures: bool) -> Job:
+        how = {"rate": self.shape.rate, "size": list(self.shape.box), "threads": self.threads}
+        what = {"video_id": video.id, "pictures": pictures, "sound": self.sound}
+        return Job(clip_parts, video.path, {**how, **what}, video.id)
 
 
-class _Frames:
-    """The small frames of a video, from the cache where it holds all of them, else freshly decoded."""
+class _Parts:
+    """What a child sends: first frames, then rows of sound."""
 
-    def __init__(self, video: Video, shape: BackboneSettings, cache: Path | None) -> None:
-        self._video = video
-        form = FrameFormat(shape.rate, *shape.box)
-        self._cached = None if cache is None else FrameCache(cache / "frames", form).find(video)
-        self._reader = VideoReader(video.path, rate=form.rate, size=(form.height, form.width), threads=1)
+    def __init__(self, under_way: Decoding) -> None:
+        self._under_way = under_way
+        self._parts = under_way.parts()
+        self._held: Arrays | None = None
 
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        if self._cached is None:
-            for _, pixels in self._reader:
-                yield pixels
-            return
-        for first in range(0, self._cached.frames, _BLOCK):
-            yield from self._cached.read(first, min(first + _BLOCK, self._cached.frames))
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        for part in self._parts:
+            if "frames" not in part:
+                self._held = part
+                return
+            yield from part["frames"]
 
-    def outcome(self) -> Video:
-        """What the full reading found, under the video's own id."""
-        if self._cached is not None:
-            return self._cached.video
-        return dataclasses.replace(self._reader.outcome, id=self._video.id, path=self._video.path)
+    def sound(self, grid: TimeGrid) -> NDArray[np.float32] | None:
+        """Statistics of the sound on a grid; None where there is none, or where decoding it failed."""
+        first = self._held or next(self._parts, None)
+        if first is None:
+            return None
+        statistics = sound_statistics((part["rows"] for part in itertools.chain([first], self._parts)), grid)
+        deque(self._parts, maxlen=0)  # Sound behind the last window.
+        return None if self._under_way.failure else statistics
+
+
+def _blocks(cached: Cached) -> Iterator[NDArray[np.uint8]]:
+    for first in range(0, cached.frames, _BLOCK):
+        yield from cached.read(first, min(first + _BLOCK, cached.frames))

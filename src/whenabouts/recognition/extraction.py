@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,15 +23,14 @@ from whenabouts.core.progress import Progress
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
 from whenabouts.recognition.backbone import Backbone
-from whenabouts.recognition.decoding import SOUND_SOURCE, SOUND_WIDTH, Finished, WindowSource
+from whenabouts.recognition.decoding import SOUND_SOURCE, SOUND_WIDTH, End, Finished, Windows, WindowSource
 from whenabouts.recognition.extraction_report import ExtractionReport
-from whenabouts.recognition.overlap import overlapped
+from whenabouts.recognition.overlap import SharedIterator, overlapped
 from whenabouts.training.devices import Compute, deterministic
 
 RGB, AUDIO = "rgb", "audio"
 
 Features = NDArray[np.float32]
-Piece = NDArray[np.uint8] | Finished
 
 
 @settings
@@ -88,12 +88,13 @@ def extract(
     due = [entry for entry in wanted if not report.failed_before(entry.video)]
     if len(due) < len(wanted):
         progress.say(f"{len(wanted) - len(due)} videos could not be read before: see {report.path}")
-    source = WindowSource(backbone.settings, how.hop_seconds, how.batch, how.audio, cache)
-    sources = [partial(source.read, entry.video) for entry in due]
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    source = WindowSource(backbone.settings, how.hop_seconds, how.batch, how.audio, cache, threads)
+    shared = SharedIterator(enumerate(entry.video for entry in due))
     started, steps, written = time.perf_counter(), 0, 0
     with (
         deterministic(compute.device),
-        overlapped(sources, workers=workers, depth=2 + 2 * workers) as pieces,
+        overlapped([partial(source.read, shared)] * workers, depth=2 + 2 * workers) as pieces,
         computing_threads(compute) as pool,
         store.writer(flush_count=1000, after_ns=max((entry.changed_ns for entry in due), default=0)) as writer,
     ):
@@ -157,7 +158,7 @@ def computing_threads(compute: Compute) -> Iterator[ThreadPoolExecutor]:
 
 
 def computed(
-    pieces: Iterable[tuple[int, Piece | None]],
+    pieces: Iterable[Windows | End],
     forward: Callable[[NDArray[np.uint8]], Features],
     pool: ThreadPoolExecutor,
     *,
@@ -169,15 +170,15 @@ def computed(
     """
     parts: dict[int, list[Future[Features]]] = {}
     places = threading.BoundedSemaphore(waiting)
-    for index, piece in pieces:
-        if isinstance(piece, Finished):
-            made = [future.result() for future in parts.pop(index, [])]
-            yield piece, np.concatenate(made) if made else np.zeros((0, 0), np.float32)
-        elif piece is not None:
+    for piece in pieces:
+        if isinstance(piece, End):
+            made = [future.result() for future in parts.pop(piece.number, [])]
+            yield piece.finished, np.concatenate(made) if made else np.zeros((0, 0), np.float32)
+        else:
             places.acquire()
-            future = pool.submit(forward, piece)
+            future = pool.submit(forward, piece.clips)
             future.add_done_callback(lambda _: places.release())
-            parts.setdefault(index, []).append(future)
+            parts.setdefault(piece.number, []).append(future)
 
 
 def _sequences(end: Finished, values: Features, source: str, how: ExtractSettings) -> list[FeatureSequence]:

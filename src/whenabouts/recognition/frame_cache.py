@@ -8,11 +8,11 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from whenabouts.core.files import replacing
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
-from whenabouts.media.reader import VideoReader
+from whenabouts.media.parts import video_parts
+from whenabouts.media.workers import Decoding, Job, decode_many, decoding
 
 # The header's room: shapes, offsets and the decoder's findings, padded with spaces as the format allows.
-_HEADER = 4096
-_REASON = 1000
+_HEADER = 8192
+_REASON = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,47 +86,43 @@ class FrameCache:
         return None if math.isinf(self.form.longest_seconds) else self.form.longest_seconds
 
     def fill(self, videos: Sequence[Video], *, workers: int, progress: Progress) -> list[Cached]:
-        """Decode what is not there yet, in threads (FFmpeg works outside Python's lock); the result is in order."""
-        found: dict[str, Cached | None] = {video.id: self.find(video) for video in videos}
+        """Decode what is not there yet, in child processes that may crash without harm; the result is in order."""
+        found = {video.id: self.find(video) for video in videos}
         wanted = [video for video in videos if found[video.id] is None]
-        with ThreadPoolExecutor(max(1, workers), thread_name_prefix="decoder") as pool:
-            try:
-                futures = [pool.submit(self.add, video) for video in wanted]
-                for future in progress.track(as_completed(futures), total=len(futures), title="decoding small frames"):
-                    added = future.result()
-                    found[added.video.id] = added
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        decodings = decode_many((self._job(video, threads) for video in wanted), workers=workers)
+        pairs = zip(wanted, decodings, strict=False)  # The decodings end with their jobs.
+        for video, under_way in progress.track(pairs, total=len(wanted), title="decoding small frames"):
+            found[video.id] = self._stored(video, under_way)
         return [cached for video in videos if (cached := found[video.id]) is not None]
 
     def add(self, video: Video) -> Cached:
-        """Decode one video into the cache, in bounded memory; one that can't be read leaves its reason."""
-        form, stamp = self.form, file_stamp(video.path)
-        reader = VideoReader(video.path, rate=form.rate, size=(form.height, form.width), threads=1)
-        with replacing(self.path(video.id)) as part, part.open("wb") as file:
+        """Decode one video into the cache; one that can't be read leaves its reason."""
+        with decoding(self._job(video, 0)) as under_way:
+            return self._stored(video, under_way)
+
+    def _job(self, video: Video, threads: int) -> Job:
+        size, until = [self.form.height, self.form.width], self._longest
+        how = {"rate": self.form.rate, "size": size, "threads": threads, "until_seconds": until}
+        return Job(video_parts, video.path, {**how, "video_id": video.id}, video.id)
+
+    def _stored(self, video: Video, under_way: Decoding) -> Cached:
+        """Write what a decoding yields, part by part."""
+        path, stamp, frames = self.path(video.id), file_stamp(video.path), 0
+        with replacing(path) as part, part.open("wb") as file:
             file.write(b" " * _HEADER)
-            frames, whole = _write_frames(reader, form, file)
-            seen = dataclasses.replace(_outcome(reader, frames), id=video.id, path=video.path)
-            file.seek(0)
+            for arrays in under_way.parts():
+                frames += len(arrays["frames"])
+                file.write(np.ascontiguousarray(arrays["frames"]).data)
+            seen = dataclasses.replace(_outcome(under_way.outcome, frames), id=video.id, path=video.path)
+            whole = frames < self.form.longest_seconds * self.form.rate - 1e-9
             known = {"stamp": stamp, "stopped_at": None if whole else self._longest}
-            file.write(_header(form, frames, {**seen.to_json(), **known}))
-        return Cached(self.path(video.id), frames, seen)
+            file.seek(0)
+            file.write(_header(self.form, frames, {**seen.to_json(), **known}))
+        return Cached(path, frames, seen)
 
 
-def _write_frames(reader: VideoReader, form: FrameFormat, file: BinaryIO) -> tuple[int, bool]:
-    """How many frames were written, and whether they are all."""
-    count = 0
-    for seconds, pixels in reader:
-        if seconds >= form.longest_seconds:
-            return count, False
-        file.write(np.ascontiguousarray(pixels).tobytes())
-        count += 1
-    return count, True
-
-
-def _outcome(reader: VideoReader, frames: int) -> Video:
-    seen = reader.outcome
+def _outcome(seen: Video, frames: int) -> Video:
     if frames == 0 and seen.status != "unreadable":
         return dataclasses.replace(seen, status="unreadable", coverage=0.0, reason="no frame could be decoded")
     return dataclasses.replace(seen, reason=seen.reason[:_REASON])
@@ -138,7 +135,7 @@ def _header(form: FrameFormat, frames: int, video: dict[str, Any]) -> bytes:
         "__metadata__": {"video": told},
         "frames": {"dtype": "U8", "shape": shape, "data_offsets": [0, int(np.prod(shape, dtype=np.int64))]},
     }
-    text = json.dumps(values, ensure_ascii=False).encode().ljust(_HEADER - 8)
+    text = json.dumps(values).encode().ljust(_HEADER - 8)
     return (_HEADER - 8).to_bytes(8, "little") + text
 
 

@@ -1,7 +1,6 @@
 """Several producers in threads, one consumer, bounded memory: decoding goes on while the net computes."""
 
 import contextlib
-import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,64 +10,74 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-@dataclass
-class _Shared(Generic[Item]):
-    """What the threads share: sources not yet begun, items not yet taken, and a word to stop."""
+class SharedIterator(Iterator[Item]):
+    """An iterator that several threads may take from: each item goes to one of them."""
 
-    sources: Iterator[tuple[int, Callable[[], Iterable[Item]]]]
-    items: "queue.Queue[tuple[int, Item | None, BaseException | None]]"
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items, self._lock = iter(items), threading.Lock()
+
+    def __next__(self) -> Item:
+        with self._lock:
+            return next(self._items)
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """A producer has ended, perhaps by an error."""
+
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class _Shared(Generic[Item]):
+    """What the threads share: items not yet taken, and a word to stop."""
+
+    items: "queue.Queue[Item | _Over]"
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def put(self, index: int, item: Item | None, error: BaseException | None = None) -> None:
+    def put(self, item: "Item | _Over") -> None:
         while not self.stop.is_set():
             with contextlib.suppress(queue.Full):
-                self.items.put((index, item, error), timeout=0.1)
+                self.items.put(item, timeout=0.1)
                 return
 
-    def work(self) -> None:
-        while not self.stop.is_set():
-            with self.lock:
-                index, source = next(self.sources, (-1, None))
-            if source is None:
-                return
-            try:
-                for item in source():
-                    self.put(index, item)
-                    if self.stop.is_set():
-                        return
-                self.put(index, None)
-            except BaseException as error:  # It belongs to the consumer, who raises it.
-                self.put(index, None, error)
-                return
+    def produce(self, source: Callable[[], Iterable[Item]]) -> None:
+        try:
+            for item in source():
+                self.put(item)
+                if self.stop.is_set():
+                    return
+            self.put(_Over())
+        except BaseException as error:  # It belongs to the consumer, who raises it.
+            self.put(_Over(error))
 
 
 @contextlib.contextmanager
-def overlapped(
-    sources: Sequence[Callable[[], Iterable[Item]]], *, workers: int, depth: int
-) -> Iterator[Iterator[tuple[int, Item | None]]]:
-    """Give (number of source, item) from all sources as they come, (number, None) at the end of each.
+def overlapped(sources: Sequence[Callable[[], Iterable[Item]]], *, depth: int) -> Iterator[Iterator[Item]]:
+    """Give the items of all sources as they come; those of one source stay in order, at most `depth` wait.
 
-    Each source runs in one of `workers` threads, its items stay in order; at most `depth` items wait. An error in a
-    source is raised where items are taken. Leaving the block stops the threads.
+    Each source runs in a thread of its own. An error in one is raised where items are taken. Leaving the block stops
+    the threads.
     """
-    shared: _Shared[Item] = _Shared(iter(enumerate(sources)), queue.Queue(max(1, depth)))
-    threads = [threading.Thread(target=shared.work, name=f"decoder-{n}", daemon=True) for n in range(max(1, workers))]
+    shared: _Shared[Item] = _Shared(queue.Queue(max(1, depth)))
+    threads = [threading.Thread(target=shared.produce, args=(source,), daemon=True) for source in sources]
 
-    def taken() -> Iterator[tuple[int, Item | None]]:
-        ended = 0
-        while ended < len(sources):
-            index, item, error = shared.items.get()
-            if error is not None:
-                raise error
-            ended += item is None
-            yield index, item
+    def taken() -> Iterator[Item]:
+        running = len(sources)
+        while running:
+            item = shared.items.get()
+            if not isinstance(item, _Over):
+                yield item
+            elif item.error is not None:
+                raise item.error
+            else:
+                running -= 1
 
-    for thread in itertools.islice(threads, len(sources)):
+    for thread in threads:
         thread.start()
     try:
         yield taken()
     finally:
         shared.stop.set()
-        for thread in itertools.islice(threads, len(sources)):
+        for thread in threads:
             thread.join()
