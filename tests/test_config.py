@@ -67,3 +67,33 @@ def test_keys_of_any_kind_come_back(tmp_path: Path) -> None:
     tables = {"weights": {"rgb": 1.0, "log-mel.1": 2.0, 'a "b"': 3.0, "": 4.0}, "of.dots": {"deep er": {"x": 1}}}
     (tmp_path / "recipe.toml").write_text(config.to_toml(tables))
     assert config.read_toml(tmp_path / "recipe.toml") == tables
+
+
+def test_a_verb_gets_its_sections_and_the_last_word_counts(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("[train]\nepochs = 20\nrounds = 3\n[extract]\nrate = 4\n")
+    told = config.tables(
+        path, ["train.rounds=9"], sections=("train", "pretrain"), below={"train": {"epochs": 1, "a": 1}}
+    )
+    assert told == {"train": {"epochs": 20, "rounds": 9, "a": 1}, "pretrain": {}}
+    assert config.tables(path, None, sections=("train",), above={"train": {"rounds": 1}})["train"]["rounds"] == 1
+    assert config.tables(None, None, sections=("train",)) == {"train": {}}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "override", "message"),
+    [
+        ("[tarin]\nepochs = 1", "", r"there is no section \[tarin\]\. Did you mean \[train\]\?"),
+        ("epochs = 1", "", r"'epochs' stands outside a section"),
+        ("", "tran.epochs=3", r"there is no section \[tran\]\. Did you mean \[train\]\?"),
+        ("", "epochs=4", r"names no section: section\.key=value\. This verb reads \[train\]"),
+        ("", "backbone.frames=4", r"\[backbone\] is for pretrain, so it does nothing\. This verb reads \[train\]"),
+        ("", "zzz.a=4", r"Known: \[import\], \[vocabulary\]"),
+        ("", "epochs", r"section\.key=value"),
+    ],
+)
+def test_settings_that_no_one_would_read_are_refused(tmp_path: Path, recipe: str, override: str, message: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe)
+    with pytest.raises(SettingsError, match=message):
+        config.tables(path, [override] if override else None, sections=("train",))

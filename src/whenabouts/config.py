@@ -4,8 +4,9 @@ import dataclasses
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, dataclass_transform
 
 import pydantic
@@ -15,12 +16,58 @@ from whenabouts.core.errors import SettingsError
 
 Kind = TypeVar("Kind")
 
+SECTIONS = {
+    "import": "import",
+    "vocabulary": "import",
+    "backbone": "pretrain",
+    "pretrain": "pretrain",
+    "extract": "extract",
+    "train": "train and find",
+}
+"""Sections of a recipe, and the verbs that read them."""
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def settings(kind: type[Kind]) -> type[Kind]:
     """Class decorator: a frozen keyword-only pydantic dataclass that refuses unknown keys and silent conversions."""
     strict = pydantic.ConfigDict(extra="forbid", strict=True)
     return pydantic_dataclass(frozen=True, kw_only=True, config=strict)(kind)  # type: ignore[return-value]
+
+
+def tables(
+    recipe: Path | None,
+    overrides: Iterable[str] | None,
+    *,
+    sections: Sequence[str],
+    below: Mapping[str, Any] = MappingProxyType({}),
+    above: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, dict[str, Any]]:
+    """One verb's `sections`: `below`, then the recipe file, then `above`, then `--set`; the last word counts.
+
+    A recipe may hold sections that other verbs read. Keys outside a section, unknown sections, and `--set` into a
+    section that this verb does not read raise SettingsError: else they would change nothing, in silence.
+    """
+    told = read_toml(recipe) if recipe else {}
+    for name, value in told.items():
+        if not isinstance(value, dict):
+            raise SettingsError(f"{recipe}: {name!r} stands outside a section. Put it below one: {_listed(SECTIONS)}.")
+        if name not in SECTIONS:
+            raise SettingsError(f"{recipe}: there is no section [{name}]. {_nearest(name)}")
+    overrides = tuple(overrides or ())
+    for override in overrides:
+        _check_section(override, sections)
+    result = with_overrides(merged(merged(below, told), above), overrides)
+    return {name: result.get(name, {}) for name in sections}
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested tables in which `above` counts where both speak."""
+    result = dict(below)
+    for key, value in above.items():
+        known = result.get(key)
+        both = isinstance(known, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(known, value) if both else value  # type: ignore[arg-type]
+    return result
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -75,6 +122,29 @@ def as_table(value: Any) -> dict[str, Any]:
     """Settings as nested tables of plain values, ready for `to_toml`."""
     plain: dict[str, Any] = pydantic.TypeAdapter(type(value)).dump_python(value, mode="json")
     return plain
+
+
+def _check_section(override: str, sections: Sequence[str]) -> None:
+    """Refuse `--set` where its first name is no section that the verb reads."""
+    dotted = override.partition("=")[0].strip()
+    section, dot, _ = dotted.partition(".")
+    if "=" not in override or section in sections:
+        return  # Without a sign of equality `with_overrides` says what is wrong.
+    reads = f"This verb reads {_listed(sections)}."
+    if not dot:
+        raise SettingsError(f"--set {override!r} names no section: section.key=value. {reads}")
+    if section in SECTIONS:
+        raise SettingsError(f"--set {override!r}: [{section}] is for {SECTIONS[section]}, so it does nothing. {reads}")
+    raise SettingsError(f"--set {override!r}: there is no section [{section}]. {_nearest(section)}")
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, SECTIONS, n=1)
+    return f"Did you mean [{near[0]}]?" if near else f"Known: {_listed(SECTIONS)}."
+
+
+def _listed(sections: Iterable[str]) -> str:
+    return ", ".join(f"[{name}]" for name in sections)
 
 
 def _copied(tables: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def extract(
     Reads the manifest and models/backbone, writes features and reports/extraction.json. What is there is not done
     again; killed, it goes on with the video that it was at.
     """
-    from whenabouts.config import load, read_toml, with_overrides
+    from whenabouts.config import load, tables
     from whenabouts.data.project import Project
     from whenabouts.recognition.backbone import Backbone
     from whenabouts.recognition.extraction import ExtractSettings, extract
@@ -33,8 +33,7 @@ def extract(
 
     terminal = Terminal(as_json=as_json)
     home = Project.open(project)
-    tables = with_overrides(read_toml(recipe) if recipe else {}, overrides or ())
-    how = load(ExtractSettings, tables.get("extract", {}), "[extract]")
+    how = load(ExtractSettings, tables(recipe, overrides, sections=("extract",))["extract"], "[extract]")
     backbone = Backbone.load(home.models_folder / "backbone")
     store, report = home.features(), ExtractionReport(home.reports_folder / "extraction.json")
     done = extract(

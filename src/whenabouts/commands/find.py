@@ -43,7 +43,7 @@ def find(
     moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. Those settings of the model that
     matter in use can be changed in [train]. Features that a file or the backbone has outgrown are told.
     """
-    from whenabouts.config import read_toml, with_overrides
+    from whenabouts.config import tables
     from whenabouts.core.errors import ProjectError
     from whenabouts.core.locks import locked
     from whenabouts.data.freshness import MomentsCard
@@ -57,7 +57,7 @@ def find(
     if split != "all" and split not in manifest.splits:
         raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(manifest.splits)}.")
     entries = [entry for entry in manifest if entry.usable and split in ("all", entry.split)]
-    changes = with_overrides(read_toml(recipe) if recipe else {}, overrides or ()).get("train", {})
+    changes = tables(recipe, overrides, sections=("train",))["train"]
     localizer = load_localizer(home.models_folder / "localizer", device=device, changes=changes)
     if localizer.vocabulary.names != home.vocabulary().names:
         terminal.say("The vocabulary has changed since the model was trained: run `whenabouts train` to learn it.")

@@ -59,7 +59,7 @@ def import_(
     """
     import time
 
-    from whenabouts.config import as_table, load, read_toml, with_overrides
+    from whenabouts.config import as_table, load, tables
     from whenabouts.data.importers import ImportSettings
     from whenabouts.data.importing import import_into
     from whenabouts.data.project import Project
@@ -67,7 +67,6 @@ def import_(
 
     terminal = Terminal(as_json=as_json)
     home = Project(project)
-    recipes = read_toml(recipe) if recipe else {}
     told = {"split": split, "include": include, "exclude": exclude, "csv": {"columns": _columns(columns)}}
     only = [name.strip() for name in (concepts or "").split(",") if name.strip()]
     named = {"min_count": min_count, "max_concepts": max_concepts, "only": only, "absent": absent}
@@ -76,10 +75,15 @@ def import_(
     except InvalidData as error:  # The file is written anew: what it held of settings can't be kept.
         terminal.say(str(error))
         earlier = {}
-    tables = _merged({"vocabulary": earlier}, recipes)
-    tables = with_overrides(_merged(tables, {"import": _given(told), "vocabulary": _given(named)}), overrides or ())
-    settings = load(ImportSettings, tables.get("import", {}), "[import]")
-    labels = load(VocabularySettings, tables["vocabulary"], "[vocabulary]")
+    given = tables(
+        recipe,
+        overrides,
+        sections=("import", "vocabulary"),
+        below={"vocabulary": earlier},
+        above={"import": _given(told), "vocabulary": _given(named)},
+    )
+    settings = load(ImportSettings, given["import"], "[import]")
+    labels = load(VocabularySettings, given["vocabulary"], "[vocabulary]")
     home = Project.create(project)
     outcome = import_into(home, kind, root, settings, labels, now_ns=time.time_ns(), progress=terminal)
     figures = outcome.figures()
@@ -105,12 +109,3 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     """Only what was given on the command line."""
     kept = {name: _given(value) if isinstance(value, dict) else value for name, value in values.items()}
     return {name: value for name, value in kept.items() if value not in (None, [], {})}
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Nested tables in which `above` counts where both speak."""
-    result = dict(below)
-    for key, value in above.items():
-        known = result.get(key)
-        result[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return result

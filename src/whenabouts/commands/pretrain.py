@@ -29,7 +29,7 @@ def pretrain(
 
     Reads the manifest and the vocabulary, writes models/backbone. Killed, it goes on from its last checkpoint.
     """
-    from whenabouts.config import load, read_toml, with_overrides
+    from whenabouts.config import load, tables
     from whenabouts.data.project import Project
     from whenabouts.recognition.backbone import BackboneSettings, saved_backbone
     from whenabouts.recognition.pretraining import PretrainSettings, labelled_videos, median_aspect, pretrain_to
@@ -38,15 +38,15 @@ def pretrain(
     terminal = Terminal(as_json=as_json)
     home = Project.open(project)
     manifest, folder = home.manifest(), home.models_folder / "backbone"
-    tables = with_overrides(read_toml(recipe) if recipe else {}, overrides or ())
-    shape = load(BackboneSettings, tables.get("backbone", {}), "[backbone]")
+    told = tables(recipe, overrides, sections=("backbone", "pretrain") if weights is None else ("backbone",))
+    shape = load(BackboneSettings, told["backbone"], "[backbone]")
     if weights is not None:
-        shape = shape.boxed(median_aspect([entry.video for entry in manifest if entry.usable]))
+        shape = shape.boxed(median_aspect([entry.video for entry in manifest.of_split("train") if entry.usable]))
         backbone = saved_backbone(weights, shape)
         backbone.save(folder, card={"weights": weights.name})
         terminal.result(f"Wrote {folder}: {backbone.source}.", {"folder": str(folder), "source": backbone.source})
         return
-    plan = load(PretrainSettings, tables.get("pretrain", {}), "[pretrain]")
+    plan = load(PretrainSettings, told["pretrain"], "[pretrain]")
     vocabulary = home.vocabulary()
     trained = pretrain_to(
         folder,

@@ -32,7 +32,7 @@ def train(
     """
     import shutil
 
-    from whenabouts.config import load, read_toml, with_overrides
+    from whenabouts.config import load, tables
     from whenabouts.core.errors import ProjectError
     from whenabouts.core.locks import claimed
     from whenabouts.data.examples import Examples
@@ -42,8 +42,7 @@ def train(
 
     terminal = Terminal(as_json=as_json)
     kind = localizer_named(localizer)
-    tables = with_overrides(read_toml(recipe) if recipe else {}, overrides or ())
-    settings = load(kind.Settings, tables.get("train", {}), "[train]")
+    settings = load(kind.Settings, tables(recipe, overrides, sections=("train",))["train"], "[train]")
     home = Project.open(project)
     store, vocabulary = home.features(), home.vocabulary()
     modalities = tuple(modality or store.modalities())
