@@ -121,8 +121,9 @@ def _part(path: Path) -> Iterator[Path]:
     if path.parent not in _SWEPT:  # Once in a process: a folder may hold many files.
         _SWEPT.add(path.parent)
         sweep(path.parent)
-    part, handle = _held(path)
+    part, handle = _hidden(path), None
     try:
+        handle = _held(part)
         yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -130,18 +131,20 @@ def _part(path: Path) -> Iterator[Path]:
             os.close(handle)
 
 
-def _held(path: Path) -> tuple[Path, int | None]:
+def _held(part: Path) -> int | None:
     """Make the folder and take its lock; begin again where a sweep came in between the two."""
     while True:
-        part = _hidden(path)
-        part.mkdir()
+        part.mkdir(exist_ok=True)
         handle = opened(part)
-        if handle is not None:
-            hold(handle)
-        if part.is_dir():
-            return part, handle
-        if handle is not None:
-            os.close(handle)
+        if handle is None and part.is_dir():
+            return None
+        if handle is None:
+            continue
+        hold(handle)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), part.stat()):
+                return handle
+        os.close(handle)
 
 
 def _removed(part: Path) -> bool:
