@@ -58,6 +58,25 @@ def test_a_covering_grid_reaches_both_ends(duration: float, hop: float, window: 
     assert duration - last_centre <= max(hop, window / 2) + 1e-6 or grid.steps == 1
 
 
+@given(st.floats(0.01, 5000), st.floats(0.05, 10), st.floats(0.05, 10))
+def test_a_centred_grid_shares_out_cells_of_one_hop_from_zero_on(duration: float, hop: float, window: float) -> None:
+    grid = TimeGrid.centred(duration, hop_seconds=hop, window_seconds=window)
+    middles = (np.arange(grid.steps) + 0.5) * hop
+    np.testing.assert_allclose(grid.centre(np.arange(grid.steps)), middles, atol=1e-6)
+    np.testing.assert_allclose(grid.windows().mean(axis=1), middles, atol=1e-6)
+    assert middles[-1] < duration + 1e-6 or grid.steps == 1
+    assert duration <= middles[-1] + hop + 1e-6
+    np.testing.assert_allclose(grid.edges()[:-1], np.minimum(np.arange(grid.steps) * hop, duration), atol=1e-6)
+
+
+def test_windows_of_whole_frames_say_where_they_lie() -> None:
+    exact = TimeGrid.centred(9.0, hop_seconds=0.5, window_seconds=8 / 6, rate=6.0)
+    assert exact.centre([0, 1, 4]) == pytest.approx([0.25, 0.75, 2.25])
+    assert exact.windows()[0] == pytest.approx([0.25 - 4 / 6, 0.25 + 4 / 6])
+    moved = TimeGrid.centred(9.0, hop_seconds=0.5, window_seconds=7 / 6, rate=6.0)
+    assert moved.windows()[0] * 6 == pytest.approx([-1.5, 5.5])  # frames -1 to 5
+
+
 def test_spans_reach_the_windows_edges_and_are_clipped_to_the_video() -> None:
     grid = TimeGrid(0.0, 1.0, 3.0, 4, 5.5)  # windows 0-3, 1-4, 2-5, 3-6; centres 1.5, 2.5, 3.5, 4.5
     assert grid.edges().tolist() == [0.0, 2.0, 3.0, 4.0, 5.5]
@@ -78,6 +97,7 @@ def test_parts_of_one_length_end_with_the_video() -> None:
 
 def test_an_empty_video_has_no_steps() -> None:
     assert TimeGrid.covering(0.0, hop_seconds=1, window_seconds=1).steps == 0
+    assert TimeGrid.centred(0.0, hop_seconds=1, window_seconds=1).steps == 0
     with pytest.raises(InvalidData, match="without steps"):
         TimeGrid.of_length(0.0, 1.0).step_at(0.0)
 

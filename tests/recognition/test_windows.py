@@ -9,7 +9,8 @@ from whenabouts.recognition.windows import FrameWindows, batched, sound_statisti
 
 def cut(count: int, steps: int, *, frames: int = 4, rate: float = 6.0, hop: float = 0.5) -> list[list[int]]:
     """Numbers of the frames in each window, of `count` frames that show their number."""
-    windows = FrameWindows(frames, rate=rate, hop_seconds=hop)
+    grid = TimeGrid.centred(0.0, hop_seconds=hop, window_seconds=frames / rate, rate=rate)
+    windows = FrameWindows(frames, rate=rate, grid=grid)
     made = []
     for number in range(count):
         made += windows.add(np.full((1, 1, 3), number, np.uint8))
@@ -27,7 +28,7 @@ def test_a_video_shorter_than_a_window_has_one_that_is_held() -> None:
 
 
 def test_hops_longer_than_a_window_leave_frames_out() -> None:
-    assert cut(20, 3, hop=1.5) == [[0, 1, 2, 3], [9, 10, 11, 12], [18, 19, 19, 19]]
+    assert cut(20, 3, hop=1.5) == [[3, 4, 5, 6], [12, 13, 14, 15], [19, 19, 19, 19]]
 
 
 def test_hops_that_are_no_whole_frames_take_the_nearest() -> None:
@@ -37,16 +38,35 @@ def test_hops_that_are_no_whole_frames_take_the_nearest() -> None:
 
 
 def test_hops_shorter_than_a_frame_repeat_windows() -> None:
-    assert cut(5, 4, hop=1 / 12) == [[0, 1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4], [2, 3, 4, 4]]
+    twice = [0, 1, 2, 3]
+    assert cut(5, 4, hop=1 / 12) == [[0, 0, 1, 2], twice, twice, [1, 2, 3, 4], [1, 2, 3, 4]]
+
+
+def test_before_the_beginning_the_first_frame_is_held() -> None:
+    """At 6 a second, 8 frames around the middle of the first half second begin 2 frames before the video."""
+    assert cut(9, 2, frames=8) == [[0, 0, 0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7, 8]]
+    assert cut(2, 2, frames=8) == [[0, 0, 0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1, 1]]
+    assert cut(1, 1, frames=8) == [[0] * 8]
 
 
 @pytest.mark.parametrize("duration", [0.2, 1.3, 1.4, 5.0, 17.77])
 def test_steps_of_the_grid_are_the_windows_made(duration: float) -> None:
-    grid = TimeGrid.covering(duration, hop_seconds=0.5, window_seconds=8 / 6)
+    grid = TimeGrid.centred(duration, hop_seconds=0.5, window_seconds=8 / 6, rate=6.0)
     count = math.ceil(duration * 6 - 1e-9)
     made = cut(count, grid.steps, frames=8)
     assert len(made) == grid.steps
     assert all(len(window) == 8 for window in made)
+
+
+@pytest.mark.parametrize(("frames", "hop"), [(8, 0.5), (7, 0.5), (4, 0.4), (1, 0.5), (16, 0.07)])
+def test_a_windows_middle_is_the_mean_instant_of_its_frames(frames: int, hop: float) -> None:
+    grid = TimeGrid.centred(30.0, hop_seconds=hop, window_seconds=frames / 6, rate=6.0)
+    cuts = np.array(cut(180, grid.steps, frames=frames, hop=hop))
+    inside = (grid.windows()[:, 0] > 0.1) & (grid.windows()[:, 1] < 29.8)
+    late = (grid.centre(np.arange(grid.steps)) - cuts.mean(axis=1) / 6)[inside]
+    assert len(late) > 40
+    assert abs(late).max() <= 0.5 / 6 + 1e-6
+    assert abs(late.mean()) < 0.01
 
 
 def test_batches_have_one_size_but_the_last() -> None:

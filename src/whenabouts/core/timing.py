@@ -51,6 +51,24 @@ class TimeGrid:
         return cls(0.0, hop_seconds, window_seconds, max(1, inside), duration_seconds)
 
     @classmethod
+    def centred(
+        cls, duration_seconds: float, *, hop_seconds: float, window_seconds: float, rate: float | None = None
+    ) -> "TimeGrid":
+        """Windows around the middles of cells of `hop_seconds` that begin at 0: step k is centred on (k + 1/2) hop.
+
+        The first windows may begin before 0. There are as many as have their centre inside the video (at least one).
+        Frames at `rate` a second stand for the time around their instants k / rate: with it, the windows are moved
+        by at most half a frame so that they hold whole frames, and say where those truly lie.
+        """
+        start = (hop_seconds - window_seconds) / 2
+        if rate is not None:
+            start = (nearest_frame(start, rate) - 0.5) / rate
+        if duration_seconds <= 0:
+            return cls(start, hop_seconds, window_seconds, 0, 0.0)
+        inside = math.ceil((duration_seconds - start - window_seconds / 2) / hop_seconds - 1e-9)
+        return cls(start, hop_seconds, window_seconds, max(1, inside), duration_seconds)
+
+    @classmethod
     def of_parts(cls, duration_seconds: float, parts: int) -> "TimeGrid":
         """Cut a video into equal parts: step k is `[k D/K, (k+1) D/K)` (notes A18 of winners-out)."""
         if parts <= 0 or duration_seconds <= 0:
@@ -66,9 +84,18 @@ class TimeGrid:
         parts = max(1, math.ceil(duration_seconds / length_seconds - 1e-9))
         return cls(0.0, length_seconds, length_seconds, parts, duration_seconds)
 
+    def begin(self, step: ArrayLike) -> FloatArray:
+        """Where each step's window begins, in seconds, perhaps before 0; same shape as `step`."""
+        return self.start_seconds + np.asarray(step, np.float64) * self.hop_seconds
+
     def centre(self, step: ArrayLike) -> FloatArray:
         """Middle of each step's window in seconds; same shape as `step`."""
-        return self.start_seconds + np.asarray(step, np.float64) * self.hop_seconds + self.window_seconds / 2
+        return self.begin(step) + self.window_seconds / 2
+
+    def windows(self) -> FloatArray:
+        """Windows (T, 2) in seconds `[begin, end)`; they may overlap, and reach out of the video."""
+        begins = self.begin(np.arange(self.steps))
+        return np.stack([begins, begins + self.window_seconds], axis=1)
 
     def edges(self) -> FloatArray:
         """Borders (T + 1,) of the cells that share out the video's time, in seconds, never decreasing."""
@@ -100,6 +127,14 @@ class TimeGrid:
         edges = self.edges()
         stop = np.clip(np.searchsorted(edges, spans[:, 1], side="left"), first + 1, self.steps)
         return np.stack([first, stop], axis=1)
+
+
+def nearest_frame(seconds: float, rate: float) -> int:
+    """The frame at `rate` a second with which a window that begins at `seconds` begins; below 0 before the first.
+
+    Frame k stands for the time around its instant, `[(k - 1/2) / rate, (k + 1/2) / rate)`; of two as near, the later.
+    """
+    return math.floor(seconds * rate + 1.0 + 1e-6)
 
 
 def as_spans(spans: ArrayLike) -> FloatArray:

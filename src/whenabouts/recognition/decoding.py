@@ -91,7 +91,7 @@ class WindowSource:
 
     def _pieces(self, under_way: Decoding, number: int, video: Video, cached: Cached | None) -> Iterator[Windows | End]:
         parts = _Parts(under_way)
-        windows = FrameWindows(self.shape.frames, rate=self.shape.rate, hop_seconds=self.hop_seconds)
+        windows = FrameWindows(self.shape.frames, rate=self.shape.rate, grid=self.grid())
         grid: TimeGrid | None = None
 
         def cut() -> Iterator[NDArray[np.uint8]]:
@@ -100,7 +100,7 @@ class WindowSource:
                 yield from windows.add(pixels)
             if windows.seen:
                 found = under_way.outcome if cached is None else cached.video
-                grid = self._grid(found, windows.seen)
+                grid = self._decoded(found, windows)
                 yield from windows.rest(grid.steps)
 
         for clips in batched(cut(), self.batch):
@@ -109,11 +109,16 @@ class WindowSource:
         found = under_way.outcome if cached is None else cached.video
         yield End(number, Finished(dataclasses.replace(found, id=video.id, path=video.path), grid, sound))
 
-    def _grid(self, found: Video, frames: int) -> TimeGrid:
-        """Steps over the time that was decoded."""
-        decoded = frames / self.shape.rate
-        duration = min(found.duration_seconds, decoded) if found.duration_seconds > 0 else decoded
-        return TimeGrid.covering(duration, hop_seconds=self.hop_seconds, window_seconds=self.shape.window_seconds)
+    def grid(self, duration_seconds: float = 0.0) -> TimeGrid:
+        """The windows of a video that lasts so long."""
+        shape, hop = self.shape, self.hop_seconds
+        return TimeGrid.centred(duration_seconds, hop_seconds=hop, window_seconds=shape.window_seconds, rate=shape.rate)
+
+    def _decoded(self, found: Video, windows: FrameWindows) -> TimeGrid:
+        """Steps over the time that was decoded, at least as many as were already cut."""
+        decoded = windows.seen / self.shape.rate
+        grid = self.grid(min(found.duration_seconds, decoded) if found.duration_seconds > 0 else decoded)
+        return dataclasses.replace(grid, steps=max(grid.steps, windows.made))
 
     def _cached(self, video: Video) -> Cached | None:
         if self.cache is None:

@@ -30,6 +30,9 @@ from whenabouts.training.devices import Compute, deterministic
 
 RGB, AUDIO = "rgb", "audio"
 
+# What two grids over videos of any length share.
+_RASTER = ("start_seconds", "hop_seconds", "window_seconds")
+
 Features = NDArray[np.float32]
 
 
@@ -114,8 +117,8 @@ def is_done(entry: Entry, store: FeatureStore, backbone: Backbone, how: ExtractS
     """True where the store holds this backbone's features of the file as it is, on the wanted grid."""
     if not store.has(entry.id, RGB, source=backbone.source, newer_than_ns=entry.changed_ns):
         return False
-    grid = store.grid(entry.id, RGB)
-    if (grid.hop_seconds, grid.window_seconds) != (how.hop_seconds, backbone.settings.window_seconds):
+    grid, wanted = store.grid(entry.id, RGB), WindowSource(backbone.settings, how.hop_seconds, how.batch).grid()
+    if any(getattr(grid, name) != getattr(wanted, name) for name in _RASTER):
         return False
     heard = not (how.audio and entry.video.has_audio)
     return heard or store.has(entry.id, AUDIO, source=SOUND_SOURCE, newer_than_ns=entry.changed_ns)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from whenabouts.core.timing import TimeGrid
+from whenabouts.core.timing import TimeGrid, nearest_frame
 from whenabouts.media.mel import HOP_SECONDS, LOG_OFFSET, WINDOW_SECONDS
 
 Pixels = NDArray[np.uint8]
@@ -15,14 +15,15 @@ FloatArray = NDArray[np.float32]
 
 
 class FrameWindows:
-    """Cuts frames at `rate` a second into windows of `frames`, one each `hop_seconds`.
+    """Cuts frames at `rate` a second into windows of `frames`, where the steps of a grid begin.
 
-    Window k begins at the frame nearest to k hop. Feed frames with `add`, then call `rest` with the number of steps
-    that the grid has: windows that reach behind the last frame hold it on screen.
+    Frame k is what is on screen at k / rate. Feed frames with `add`, then call `rest` with the number of steps that
+    the grid has once the video's end is known: before its beginning the first frame stays on screen, behind its end
+    the last.
     """
 
-    def __init__(self, frames: int, *, rate: float, hop_seconds: float) -> None:
-        self.frames, self.rate, self.hop_seconds = frames, rate, hop_seconds
+    def __init__(self, frames: int, *, rate: float, grid: TimeGrid) -> None:
+        self.frames, self.rate, self.grid = frames, rate, grid
         self.seen = 0
         self.made = 0
         self._kept: deque[Pixels] = deque(maxlen=frames)
@@ -33,7 +34,8 @@ class FrameWindows:
         self.seen += 1
         whole = []
         while self._first(self.made) + self.frames == self.seen:
-            whole.append(np.stack(list(self._kept)))
+            kept = list(self._kept)
+            whole.append(np.stack(kept[:1] * (self.frames - len(kept)) + kept))
             self.made += 1
         return whole
 
@@ -42,12 +44,12 @@ class FrameWindows:
         kept = list(self._kept)
         while kept and self.made < steps:
             begin = self._first(self.made) - (self.seen - len(kept))
-            shown = kept[min(begin, len(kept) - 1) :]
+            shown = kept[:1] * -begin + kept[max(0, min(begin, len(kept) - 1)) :]
             yield np.stack(shown + kept[-1:] * (self.frames - len(shown)))
             self.made += 1
 
     def _first(self, window: int) -> int:
-        return math.floor(window * self.hop_seconds * self.rate + 0.5)
+        return nearest_frame(float(self.grid.begin(window)), self.rate)
 
 
 def batched(windows: Iterable[Pixels], size: int) -> Iterator[Pixels]:
@@ -70,9 +72,8 @@ def sound_statistics(rows: Iterable[FloatArray], grid: TimeGrid, *, bands: int =
     """
     silence = np.full((1, bands), math.log(LOG_OFFSET), np.float32)
     result = np.empty((grid.steps, 3 * bands), np.float32)
-    blocks, kept, start, step = iter(rows), np.zeros((0, bands), np.float32), 0, 0
-    while step < grid.steps:
-        first, stop = _rows_of(grid, step)
+    blocks, kept, start = iter(rows), np.zeros((0, bands), np.float32), 0
+    for step, (first, stop) in enumerate(_rows_within(grid.windows()).tolist()):
         while start + len(kept) < stop and (block := next(blocks, None)) is not None:
             drop = min(max(0, first - start), len(kept))
             kept, start = np.concatenate([kept[drop:], block]), start + drop
@@ -81,13 +82,10 @@ def sound_statistics(rows: Iterable[FloatArray], grid: TimeGrid, *, bands: int =
         if missing > 0:
             heard = np.concatenate([heard, np.repeat(silence, missing, axis=0)])
         result[step] = np.concatenate([heard.mean(0, np.float64), heard.std(0, np.float64), heard.max(0)])
-        step += 1
     return result
 
 
-def _rows_of(grid: TimeGrid, step: int) -> tuple[int, int]:
-    """Rows [first, stop) whose middle lies in the window of a step."""
-    begin = grid.start_seconds + step * grid.hop_seconds - WINDOW_SECONDS / 2
-    first = math.ceil(begin / HOP_SECONDS - 1e-9)
-    stop = math.ceil((begin + grid.window_seconds) / HOP_SECONDS - 1e-9)
-    return max(0, first), max(0, stop)
+def _rows_within(windows: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows (T, 2) `[first, stop)` whose middle lies in each window (T, 2) in seconds."""
+    rows = np.ceil((windows - WINDOW_SECONDS / 2) / HOP_SECONDS - 1e-9)
+    return np.maximum(rows, 0).astype(np.int64)
