@@ -10,6 +10,8 @@ import pytest
 from whenabouts.commands.find import find
 from whenabouts.commands.train import train
 from whenabouts.core import FeatureMismatch, InvalidData, Moments, ProjectError, SettingsError, Video, Vocabulary
+from whenabouts.core.progress import Silent
+from whenabouts.data.check import check_project
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
 from whenabouts.data.project import Project
 from whenabouts.data.synthetic_features import PlantedWorld, WorldShape, planted_world
@@ -72,6 +74,9 @@ def test_train_writes_a_model_and_find_its_moments(
     outcome = told(capsys)
     assert outcome["videos"] == 8
     assert len(outcome["best"]) == 20
+    assert {row["file"] for row in outcome["best"]} == {
+        str(project.folder / f"{row['video']}.mp4") for row in outcome["best"]
+    }
     scores = [row["score"] for row in outcome["best"]]
     assert scores == sorted(scores, reverse=True)
     found = Moments.from_json(json.loads((project.moments_folder / "moments.json").read_text()))
@@ -87,7 +92,8 @@ def test_find_shows_one_concept_and_writes_all(trained: Project, capsys: pytest.
     find("concept 1", project=trained.folder, top=3, device="cpu")
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
-    assert all("concept 1  video-" in line and " - " in line for line in lines[:3])
+    assert all(f"concept 1  {trained.folder / 'video-'}" in line and ".mp4" in line for line in lines[:3])
+    assert all(" - " in line for line in lines[:3])
     assert lines[3].startswith(f"Wrote {trained.moments_folder / 'moments.json'}: ")
     assert lines[3].endswith("moments in 32 videos.")
     written = Moments.from_json(json.loads((trained.moments_folder / "moments.json").read_text()))
@@ -105,6 +111,22 @@ def test_find_drops_low_scores_everywhere_and_old_files_go(
     find(project=trained.folder, min_score=1e9, device="cpu", as_json=True)
     assert told(capsys)["moments"] == 0
     assert list((trained.moments_folder / "vtt").iterdir()) == []
+
+
+def test_find_without_features_leaves_what_was_found(
+    project: Project, world: PlantedWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    find(project=project.folder, min_score=0.1, overrides=["train.test_steps=3"], device="cpu", as_json=True)
+    path = project.moments_folder / "moments.json"
+    before = path.read_bytes()
+    notes = [one.text for one in check_project(project.folder, frames=False, progress=Silent()).findings]
+    assert any("not all there is: min_score = 0.1, train = {'test_steps': 3}" in text for text in notes)
+    for shard in project.features_folder.iterdir():
+        shard.unlink()
+    with pytest.raises(ProjectError, match=r"32 without features\. Run `whenabouts extract` first"):
+        find(project=project.folder, device="cpu")
+    assert path.read_bytes() == before
 
 
 def test_find_reads_the_model_with_other_settings(trained: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,6 +205,8 @@ def test_a_recipe_is_read_and_wrong_settings_are_named(project: Project, tmp_pat
     assert "attentions = 2" in saved
     with pytest.raises(SettingsError, match=r"\[train\]: 'epoch' is not a setting\. Did you mean 'epochs'"):
         train(project=project.folder, overrides=["train.epoch=1"])
+    with pytest.raises(ProjectError, match=r"There are no 'sund' features\. Choose --modality from: rgb, sound"):
+        train(modality=["rgb", "sund"], project=project.folder)
     with pytest.raises(SettingsError, match=r"There is no localizer 'winner'\. Choose one of: winners-out"):
         train("winner", project=project.folder)
 

@@ -88,10 +88,6 @@ def test_only_names_that_are_wanted() -> None:
     assert built(entries, only=("Run",)).names == ("run",)
 
 
-def test_names_as_they_are_where_nothing_is_normalised() -> None:
-    assert built(many((5, ("A b",)), (5, ("a_b",))), normalise=False).names == ("A b", "a_b")
-
-
 def test_names_alike_are_told() -> None:
     groups = [("cake", 5), ("cakes", 5), ("cliffdiving", 5), ("cliff-diving", 4), ("surfing", 5), ("surfng", 1),
               ("clip1", 5), ("clip2", 5), ("glass", 5), ("gla", 5)]  # fmt: skip

@@ -39,6 +39,10 @@ def find(
 ) -> None:
     """Find moments, show the best, and write them all.
 
+    A score is no probability. As set by default it is the mean, over the moment's half seconds, of their share of the
+    concept's evidence in the video (1 where all half seconds have the same), times the square root of their number:
+    moments that stand out more, and for longer, come first.
+
     Reads the manifest, the features and models/localizer; writes moments/moments.json, and subtitles with one cue per
     moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. Those settings of the model that
     matter in use can be changed in [train]. Features that a file or the backbone has outgrown are told.
@@ -47,6 +51,7 @@ def find(
     from whenabouts.core.errors import ProjectError
     from whenabouts.core.locks import locked
     from whenabouts.data.freshness import MomentsCard
+    from whenabouts.data.manifest import file_of
     from whenabouts.data.project import Project
     from whenabouts.localizers import load_localizer
     from whenabouts.localizers.finding import find_moments
@@ -57,20 +62,25 @@ def find(
     if split != "all" and split not in manifest.splits:
         raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(manifest.splits)}.")
     entries = [entry for entry in manifest if entry.usable and split in ("all", entry.split)]
-    changes = tables(recipe, overrides, sections=("train",))["train"]
-    localizer = load_localizer(home.models_folder / "localizer", device=device, changes=changes)
+    told = tables(recipe, overrides, sections=("train",))["train"]
+    localizer = load_localizer(home.models_folder / "localizer", device=device, changes=told)
     if localizer.vocabulary.names != home.vocabulary().names:
         terminal.say("The vocabulary has changed since the model was trained: run `whenabouts train` to learn it.")
     wanted = None if concept is None else localizer.vocabulary.index(concept)
     store = home.features()
-    card = MomentsCard.of(home, entries, store, [stream.modality for stream in localizer.streams], split=split)
+    card = MomentsCard.of(home, entries, store, [stream.modality for stream in localizer.streams], split=split,
+                          asked={"min_score": min_score, "train": told})  # fmt: skip
     _tell_stale(terminal, home, store, manifest)
     found = find_moments(localizer, entries, store, terminal)
+    if not found.videos:  # Before anything is written: what was found earlier stays.
+        told_why = ", ".join(f"{count} {reason}" for reason, count in found.left_out.most_common()) or "none is usable"
+        raise ProjectError(f"No video can be searched: {told_why}. Run `whenabouts extract` first.")
     moments = found.moments if min_score is None else found.moments[found.moments.scores >= min_score]
     with locked(home.folder):
         _write(moments, home.moments_folder, card)
     best = moments if wanted is None else moments[moments.classes == wanted]
-    _tell(terminal, found, moments, best.ranked(top), folder=home.moments_folder)
+    files = {entry.id: str(file_of(entry.video.path)) for entry in entries}
+    _tell(terminal, found, moments, best.ranked(top), files, folder=home.moments_folder)
 
 
 def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", manifest: "Manifest") -> None:
@@ -104,7 +114,10 @@ def _write(moments: "Moments", folder: Path, card: "MomentsCard") -> None:
     card.save(folder)
 
 
-def _tell(terminal: Terminal, found: "Found", moments: "Moments", best: "Moments", *, folder: Path) -> None:
+def _tell(
+    terminal: Terminal, found: "Found", moments: "Moments", best: "Moments", files: dict[str, str], *, folder: Path
+) -> None:
+    """What was left out, then the best moments with their files, and what was written."""
     from whenabouts.core.timing import clock
 
     if found.left_out:
@@ -116,11 +129,13 @@ def _tell(terminal: Terminal, found: "Found", moments: "Moments", best: "Moments
             "than their borders, or let fewer segments win (train.test_steps, train.winners_share)."
         )
     times = [f"{clock(row.start_seconds):>11} - {clock(row.end_seconds):<11}" for row in best]
-    lines = [f"{row.score:8.3f}  {time}  {row.concept}  {row.video_id}" for time, row in zip(times, best, strict=True)]
+    lines = [
+        f"{row.score:8.3f}  {time}  {row.concept}  {files[row.video_id]}" for time, row in zip(times, best, strict=True)
+    ]
     last = f"Wrote {folder / 'moments.json'}: {len(moments)} moments in {found.videos} videos."
     shown = [
-        {"video": row.video_id, "concept": row.concept, "start": row.start_seconds, "end": row.end_seconds,
-         "score": row.score}
+        {"video": row.video_id, "file": files[row.video_id], "concept": row.concept, "start": row.start_seconds,
+         "end": row.end_seconds, "score": row.score}
         for row in best
     ]  # fmt: skip
     values = {"folder": str(folder), "moments": len(moments), "videos": found.videos, "left_out": dict(found.left_out),

@@ -20,7 +20,12 @@ MaxConcepts = Annotated[
 ]
 AbsentLabels = Annotated[
     str | None,
-    typer.Option("--absent", help="Labels a video lacks are: negative or unknown.", show_default="negative"),
+    typer.Option(
+        "--absent",
+        help="Labels a video lacks are: negative or unknown. Changes training only where there is one concept: several "
+        "are learned against each other, from the labels that are there.",
+        show_default="negative",
+    ),
 ]
 Concepts = Annotated[
     str | None,

@@ -11,5 +11,5 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting: section.key=value.", show_default=False)
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed, same result.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

@@ -48,6 +48,11 @@ def train(
     modalities = tuple(modality or store.modalities())
     if not modalities:
         raise ProjectError(f"{home.features_folder} holds no features. Run `whenabouts extract` first.")
+    unknown = [name for name in modalities if name not in store.modalities()]
+    if unknown:
+        raise ProjectError(
+            f"There are no {unknown[0]!r} features. Choose --modality from: {', '.join(store.modalities())}."
+        )
     entries = [entry for entry in home.manifest().of_split("train") if entry.usable]
     absent = home.vocabulary_settings().absent
     examples = Examples.of(entries, vocabulary, store, modalities, absent, partial=True)

@@ -101,6 +101,10 @@ def check_freshness(project: Project, entries: Sequence[Entry], store: FeatureSt
     card = MomentsCard.load(project.moments_folder)
     since = ["nothing says what they were found with"] if card is None else card.changes(project, entries, store)
     report.figures["moments_stale"] = since
+    if card is not None and card.asked:
+        told = ", ".join(f"{name} = {value}" for name, value in card.asked.items())
+        text = f"moments.json is what was asked for, not all there is: {told}. `whenabouts find` without it writes all."
+        report.add("note", "moments", text)
     if since:
         report.add("warning", "moments", f"moments are stale; since they were found: {'; '.join(since)}. {_FIND}")
 

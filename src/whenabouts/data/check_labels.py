@@ -62,7 +62,8 @@ def check_labels(
         report.concepts.append(ConceptVerdict(name, *counts, verdict, (*fails, *doubts)))
     _whole(support, vocabulary, settings, report)
     if bare:
-        then = "They count as showing none of the concepts." if settings.absent == "negative" else "They teach nothing."
+        known = settings.absent == "negative" and len(vocabulary) == 1
+        then = "They count as showing nothing of the concept." if known else "Training leaves them out."
         severity: Severity = "warning" if bare > support.train_count / 2 else "note"
         seen = f"{bare} of {support.train_count} ({some(support.unlabelled)})"
         text = f"training videos without a label of the vocabulary: {seen}. {then}"
@@ -88,8 +89,8 @@ def _whole(support: Support, vocabulary: Vocabulary, settings: VocabularySetting
             f"concepts that can't be learned: {len(names)} of {len(vocabulary)} ({some(names)}). Reasons stand below."
         )
         report.add("warning", "labels", text, names)
-    if settings.absent == "unknown" and len(vocabulary):
-        text = "absent labels are unknown, so no video is known to lack a concept unless a segment says so."
+    if settings.absent == "unknown" and len(vocabulary) == 1:
+        text = "absent labels are unknown, so no video is known to lack the one concept, and nothing tells it apart."
         report.add("note", "labels", f"{text} If your labels are complete, import with --absent negative.")
     kept = set(vocabulary.names)
     alike = [f"{pair.first} / {pair.second}" for pair in near_duplicates(support.train, kept) if pair.how == "spelling"]

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from whenabouts import __version__
@@ -19,7 +20,8 @@ class MomentsCard:
     """Checksums of the model and the backbone ("" where there was none) and of moments.json, and what was searched.
 
     `videos` maps each video of `split` ("all" for all) that had features of any of the `modalities` to the time at
-    which the newest of them were written (nanoseconds since 1970).
+    which the newest of them were written (nanoseconds since 1970). `asked` holds what the search was told beyond the
+    model's own settings: its least score, and changes of [train].
     """
 
     split: str
@@ -28,10 +30,11 @@ class MomentsCard:
     backbone: str
     videos: Mapping[str, int]
     moments: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, project: Project, entries: Sequence[Entry], store: FeatureStore, modalities: Iterable[str],
-            *, split: str) -> "MomentsCard":  # fmt: skip
+            *, split: str, asked: Mapping[str, Any] = MappingProxyType({})) -> "MomentsCard":  # fmt: skip
         """What a search would work with now; take it before the search, so that it can't be newer."""
         kept = tuple(modalities)
         searched = [entry for entry in entries if entry.usable and split in ("all", entry.split)]
@@ -42,6 +45,7 @@ class MomentsCard:
             folder_checksum(project.models_folder / "localizer"),
             folder_checksum(project.models_folder / "backbone"),
             {video_id: written for video_id, written in times.items() if written},
+            asked={name: value for name, value in asked.items() if value is not None and value != {}},
         )
 
     def save(self, folder: Path) -> None:
@@ -54,8 +58,9 @@ class MomentsCard:
         """The card in a folder of moments; None where there is none, or none that can be read."""
         try:
             values = _read(folder / "card.json")
-            known = {name: values[name] for name in cls.__dataclass_fields__}
-            return cls(**{**known, "modalities": tuple(known["modalities"]), "videos": dict(known["videos"])})
+            known = {name: values[name] for name in cls.__dataclass_fields__ if name != "asked"}
+            known |= {"modalities": tuple(known["modalities"]), "videos": dict(known["videos"])}
+            return cls(**known, asked=dict(values.get("asked", {})))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 

@@ -23,8 +23,8 @@ _SEPARATORS = re.compile(r"[\s_\-]+")
 class VocabularySettings:
     """Which names become concepts.
 
-    A concept needs `min_count` training videos; of more than `max_concepts` the most frequent stay. `normalise` takes
-    spellings that differ in case, `_`, `-` and spaces as one. `aliases` maps a name to the one that stands for it;
+    A concept needs `min_count` training videos; of more than `max_concepts` the most frequent stay. Spellings
+    that differ in case, `_`, `-` and spaces are one. `aliases` maps a name to the one that stands for it;
     `drop` lists names that are no concepts; with `only`, nothing but the names in it is one. `absent` says what
     follows from a label that a video does not have: "negative" (labels are complete) or "unknown" (people tag what
     they like).
@@ -32,7 +32,6 @@ class VocabularySettings:
 
     min_count: int = Field(default=5, ge=1)
     max_concepts: int = Field(default=1000, ge=1)
-    normalise: bool = True
     aliases: dict[str, str] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
@@ -97,12 +96,11 @@ class _Names:
     held_out: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._plain = spelling if self.settings.normalise else str
-        self._aliases = {self._plain(old): self._plain(new) for old, new in self.settings.aliases.items()}
+        self._aliases = {spelling(old): spelling(new) for old, new in self.settings.aliases.items()}
 
     def form(self, name: str) -> str:
         """The concept that a written name stands for."""
-        plain = self._plain(name)
+        plain = spelling(name)
         return self._aliases.get(plain, plain)
 
     def take(self, entry: Entry) -> None:

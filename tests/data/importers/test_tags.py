@@ -89,10 +89,10 @@ def test_the_spam_list_can_be_changed() -> None:
 
 
 def tags(count: int) -> list[Tag]:
-    return [Tag(f"tag {chr(97 + number)}", "test", "") for number in range(count)]
+    return [Tag(f"tag {chr(97 + number % 26)}{number}", "test", "") for number in range(count)]
 
 
-@pytest.mark.parametrize(("count", "most", "weight"), [(15, 15, 1.0), (16, 15, 1 / 16), (16, 0, 1.0), (4, 3, 0.25)])
+@pytest.mark.parametrize(("count", "most", "weight"), [(15, 15, 1.0), (16, 15, 15 / 16), (60, 15, 0.25), (16, 0, 1.0)])
 def test_of_many_tags_each_weighs_less(count: int, most: int, weight: float) -> None:
     labels = labels_from(tags(count), TagSettings(many_tags=most))
     assert [label.weight for label in labels] == [weight] * count

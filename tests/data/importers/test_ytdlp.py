@@ -128,7 +128,7 @@ def test_many_tags_weigh_less(media: Media) -> None:
     root = media("a.mp4")
     write(root, "a.info.json", {"tags": ["one", "two", "three", "four"]})
     found = IMPORTERS["ytdlp"](root, ImportSettings(tags=TagSettings(many_tags=3)))
-    assert [label.weight for label in found.entries[0].labels] == [0.25] * 4
+    assert [label.weight for label in found.entries[0].labels] == [0.75] * 4
 
 
 def test_playlists_are_skipped_and_lone_sidecars_told(media: Media) -> None:

@@ -66,7 +66,8 @@ class TagSettings:
     """How hashtags and tags become labels.
 
     `split_camel_case` reads #CliffDiving as two words. `brackets` reads `[a b]` in file names as tags. Tags in `spam`
-    are dropped. Where a video has more than `many_tags` (0: never), each of its n tags weighs 1/n.
+    are dropped. Where a video has more than `many_tags` (0: never), each of its n tags weighs many_tags / n. A video's
+    weight in training is that of its heaviest label, so one tag more must not change much.
     """
 
     split_camel_case: bool = False

@@ -71,14 +71,14 @@ def tag_name(text: str, settings: TagSettings) -> str | None:
 
 
 def labels_from(tags: Iterable[Tag], settings: TagSettings) -> tuple[WeakLabel, ...]:
-    """One label a name, from the first tag that gives it; of n > `many_tags` labels each weighs 1/n."""
+    """One label a name, from the first tag that gives it; of n > `many_tags` labels each weighs many_tags / n."""
     first: dict[str, Tag] = {}
     for tag in tags:
         name = tag_name(tag.text, settings)
         if name is not None:
             first.setdefault(name, tag)
     crowded = 0 < settings.many_tags < len(first)
-    weight = 1 / len(first) if crowded else 1.0
+    weight = settings.many_tags / len(first) if crowded else 1.0
     return tuple(WeakLabel(name, weight, tag.source, clean(tag.evidence, 120)) for name, tag in first.items())
 
 
