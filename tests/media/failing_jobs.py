@@ -28,6 +28,18 @@ def crashes(path: Path, *, signal_name: str = "SIGSEGV") -> Iterator[Part]:
     time.sleep(30)
 
 
+def killed_at_first(path: Path, *, times: int, signal_name: str) -> Iterator[Part]:
+    """Is killed in the middle as often as `path` is not long enough, which grows each time."""
+    yield described(path)
+    for k in range(10):
+        yield {"seconds": np.array([float(k)])}
+        if k == 5 and path.stat().st_size < times:
+            with path.open("ab") as file:
+                file.write(b"x")
+            os.kill(os.getpid(), signal.Signals[signal_name])
+            time.sleep(30)
+
+
 def hangs(path: Path) -> Iterator[Part]:
     yield from halfway(path)
     while True:

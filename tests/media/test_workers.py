@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.media.audio import log_mel, read_audio
+from whenabouts.media.audio import read_audio
 from whenabouts.media.frames import read_frames
+from whenabouts.media.mel import log_mel
 from whenabouts.media.parts import Part, frame_parts, log_mel_parts, probe_parts, sound_parts, video_parts
 from whenabouts.media.probe import probe
 from whenabouts.media.reader import VideoReader
@@ -113,6 +114,21 @@ def test_what_goes_wrong_is_told_and_ends_only_its_own_job(
         assert (bad.status, bad.coverage) == ("unreadable", 0.0)
 
 
+@pytest.mark.parametrize(
+    ("times", "signal_name", "wanted"), [(1, "SIGKILL", 10), (2, "SIGTERM", 10), (3, "SIGKILL", 6), (1, "SIGSEGV", 6)]
+)
+def test_a_child_that_somebody_kills_is_started_again_and_nothing_comes_twice(
+    failing, tmp_path: Path, times: int, signal_name: str, wanted: int
+) -> None:
+    path = tmp_path / "v.mp4"
+    path.touch()
+    with decoding(Job(failing.killed_at_first, path, {"times": times, "signal_name": signal_name})) as under_way:
+        seconds = [float(part["seconds"][0]) for part in under_way.parts()]
+    assert seconds == list(range(wanted))
+    assert under_way.outcome.status == ("complete" if wanted == 10 else "partial")
+    assert path.stat().st_size == times
+
+
 def test_children_never_load_torch(failing) -> None:
     with decoding(Job(failing.imports_torch, Path("x"))) as under_way:
         loaded = [bool(part["loaded"][0]) for part in under_way.parts()]
@@ -123,7 +139,7 @@ def test_children_never_load_torch(failing) -> None:
 def test_media_room_itself_loads_no_torch() -> None:
     program = (
         "import sys\n"
-        "from whenabouts.media import audio, frames, parts, probe, reader, sampling, workers, writing\n"
+        "from whenabouts.media import audio, frames, parts, probe, reader, workers, writing\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from io import BufferedReader
@@ -18,8 +19,9 @@ def serve(memory_bytes: int) -> None:
     """Run the jobs that come in on the standard input, one after the other, until it is closed.
 
     Decoding beside torch in one process can hang, and both bring thread pools: here torch can't be imported. What
-    libraries print does not reach the parent.
+    libraries print does not reach the parent. Ctrl-C is the parent's to answer: it reaches both.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.modules["torch"] = None  # type: ignore[assignment]
     requests = cast(BufferedReader, sys.stdin.buffer)
     answers = os.fdopen(os.dup(1), "wb")
@@ -37,13 +39,14 @@ def _answer(request: Message, answers: BinaryIO) -> None:
             send(answers, message_of(part))
         send(answers, Message("end", {}, {}))
     except MemoryError:
-        send(answers, Message("error", {"reason": "decoding took more memory than it may"}, {}))
+        send(answers, Message("error", {"reason": "decoding took more memory than it may", "passing": True}, {}))
     except WhenaboutsError as error:
         send(answers, Message("error", {"reason": str(error)}, {}))
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:  # whatever it is, the parent must hear of it
-        send(answers, Message("error", {"reason": f"decoding failed: {type(error).__name__}: {error}"[:500]}, {}))
+        reason = f"decoding failed: {type(error).__name__}: {error}"[:500]
+        send(answers, Message("error", {"reason": reason, "passing": isinstance(error, OSError)}, {}))
 
 
 def _function(name: str) -> Callable[..., Iterator[Part]]:

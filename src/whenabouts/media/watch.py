@@ -32,6 +32,15 @@ class Limits:
             raise InvalidData(f"Limits are above 0, but got {self}.")
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How one try ended: why ("" if by itself), how many arrays were taken, and whether the file is not to blame."""
+
+    failure: str
+    taken: int
+    innocent: bool = False
+
+
 class Taker(Protocol):
     """Who takes what a child sends."""
 
@@ -42,8 +51,8 @@ class Taker(Protocol):
     def take_in(self, message: Message) -> None:
         """Keep a message; may wait for room."""
 
-    def end(self, failure: str) -> None:
-        """No more will come; `failure` says why, if not by itself."""
+    def end(self, failure: str, *, passing: bool = False) -> None:
+        """No more will come; `failure` says why, if not by itself, `passing` that the file may not be the reason."""
 
 
 class Child:
@@ -53,32 +62,47 @@ class Child:
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._late = ""
+        self._used = 0.0
         self._closed = False
 
     def run(self, request: Message, decoding: Taker) -> None:
-        """Run one job to its end, whatever end that is."""
-        self._late, used = "", 0.0
+        """Run one job to its end, whatever end that is.
+
+        Where somebody else killed the child, such as a system short of memory, the file is not to blame: the job is
+        begun again, twice at most, and its taker sees no part twice.
+        """
+        self._used, taken = 0.0, 0
+        for last in (False, False, True):
+            end = self._tried(request, decoding, taken)
+            taken = end.taken
+            if last or not end.innocent or self._closed:
+                decoding.end(end.failure)
+                return
+
+    def _tried(self, request: Message, decoding: Taker, taken: int) -> "_End":
+        """Run a job without the first `taken` of its arrays."""
+        self._late, seen = "", 0
         try:
             process = self._started()
             send(cast(BinaryIO, process.stdin), request)
         except OSError as error:
-            decoding.end(f"no child process can be used: {error}")
             self._discard()
-            return
+            return _End(f"no child process can be used: {error}", taken, innocent=True)
         while not decoding.dropped:
             begun = monotonic()
-            message = self._received(process, used)
-            used += monotonic() - begun
+            message = self._received(process, self._used)
+            self._used += monotonic() - begun
             if message is None:
-                decoding.end(self._late or _death(process))
+                failure = self._late or _death(process)
                 self._discard()
-                return
+                return _End(failure, max(taken, seen), innocent=not self._late and process.returncode in _FROM_OUTSIDE)
             if message.kind in ("end", "error"):
-                decoding.end(str(message.values.get("reason", "")))
-                return
-            decoding.take_in(message)
-        decoding.end("decoding was ended before its time")
+                return _End(str(message.values.get("reason", "")), seen)
+            seen += message.kind == "arrays"
+            if message.kind != "arrays" or seen > taken:
+                decoding.take_in(message)
         self._discard()
+        return _End("decoding was ended before its time", taken)
 
     def interrupt(self) -> None:
         """End the process, from another thread; the job under way, if any, ends with it."""
@@ -135,6 +159,9 @@ class Child:
             with contextlib.suppress(OSError, ValueError):
                 cast(BinaryIO, pipe).close()
 
+
+# How a child ends that neither its file nor we have ended.
+_FROM_OUTSIDE = [-number for number in (signal.SIGTERM, getattr(signal, "SIGKILL", 0), getattr(signal, "SIGHUP", 0))]
 
 # The child finds the same modules as we do, but never our main program: that may import torch.
 _START = (
