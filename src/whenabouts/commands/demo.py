@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Device, Json, Seed
+from whenabouts.commands.options import Device, Json, Recipe, Seed
 
 if TYPE_CHECKING:
     from whenabouts.core.moments import Moments
@@ -46,18 +46,31 @@ class Stage:
     outcome: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """What the demo was told, for the commands that it runs."""
+
+    seed: int
+    order: str
+    device: str
+    recipe: Path | None
+
+
 def demo(
     out: Out = Path("demo"),
     seed: Seed = 0,
     videos: Videos = None,
     control: Control = None,
+    recipe: Recipe = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Render videos with weak labels, find the moments in held-out ones, and show them on a page.
 
-    Every stage is a command that you could type yourself, and is printed as it runs. Writes OUT/archive, OUT/project
-    and OUT/demo.html; an archive that an earlier demo of the same seed and size rendered is used again.
+    Every stage is a command that you could type yourself, and is printed as it runs; a recipe goes to all of them. The
+    concepts to learn are named by the archive's own list (import --concepts), as its other tags are noise. Writes
+    OUT/archive, OUT/project and OUT/demo.html; an archive that an earlier demo of the same seed and size rendered is
+    used again.
     """
     from whenabouts.data.project import Project
     from whenabouts.page.demo_page import write_demo_page
@@ -66,7 +79,8 @@ def demo(
     name = "project" if control is None else f"project-{control}"
     page = out / ("demo.html" if control is None else f"demo-{control}.html")
     archive, rendered = _rendered(out / "archive", seed, videos, terminal)
-    stages = [Stage("render", rendered, {}), *_stages(archive, out / name, terminal, seed, control, device)]
+    chosen = _Chosen(seed, FRAMES[control], device, recipe)
+    stages = [Stage("render", rendered, {}), *_stages(archive, out / name, terminal, chosen)]
     home = Project(out / name)
     started = time.perf_counter()
     found, scores = _held_out(home)
@@ -96,19 +110,17 @@ def _rendered(folder: Path, seed: int, videos: int | None, terminal: Terminal) -
     return archive, time.perf_counter() - started
 
 
-def _stages(
-    archive: "DemoArchive", project: Path, terminal: Terminal, seed: int, control: str | None, device: str
-) -> list[Stage]:
+def _stages(archive: "DemoArchive", project: Path, terminal: Terminal, chosen: "_Chosen") -> list[Stage]:
     """Import, pretrain, extract, train and find, each as the command a user would type."""
-    home = ["--project", str(project)]
-    both = [*home, "--device", device]
+    home = ["--project", str(project), *(["--recipe", str(chosen.recipe)] if chosen.recipe else [])]
+    both, seed = [*home, "--device", chosen.device], ["--seed", str(chosen.seed)]
     concepts = ",".join(archive.concepts)
     commands = {
         "import": ["import", "ytdlp", str(archive.train_folder), "--concepts", concepts, *home],
         "import held-out": ["import", "ytdlp", str(archive.heldout_folder), "--split", "test", *home],
-        "pretrain": ["pretrain", *both, "--seed", str(seed), "--set", f"backbone.order={FRAMES[control]}"],
+        "pretrain": ["pretrain", *both, *seed, "--set", f"backbone.order={chosen.order}"],
         "extract": ["extract", *both],
-        "train": ["train", *both, "--seed", str(seed)],
+        "train": ["train", *both, *seed],
         "find": ["find", "--split", "test", "--top", "5", *both],
     }  # fmt: skip
     return [_run(name, command, terminal) for name, command in commands.items()]
@@ -145,7 +157,7 @@ def _held_out(home: "Project") -> tuple["Moments", dict[str, "ScoreSequence"]]:
 def _localizer(home: "Project") -> "WinnersOut":
     from whenabouts.localizers import WinnersOut
 
-    return WinnersOut.load(home.models_folder / "localizer")
+    return WinnersOut.load(home.localizer_folder)
 
 
 def _truth(archive: "DemoArchive") -> "Moments":

@@ -34,7 +34,7 @@ def extract(
     terminal = Terminal(as_json=as_json)
     home = Project.open(project)
     how = load(ExtractSettings, tables(recipe, overrides, sections=("extract",))["extract"], "[extract]")
-    backbone = Backbone.load(home.models_folder / "backbone")
+    backbone = Backbone.load(home.backbone_folder)
     store, report = home.features(), ExtractionReport(home.reports_folder / "extraction.json")
     done = extract(
         tuple(home.manifest()),

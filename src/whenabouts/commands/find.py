@@ -63,7 +63,7 @@ def find(
         raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(manifest.splits)}.")
     entries = [entry for entry in manifest if entry.usable and split in ("all", entry.split)]
     told = tables(recipe, overrides, sections=("train",))["train"]
-    localizer = load_localizer(home.models_folder / "localizer", device=device, changes=told)
+    localizer = load_localizer(home.localizer_folder, device=device, changes=told)
     if localizer.vocabulary.names != home.vocabulary().names:
         terminal.say("The vocabulary has changed since the model was trained: run `whenabouts train` to learn it.")
     wanted = None if concept is None else localizer.vocabulary.index(concept)
@@ -96,7 +96,7 @@ def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", mani
         terminal.say(
             f"For training since the model was made: {'; '.join(since)}. Run `whenabouts train` to learn them."
         )
-    backbone = source_of(home.models_folder / "backbone")
+    backbone = source_of(home.backbone_folder)
     others = [source for source in store.sources("rgb") if source != backbone]
     if backbone and others:
         terminal.say(

@@ -58,7 +58,7 @@ def train(
     examples = Examples.of(entries, vocabulary, store, modalities, absent, partial=True)
     if examples.missing:
         terminal.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
-    unfinished, folder = home.cache_folder / "train" / localizer, home.models_folder / "localizer"
+    unfinished, folder = home.cache_folder / "train" / localizer, home.localizer_folder
     with claimed(unfinished.parent, "a training"):
         trained = kind.fit(
             examples, settings, terminal, vocabulary=vocabulary, seed=seed, device=device, checkpoints=unfinished

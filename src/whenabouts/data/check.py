@@ -161,11 +161,11 @@ def _next(project: Project, report: CheckReport) -> str:
     if not report.trainable:
         return "Mend what is marked STOP, then run `whenabouts check` again."
     features = report.figures["features"]
-    if not (project.models_folder / "backbone").is_dir() and not features:
+    if not project.backbone_folder.is_dir() and not features:
         return "Run `whenabouts pretrain` for a backbone, then `whenabouts extract`."
     if not features or any(row["present"] < row["wanted"] or row["stale"] for row in features.values()):
         return "Run `whenabouts extract`."
-    trained = (project.models_folder / "localizer").is_dir()
+    trained = project.localizer_folder.is_dir()
     if not trained or any("localizer" in found.names and found.severity == "warning" for found in report.findings):
         return "Run `whenabouts train`."
     if report.figures.get("moments_stale", True):

@@ -42,8 +42,8 @@ class MomentsCard:
         return cls(
             split,
             kept,
-            folder_checksum(project.models_folder / "localizer"),
-            folder_checksum(project.models_folder / "backbone"),
+            folder_checksum(project.localizer_folder),
+            folder_checksum(project.backbone_folder),
             {video_id: written for video_id, written in times.items() if written},
             asked={name: value for name, value in asked.items() if value is not None and value != {}},
         )
@@ -92,7 +92,7 @@ class Lessons:
     @classmethod
     def of(cls, project: Project, entries: Iterable[Entry]) -> "Lessons":
         """What the model that stands there would learn from these entries now."""
-        return cls(folder_checksum(project.models_folder / "localizer"), {entry.id: _said(entry) for entry in entries})
+        return cls(folder_checksum(project.localizer_folder), {entry.id: _said(entry) for entry in entries})
 
     def save(self, project: Project) -> None:
         """Write reports/train.json."""

@@ -64,6 +64,16 @@ class Project:
         return self.folder / "models"
 
     @property
+    def backbone_folder(self) -> Path:
+        """The backbone that makes the project's features."""
+        return self.models_folder / "backbone"
+
+    @property
+    def localizer_folder(self) -> Path:
+        """The localizer that finds the project's moments."""
+        return self.models_folder / "localizer"
+
+    @property
     def moments_folder(self) -> Path:
         """What was found, JSON."""
         return self.folder / "moments"

@@ -39,8 +39,8 @@ def write_demo_page(
         title="When things happen in the demo's held-out videos",
         introduction=(
             f"{len(archive.plans)} rendered videos ({hours:.1f} hours) with faulty tags were imported like an archive "
-            f"that yt-dlp fetched. A backbone and a localizer learned from the tags of {train} of them; what you see "
-            f"was found in {len(scores)} others, whose tags say nothing."
+            "that yt-dlp fetched; which names are concepts was told (--concepts). A backbone and a localizer learned "
+            f"from the tags of {train} of them; what you see was found in {len(scores)} others, whose tags say nothing."
         ),
         videos=_videos(home, scores),
         found=found,

@@ -1,0 +1,107 @@
+"""The whole road on files: import, check, pretrain, extract, train, find and evaluate, and the demo that walks it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from whenabouts.cli import app
+from whenabouts.core.progress import Silent
+from whenabouts.data.demo_archive import DemoArchive, render_archive
+from whenabouts.data.demo_archive_plan import DemoArchiveSettings
+
+TINY = DemoArchiveSettings(
+    short_videos=6, long_videos=4, test_videos=2, short_seconds=(3, 4), long_seconds=(8, 9), moment_seconds=(1.5, 2.5),
+    width=64, height=48, missing_tags=0, wrong_tags=0,
+)  # fmt: skip
+RECIPE = """
+[vocabulary]
+min_count = 1
+[backbone]
+widths = [4]
+blocks = [1]
+stem = 4
+short_side = 16
+frames = 4
+[pretrain]
+steps = 2
+batch = 4
+[train]
+epochs = 2
+attentions = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> DemoArchive:
+    folder = tmp_path_factory.mktemp("road") / "archive"
+    return render_archive(folder, settings=TINY, seed=3, progress=Silent(), workers=1)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def run(*words: object) -> dict[str, object]:
+    """What a verb tells under --json, on stdout alone."""
+    done = CliRunner().invoke(app, [*map(str, words), "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    told: dict[str, object] = json.loads(done.stdout)
+    return told
+
+
+def test_from_files_with_tags_to_measured_moments(archive: DemoArchive, recipe: Path, tmp_path: Path) -> None:
+    home = ("--project", tmp_path / "project", "--recipe", recipe)
+    concepts = ("--concepts", ",".join(archive.concepts))
+    assert run("import", "ytdlp", archive.train_folder, *concepts, *home)["videos"] == 10
+    found = run("import", "ytdlp", archive.heldout_folder, "--split", "test", *home)
+    assert (found["videos_in_project"], found["problem_count"], found["unreadable"]) == (12, 0, 0)
+    assert run("check", *home[:2])["trainable"] is True
+    assert run("pretrain", *home, "--device", "cpu")["videos"] == 10
+    extracted = run("extract", *home, "--device", "cpu")
+    assert (extracted["written"], extracted["unreadable"]) == (12, 0)
+    trained = run("train", *home, "--device", "cpu")
+    assert (trained["videos"], trained["modalities"]) == (10, ["audio", "rgb"])
+    told = run("find", "--split", "test", *home, "--device", "cpu")
+    assert (told["videos"], told["left_out"]) == (2, {})
+    files = {str(path) for path in archive.heldout_folder.glob("*.mp4")}
+    assert {row["file"] for row in told["best"]} <= files  # type: ignore[attr-defined]
+    moments = tmp_path / "project" / "moments" / "moments.json"
+    results = json.loads(moments.read_text())["results"]
+    assert sorted(results) == ["test-0000", "test-0001"]
+    lengths = {plan.id: plan.duration_seconds for plan in archive.plans}
+    rows = [(name, row) for name, listed in results.items() for row in listed]
+    assert len(rows) == told["moments"] > 0  # type: ignore[operator]
+    for name, row in rows:
+        start, end = row["segment"]
+        assert 0 <= start < end <= lengths[name] + 0.1
+        assert row["label"] in archive.concepts
+    measured = run(
+        "evaluate", "moments", "--truth", archive.truth_path, "--predictions", moments, "--subset", "test",
+        "--tiou", "0.1,0.5", "--policy", "clean",
+    )  # fmt: skip
+    assert 0 <= measured["average_map"] <= 1  # type: ignore[operator]
+
+
+def test_evaluate_names_the_subsets_that_a_truth_has(archive: DemoArchive, tmp_path: Path) -> None:
+    (tmp_path / "found.json").write_text('{"results": {}}')
+    words = ["evaluate", "moments", "--truth", str(archive.truth_path), "--predictions", str(tmp_path / "found.json")]
+    done = CliRunner().invoke(app, words)
+    assert re.search(r"no video of subset 'validation'\. Its subsets: .*test \(2 videos\)", str(done.exception))
+
+
+def test_the_demo_walks_the_road_and_shows_what_it_found(tmp_path: Path, recipe: Path) -> None:
+    told = run("demo", "--out", tmp_path / "demo", "--videos", 12, "--recipe", recipe, "--device", "cpu")
+    stages = ["render", "import", "import held-out", "pretrain", "extract", "train", "find", "evaluate"]
+    assert list(told["seconds"]) == stages  # type: ignore[call-overload]
+    assert {"winners-out"} < set(told["map"])  # type: ignore[call-overload]
+    page = (tmp_path / "demo" / "demo.html").read_text(encoding="utf-8")
+    assert "test-0000" in page
+    assert "which names are concepts was told" in page
+    assert "http://" not in page
+    assert "https://" not in page
