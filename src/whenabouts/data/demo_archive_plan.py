@@ -39,7 +39,7 @@ class DemoArchiveSettings:
     long_videos: int = Field(default=150, ge=0)
     test_videos: int = Field(default=40, ge=0)
     short_seconds: tuple[float, float] = (3.0, 5.0)
-    long_seconds: tuple[float, float] = (20.0, 40.0)
+    long_seconds: tuple[float, float] = (20.0, 60.0)
     moment_seconds: tuple[float, float] = (2.5, 6.0)
     action: float = Field(default=0.48, ge=0.1, le=0.8)
     missing_tags: float = Field(default=0.25, ge=0, le=1)
