@@ -8,7 +8,6 @@ from whenabouts.localizers.decoding import (
     contrast_moments,
     likely_classes,
     moments_of_runs,
-    threshold_moments,
     uniform_windows,
     whole_video,
 )
@@ -42,13 +41,6 @@ def test_runs_become_moments_scored_by_their_mean() -> None:
     assert found.classes.tolist() == [2, 2]
     surer = moments_of_runs("v", selected, values, classes=[2, 0], grid=grid, vocabulary=WORDS, length_credit=0.5)
     assert surer.scores.tolist() == [pytest.approx(2 * 2**0.5), 5.0]
-
-
-def test_threshold_keeps_what_reaches_it() -> None:
-    scores = scored([[0, 2, 2, 1, 0, 3], [9] * 6, [0] * 6])
-    found = threshold_moments(scores, threshold=2.0, classes=[0, 2])
-    assert found.spans.tolist() == [[0.5, 1.5], [2.5, 3.0]]
-    assert found.scores.tolist() == [2.0, 3.0]
 
 
 def test_contrast_finds_the_plateau_first() -> None:
@@ -87,7 +79,6 @@ def test_rivals_take_time_from_the_grid_and_scores_from_the_video() -> None:
 def test_nothing_comes_of_an_empty_video() -> None:
     empty = scored(np.zeros((3, 0)), duration=0.0)
     for found in (
-        threshold_moments(empty, threshold=0.0, classes=[0]),
         contrast_moments(empty, classes=[0, 1]),
         whole_video(empty, classes=[0]),
         uniform_windows(empty, window_seconds=1.0, classes=[0]),

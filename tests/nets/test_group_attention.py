@@ -111,7 +111,7 @@ def test_gradients_flow_to_weights_and_to_what_remains_only() -> None:
 
 
 def test_alpha_lives_only_beside_a_shift() -> None:
-    """Notes A5: alpha x / ||alpha x|| depends on alpha by its sign alone."""
+    """Without a shift, alpha x / ||alpha x|| depends on alpha by its sign alone."""
     net, features, mask = made(7)
     with torch.no_grad():
         before = net(features, mask).logits

@@ -38,7 +38,7 @@ class Terminal:
             yield from bars.track(items, total=total, description=title)
 
     def say(self, text: str) -> None:
-        """One remark on stderr, left out under --json only where it is a mere step of progress."""
+        """One remark on stderr, under --json too: stdout is for the result alone."""
         self._errors.print(text, markup=False, soft_wrap=True)
 
     def result(self, text: str, values: dict[str, Any]) -> None:

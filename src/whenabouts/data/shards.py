@@ -147,8 +147,3 @@ def storable(sequence: FeatureSequence) -> None:
         )
     if sequence.width == 0 or not sequence.video_id or not sequence.modality:
         raise InvalidData(f"Features need a video, a modality and a width above 0, but got {sequence!r}.")
-
-
-def total_bytes(sequences: Iterable[FeatureSequence]) -> int:
-    """Bytes of the values."""
-    return sum(sequence.values.nbytes for sequence in sequences)

@@ -42,19 +42,6 @@ def moments_of_runs(
     return Moments.concatenate(parts, vocabulary)
 
 
-def threshold_moments(scores: ScoreSequence, *, threshold: float, classes: Sequence[int] | IntArray) -> Moments:
-    """Runs of steps whose score is at least `threshold`, for each of the classes, scored by their mean."""
-    values = np.asarray(scores.scores, np.float64).T[np.asarray(classes, np.int64)]
-    return moments_of_runs(
-        scores.video_id,
-        values >= threshold,
-        values,
-        classes=classes,
-        grid=scores.grid,
-        vocabulary=scores.vocabulary,
-    )
-
-
 def contrast_moments(
     scores: ScoreSequence,
     *,

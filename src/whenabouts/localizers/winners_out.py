@@ -1,7 +1,7 @@
 """Winners-out (Zeng et al., TIP 2019): moments from video labels, by group attention and class-specific scores.
 
-Readings of what the paper leaves open bear the numbers A1 to A22 of the project's notes; in short: segments have a
-length in seconds, masks stand for removal, winners are a share of the video and speak for the class.
+Where the paper leaves things open: segments have a length in seconds, masks stand for removal, winners are a share of
+the video and speak for the class.
 """
 
 import contextlib

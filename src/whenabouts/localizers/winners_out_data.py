@@ -119,7 +119,7 @@ class TrainingVideos:
         self.videos.append(TrainingVideo(row, example.video_id, grid, classes, targets, weight, content))
 
     def _targets(self, labels: VideoLabels) -> FloatArray | None:
-        """The label weights over their sum (notes A11); None where nothing usable is known."""
+        """The label weights over their sum, the target of Eq. 6's softmax; None where nothing usable is known."""
         row = np.append(labels.dense(self._classes), np.zeros(self.outputs - self._classes))
         if not len(labels) and self.outputs > self._classes and labels.known(self._classes)[0]:
             row[-1] = 1.0

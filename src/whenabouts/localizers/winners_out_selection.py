@@ -66,7 +66,11 @@ class Judge:
         return top_segments(scores, remaining, count, positive_only=self.settings.positive_only)
 
     def select(self, features: Sequence[Tensor | None], classes: Tensor, segments: int) -> Selection:
-        """Select winners for classes (P,), step by step, each class on what remains to itself (notes A14)."""
+        """Select winners for classes (P,), step by step.
+
+        Attention and scores are computed anew on what remains, and that is each class's own: a segment that one class
+        has taken is still there for another.
+        """
         evidence = self.evidence(features, classes)
         shape = (len(classes), segments)
         remaining = torch.ones(shape, dtype=torch.bool, device=self.device)

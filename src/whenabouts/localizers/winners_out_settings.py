@@ -9,7 +9,7 @@ from pydantic import Field
 from whenabouts.config import settings
 
 Count = Annotated[int, Field(ge=1)]
-Optional = Annotated[int, Field(ge=0)]
+CountOrZero = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -34,7 +34,8 @@ class WinnersOutSettings:
     (`restart`). `epochs` per round; `decay_every` epochs the learning rate falls to a tenth (0: a cosine to 0).
     `penalty` is beta of Eq. 6. Videos of more than `longest` segments are thinned at random in training.
 
-    Use: a video has the classes whose probability is above `class_threshold`, and always the `top_classes` best;
+    Use: a video has the classes whose probability is above `class_threshold`, and always the `top_classes` best
+    (a threshold of 1.0 is never passed: those alone);
     `test_steps` selections for each. A moment's score is the mean of its segments' scores at the "selection" or at the
     "first_step" (Eq. 11), times the number of its segments to the power `length_credit`: the mean of many segments is
     surer than that of one. By `score_scale` it is relative to an even share of the video ("length": scores of short and
@@ -44,8 +45,8 @@ class WinnersOutSettings:
     """
 
     segment_seconds: Positive = 0.5
-    segment_count: Optional = 0
-    snippets: Optional = 0
+    segment_count: CountOrZero = 0
+    snippets: CountOrZero = 0
     standardised: bool = True
 
     attentions: Count = 8
@@ -59,21 +60,21 @@ class WinnersOutSettings:
     rounds: Count = 2
     restart: bool = False
     winners_share: Share = 0.075
-    winners_count: Optional = 0
+    winners_count: CountOrZero = 0
     epochs: Count = 20
     batch_size: Count = 16
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Positive = 3e-3
     momentum: Probability = 0.9
     weight_decay: NotNegative = 0.01
-    decay_every: Optional = 0
+    decay_every: CountOrZero = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     penalty: NotNegative = 0.0
     longest: Count = 2000
 
     test_steps: Count = 6
     class_threshold: Probability = 0.05
-    top_classes: Optional = 1
+    top_classes: CountOrZero = 1
     score: Literal["selection", "first_step"] = "selection"
     length_credit: NotNegative = 0.5
     score_scale: Literal["length", "none"] = "length"
@@ -90,7 +91,7 @@ class WinnersOutSettings:
         """The paper's values (section V-B) with K segments: 400; its best have 800 (THUMOS14), 200 (ActivityNet 1.3).
 
         p = 30 is read as 7.5 % of K; two rounds are its "WO-Step2"; momentum, batch, weight decay and epochs are not
-        stated there. The flow stream must be called "flow" for gamma = 10.
+        stated there; SGD is always Nesterov's. The flow stream must be called "flow" for gamma = 10.
         """
         return cls(
             segment_count=segments,

@@ -83,7 +83,11 @@ class WinnersOutTraining:
         self._identity = _identity(videos, settings, seed)
 
     def run(self) -> GroupAttentionNet:
-        """Train for all rounds, with a removal of the winners between them (notes A3), and return the net."""
+        """Train for all rounds, with a removal of the winners between them, and return the net.
+
+        R trainings have R - 1 removals: tables III and IV of the paper agree on that, where Alg. 1 removes once more
+        and trains on nothing of it.
+        """
         first = self._resume()
         for number in range(first, self.settings.rounds):
             if number > first:
@@ -159,7 +163,7 @@ class WinnersOutTraining:
         return Measured(loss + self.settings.penalty * penalty, {"penalty": penalty.detach()})
 
     def _remove_winners(self) -> None:
-        """Take from each video the winners of all its classes, judged on the same segments (notes A9)."""
+        """Take from each video the winners of all its classes, judged on the same segments (Alg. 1, lines 4-11)."""
         before = sum(int(mask.sum()) for mask in self.remaining)
         judge = Judge(self.net, self.settings, self.videos.streams, self.compute.device)
         for index in self.progress.track(range(len(self.videos)), total=len(self.videos), title="Removing winners"):

@@ -8,7 +8,7 @@ from whenabouts.data.importers.matching import Matcher
 from whenabouts.data.importers.media_files import MediaFile
 
 NAMES = ("a/x.mp4", "b/x.mp4", "b/c/y.v2.mkv", "Título [dQw4w9WgXcQ].webm", "CaSe.MP4", "d/e/z.mp4", "f/e/z.mp4")
-FILES = [MediaFile(Path("/root/archive") / name, name, name.rpartition(".")[0]) for name in NAMES]
+FILES = [MediaFile(Path("/media/archive") / name, name, name.rpartition(".")[0]) for name in NAMES]
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ FILES = [MediaFile(Path("/root/archive") / name, name, name.rpartition(".")[0]) 
         ("a\\x.mp4", ["a/x.mp4"]),
         ("C:\\Videos\\b\\X.MP4", ["b/x.mp4"]),
         ("/somewhere/else/b/x.mp4", ["b/x.mp4"]),
-        ("/root/archive/b/x.mp4", ["b/x.mp4"]),
+        ("/media/archive/b/x.mp4", ["b/x.mp4"]),
         ("./a//x.mp4", ["a/x.mp4"]),
         ("x.mp4", ["a/x.mp4", "b/x.mp4"]),
         ("e/z.mp4", ["d/e/z.mp4", "f/e/z.mp4"]),
