@@ -21,8 +21,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from whenabouts.media.audio import stream_audio, stream_log_mel
+from whenabouts.media.audio import stream_audio
 from whenabouts.media.frames import read_frames
+from whenabouts.media.mel import stream_log_mel
 from whenabouts.media.numbered import number_in, numbered_picture
 from whenabouts.media.reader import VideoReader
 from whenabouts.media.writing import Encoding, Sound, write_video

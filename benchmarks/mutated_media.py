@@ -26,7 +26,7 @@ import av
 sys.path.insert(0, str(Path(__file__).parent))
 import damaged_files as files
 from whenabouts.core.video import Video
-from whenabouts.media.fingerprints import file_fingerprint
+from whenabouts.data.importers.media_files import stamp_of
 from whenabouts.media.parts import video_parts
 from whenabouts.media.watch import Limits
 from whenabouts.media.workers import Job, decode_many
@@ -58,7 +58,7 @@ def counted(mutants: list[files.Mutant], seen: list[Seen], sources: dict[str, Se
         container, codec, *_ = files.SOURCES[mutant.source]
         changed = frames != sources[mutant.source][1]
         complete = outcome.status == "complete"
-        same_print = file_fingerprint(mutant.path) == prints[mutant.source]
+        same_print = stamp_of(mutant.path).fingerprint == prints[mutant.source]
         for row in (container, f"{container} {codec}", mutant.way, "all"):
             count = rows.setdefault(row, Counter())
             count["files"] += 1
@@ -113,7 +113,7 @@ def main() -> None:
             raise SystemExit(f"The sources themselves are not complete: {flagged}")
         seen = decoded((mutant.path for mutant in mutants), chosen.workers)
         alone = decoded((mutant.path for mutant in mutants[:60]), 1)
-        rows = counted(mutants, seen, sources, {name: file_fingerprint(path) for name, path in paths.items()})
+        rows = counted(mutants, seen, sources, {name: stamp_of(path).fingerprint for name, path in paths.items()})
         plain = naive(mutants, paths, chosen.workers)
     same = seen[: len(alone)] == alone
     every = rows["all"]

@@ -11,7 +11,8 @@ import pytest
 
 from whenabouts.core.errors import InvalidData, MediaError
 from whenabouts.media import audio
-from whenabouts.media.audio import read_audio, stream_audio, stream_log_mel
+from whenabouts.media.audio import read_audio, stream_audio
+from whenabouts.media.mel import stream_log_mel
 from whenabouts.media.reader import VideoReader
 from whenabouts.media.writing import Sound
 

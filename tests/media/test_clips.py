@@ -64,4 +64,4 @@ def test_clip_is_decoded_whole(shared: Path, name: str) -> None:
     after = reader.outcome
     assert (after.status, after.coverage, after.reason) == ("complete", 1.0, "")
     assert after.frame_count == frames
-    assert reader.corrupt_share == 0
+    assert reader.findings.corrupt_frames == 0

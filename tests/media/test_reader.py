@@ -389,7 +389,7 @@ def test_damaged_pictures_are_counted(encode: Callable[..., Path], tmp_path: Pat
     assert len(list(reader)) > 0
     assert reader.outcome.status == "partial"
     assert 0 < reader.outcome.coverage < 1
-    assert 0 < reader.corrupt_share < 1
+    assert 0 < reader.findings.corrupt_frames < reader.findings.frames
     assert "frames are damaged" in reader.outcome.reason
 
 

@@ -14,10 +14,11 @@ Status = Literal["complete", "partial", "unreadable"]
 class Video:
     """What a probe, or a full decode, found.
 
-    `duration_seconds` is the presentation time that the file declares, its start time removed; `coverage` the share
-    of it that could be decoded (1 for complete, 0 for unreadable). `fps` is the nominal rate: never turn frame
+    `duration_seconds` is the presentation time, start time removed: as the file declares it after a probe, up to the
+    end of what was shown after a full decode. `coverage` is the share of it that could be decoded (1 for complete, 0 for unreadable). `fps` is the nominal rate: never turn frame
     numbers into seconds with it. `frame_count` is None where the container does not say. Height and width are as
-    shown, after rotation. `reason` says why a video is not complete.
+    shown, after rotation. `reason` says why a video is not complete, `passing` that the reason lies outside the file
+    (no permission, an unreachable disk, no memory): another reading may find more.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Video:
     status: Status = "complete"
     coverage: float = 1.0
     reason: str = ""
+    passing: bool = False
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):

@@ -11,15 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whenabouts.core.errors import InvalidData, MediaError
-from whenabouts.media.mel import log_mel, stream_log_mel
 from whenabouts.media.opening import audio_stream, failures, opened, zero_of
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.resampler import AudioResampler
     from av.container import InputContainer
-
-__all__ = ["Wave", "log_mel", "read_audio", "stream_audio", "stream_log_mel"]
 
 Wave = NDArray[np.float32]
 

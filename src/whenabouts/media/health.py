@@ -59,7 +59,8 @@ class Findings:
 
     `declared_end` is when the pictures should end by the file's own word (0: it says nothing), `end_is_shared`
     whether sound may be what ends there, `declared_packets` how many packets there should be (0: unknown),
-    `one_to_one` whether each packet that is not hidden by an edit list must make one picture.
+    `passing` whether reading stopped for a reason that lies outside the file, `one_to_one` whether each packet that
+    is not hidden by an edit list must make one picture.
     """
 
     declared_end: float = 0.0
@@ -77,6 +78,7 @@ class Findings:
     packets_end: float = 0.0
     jumps: int = 0
     stopped: str = ""
+    passing: bool = False
     complaint: str = ""
     structure: list[str] = field(default_factory=list)
     pulse: Pulse = field(default_factory=Pulse)

@@ -1,5 +1,6 @@
 """Opening media files with care, and finding the stream and the zero of its clock."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from fractions import Fraction
@@ -16,11 +17,46 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
+# Errors that FFmpeg hands on from the system.
+_OF_THE_SYSTEM = frozenset({
+    errno.EACCES, errno.EPERM, errno.ENOENT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EBUSY,
+    errno.EINTR, errno.ETIMEDOUT,
+})  # fmt: skip
+
+
 def failures() -> tuple[type[Exception], ...]:
     """What FFmpeg and PyAV raise over broken files; IndexError where streams turn up that no header announced."""
     import av
 
     return (av.FFmpegError, OSError, ValueError, RuntimeError, ArithmeticError, LookupError, MemoryError)
+
+
+def passing(error: BaseException | None, path: Path) -> bool:
+    """True where a failure says nothing of the file itself: no permission, an unreachable disk, no memory.
+
+    FFmpeg says "input/output error" of cut files too: there it counts whether the file can be read without FFmpeg.
+    """
+    import av
+
+    if isinstance(error, MediaError):
+        return passing(error.__cause__, path)
+    if isinstance(error, MemoryError):
+        return True
+    if not isinstance(error, OSError):
+        return False
+    if error.errno == errno.EIO or not isinstance(error, av.FFmpegError):
+        return not isinstance(error, av.FFmpegError) or not _can_be_read(path)
+    return error.errno in _OF_THE_SYSTEM
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

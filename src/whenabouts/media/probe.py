@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whenabouts.core.errors import MediaError
 from whenabouts.core.video import Video
-from whenabouts.media.opening import end_of, failures, opened, told, video_stream, zero_of
+from whenabouts.media.opening import end_of, failures, opened, passing, told, video_stream, zero_of
 from whenabouts.media.scaling import shown_size
 
 if TYPE_CHECKING:
@@ -29,14 +29,15 @@ def probe(path: Path, *, video_id: str | None = None) -> Video:
         with opened(path) as container:
             return _described(container, video_stream(container), name, path)
     except MediaError as error:
-        return unreadable(name, path, str(error))
+        return unreadable(name, path, str(error), passing=passing(error, path))
     except failures() as error:
-        return unreadable(name, path, f"The headers can't be read: {told(error)}.")
+        reason = f"The headers can't be read: {told(error)}."
+        return unreadable(name, path, reason, passing=passing(error, path))
 
 
-def unreadable(video_id: str, path: Path, reason: str) -> Video:
+def unreadable(video_id: str, path: Path, reason: str, *, passing: bool = False) -> Video:
     """A video of which nothing could be read."""
-    return Video(video_id, path, status="unreadable", coverage=0.0, reason=reason)
+    return Video(video_id, path, status="unreadable", coverage=0.0, reason=reason, passing=passing)
 
 
 def declared_end(container: "InputContainer", stream: "VideoStream") -> tuple[Fraction, bool]:

@@ -13,7 +13,7 @@ from whenabouts.media.clock import Clock
 from whenabouts.media.complaints import Complaints
 from whenabouts.media.decoder import Decoder
 from whenabouts.media.health import Findings, verdict
-from whenabouts.media.opening import failures, opened, told, video_stream, zero_of
+from whenabouts.media.opening import failures, opened, passing, told, video_stream, zero_of
 from whenabouts.media.probe import declared_end, nominal_rate, probe, unreadable
 from whenabouts.media.scaling import Pixels, Scaler
 from whenabouts.media.structure import structural_damage
@@ -65,11 +65,6 @@ class VideoReader:
         """The video after a full reading: status, coverage and reason; before that, what its headers say."""
         return self._outcome if self._outcome is not None else probe(self.path, video_id=self.video_id)
 
-    @property
-    def corrupt_share(self) -> float:
-        """Share of the decoded frames that the decoder calls damaged, 0 to 1."""
-        return self.findings.corrupt_frames / max(1, self.findings.frames)
-
     def __iter__(self) -> Iterator[tuple[float, Pixels]]:
         """Yield (seconds, pixels (H, W, 3) uint8) in order of time."""
         self.findings, self._outcome = Findings(), None
@@ -83,16 +78,17 @@ class VideoReader:
                 self.findings.structure = structural_damage(self.path, container.format.name)
                 yield from self._read(container, complaints)
         except MediaError as error:
-            self.findings.stopped = str(error)
+            self.findings.stopped, self.findings.passing = str(error), passing(error, self.path)
         except failures() as error:
             self.findings.stopped = f"reading stopped: {told(error)}"
+            self.findings.passing = passing(error, self.path)
         self.findings.complaint = complaints.summary()
         self._outcome = self._judged(before)
 
     def _judged(self, before: Video) -> Video:
         found, judged = self.findings, verdict(self.findings)
         if judged.status == "unreadable":
-            return unreadable(before.id, before.path, judged.reason)
+            return unreadable(before.id, before.path, judged.reason, passing=found.passing)
         shorter = judged.status == "complete" and found.ends_early
         longer = found.decoded_end - before.duration_seconds > found.slack_seconds
         return replace(
@@ -102,6 +98,7 @@ class VideoReader:
             status=judged.status,
             coverage=judged.coverage,
             reason=judged.reason,
+            passing=found.passing,
         )
 
     def _read(self, container: "InputContainer", complaints: Complaints) -> Iterator[tuple[float, Pixels]]:
@@ -149,7 +146,7 @@ class VideoReader:
                 with complaints.heard():
                     packet = next(packets, None)
             except failures() as error:
-                found.stopped = f"reading stopped: {told(error)}"
+                found.stopped, found.passing = f"reading stopped: {told(error)}", passing(error, self.path)
                 return
             if packet is None:
                 return

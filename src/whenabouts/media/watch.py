@@ -34,11 +34,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How one try ended: why ("" if by itself), how many arrays were taken, and whether the file is not to blame."""
+    """How one try ended: why ("" if by itself), how many arrays were taken, and whether the file is not to blame.
+
+    `innocent` ends are tried again at once, after `passing` ones another run may try again.
+    """
 
     failure: str
     taken: int
     innocent: bool = False
+    passing: bool = False
 
 
 class Taker(Protocol):
@@ -76,7 +80,7 @@ class Child:
             end = self._tried(request, decoding, taken)
             taken = end.taken
             if last or not end.innocent or self._closed:
-                decoding.end(end.failure)
+                decoding.end(end.failure, passing=end.innocent or end.passing)
                 return
 
     def _tried(self, request: Message, decoding: Taker, taken: int) -> "_End":
@@ -97,12 +101,13 @@ class Child:
                 self._discard()
                 return _End(failure, max(taken, seen), innocent=not self._late and process.returncode in _FROM_OUTSIDE)
             if message.kind in ("end", "error"):
-                return _End(str(message.values.get("reason", "")), seen)
+                told = message.values
+                return _End(str(told.get("reason", "")), seen, passing=bool(told.get("passing")))
             seen += message.kind == "arrays"
             if message.kind != "arrays" or seen > taken:
                 decoding.take_in(message)
         self._discard()
-        return _End("decoding was ended before its time", taken)
+        return _End("decoding was ended before its time", taken, passing=True)
 
     def interrupt(self) -> None:
         """End the process, from another thread; the job under way, if any, ends with it."""

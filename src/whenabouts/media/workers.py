@@ -53,6 +53,7 @@ class Decoding:
     def __init__(self, job: Job, buffer_bytes: int) -> None:
         self.job = job
         self.failure = ""
+        self.passing = False
         self._video: Video | None = None
         self._reached = 0.0
         self._room, self._waiting = buffer_bytes, deque[Arrays]()
@@ -74,9 +75,10 @@ class Decoding:
         if not self.failure:
             return self._video or Video(name, self.job.path)
         if self._video is None or self._video.status == "unreadable" or self._reached <= 0:
-            return unreadable(name, self.job.path, self.failure)
+            return unreadable(name, self.job.path, self.failure, passing=self.passing)
         share = self._reached / self._video.duration_seconds if self._video.duration_seconds > 0 else 0.0
-        return replace(self._video, status="partial", coverage=min(share, 1.0), reason=self.failure)
+        seen = replace(self._video, status="partial", coverage=min(share, 1.0), reason=self.failure)
+        return replace(seen, passing=self.passing)
 
     def take_in(self, message: Message) -> None:
         """Keep what the child sent, as soon as there is room."""
@@ -93,10 +95,10 @@ class Decoding:
     def _has_room(self, size: int) -> bool:
         return self._dropped or not self._held or self._held + size <= self._room
 
-    def end(self, failure: str) -> None:
-        """The job is over; `failure` says why, if not by itself."""
+    def end(self, failure: str, *, passing: bool = False) -> None:
+        """The job is over; `failure` says why, if not by itself, `passing` that the file may not be the reason."""
         with self._changed:
-            self.failure, self._ended = failure, True
+            self.failure, self.passing, self._ended = failure, passing, True
             self._changed.notify_all()
 
     @property
@@ -202,7 +204,7 @@ class _Pool:
                 child.run(decoding.job.request(), decoding)
             except Exception as error:  # a thread that died silently would leave the consumer waiting
                 child.close()
-                decoding.end(f"decoding failed: {type(error).__name__}: {error}")
+                decoding.end(f"decoding failed: {type(error).__name__}: {error}", passing=True)
                 return
         child.close()
 

@@ -185,7 +185,7 @@ def computed(
 
 
 def _sequences(end: Finished, values: Features, source: str, how: ExtractSettings) -> list[FeatureSequence]:
-    if end.grid is None:
+    if end.grid is None or end.video.passing:  # Half a video is not kept where another reading may find it whole.
         return []
     kept = np.dtype(how.storage)
     made = [FeatureSequence(end.video.id, values.astype(kept), end.grid, RGB, source)]

@@ -9,7 +9,7 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import write_json
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
-from whenabouts.recognition.frame_cache import file_stamp
+from whenabouts.media.fingerprints import size_and_time
 
 # With many rows, the file is not written again for each new one.
 _FEW, _PAUSE_SECONDS = 1000, 1.0
@@ -30,9 +30,11 @@ class ExtractionReport:
                 raise InvalidData(f"{path} is not an extraction report ({error}). Remove it to start anew.") from None
 
     def failed_before(self, video: Video) -> bool:
-        """True where this very file yielded nothing before."""
+        """True where this very file yielded nothing before, for a reason that lies in the file."""
         row = self._rows.get(video.id)
-        return row is not None and row["status"] == "unreadable" and row["stamp"] == file_stamp(video.path)
+        if row is None or row["status"] != "unreadable" or row.get("passing"):
+            return False
+        return bool(row["stamp"] == size_and_time(video.path))
 
     def note(self, video: Video, progress: Progress) -> None:
         """Keep what the full reading of a video found; a complete one only clears an older row."""
@@ -45,7 +47,8 @@ class ExtractionReport:
             "status": video.status,
             "coverage": round(video.coverage, 4),
             "reason": video.reason,
-            "stamp": file_stamp(video.path),
+            "passing": video.passing,
+            "stamp": size_and_time(video.path),
         }
         progress.say(f"{video.id} is {video.status}: {video.reason}")
         self._save_soon()

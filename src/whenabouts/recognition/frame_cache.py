@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from whenabouts.core.files import replacing
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
+from whenabouts.media.fingerprints import size_and_time
 from whenabouts.media.parts import video_parts
 from whenabouts.media.workers import Decoding, Job, decode_many, decoding
 
@@ -76,10 +77,10 @@ class FrameCache:
                 found = json.loads((file.metadata() or {})["video"])
         except (OSError, safetensors.SafetensorError, KeyError, ValueError):
             return None
-        if found.pop("stamp") != file_stamp(video.path) or found.pop("stopped_at") not in (None, self._longest):
+        if found.pop("stamp") != size_and_time(video.path) or found.pop("stopped_at") not in (None, self._longest):
             return None
         seen = Video.from_json({**found, "id": video.id, "path": str(video.path)})
-        return Cached(path, frames, seen)
+        return None if seen.passing else Cached(path, frames, seen)
 
     @property
     def _longest(self) -> float | None:
@@ -108,7 +109,7 @@ class FrameCache:
 
     def _stored(self, video: Video, under_way: Decoding) -> Cached:
         """Write what a decoding yields, part by part."""
-        path, stamp, frames = self.path(video.id), file_stamp(video.path), 0
+        path, stamp, frames = self.path(video.id), size_and_time(video.path), 0
         with replacing(path) as part, part.open("wb") as file:
             file.write(b" " * _HEADER)
             for arrays in under_way.parts():
@@ -137,15 +138,6 @@ def _header(form: FrameFormat, frames: int, video: dict[str, Any]) -> bytes:
     }
     text = json.dumps(values).encode().ljust(_HEADER - 8)
     return (_HEADER - 8).to_bytes(8, "little") + text
-
-
-def file_stamp(path: Path) -> list[int]:
-    """Size in bytes and time of change in nanoseconds; zeros for a file that is gone."""
-    try:
-        status = path.stat()
-    except OSError:
-        return [0, 0]
-    return [status.st_size, status.st_mtime_ns]
 
 
 def clip_at(cached: Cached, first: int, frames: int) -> NDArray[np.uint8]:

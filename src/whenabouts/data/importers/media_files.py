@@ -1,7 +1,6 @@
 """Finding media files, telling their contents apart, and probing them."""
 
 import fnmatch
-import hashlib
 import os
 import unicodedata
 from collections.abc import Container, Iterable, Sequence
@@ -13,9 +12,9 @@ from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
 from whenabouts.data.importers.protocol import ImportSettings, Problem
 from whenabouts.data.manifest import Entry, FileStamp, Manifest
+from whenabouts.media.fingerprints import file_fingerprint
 
-_BLOCK = 65_536
-_BLOCKS = 8
+_NOT_PROBED = "not probed yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,48 +81,45 @@ def free_id(wanted: str, suffix: str, taken: Container[str]) -> str:
 def catalogue(
     files: Sequence[MediaFile], settings: ImportSettings, known: Manifest, progress: Progress
 ) -> dict[Path, Entry]:
-    """An entry without labels for each file, in order; probes what `known` does not hold unchanged."""
+    """An entry without labels for each file, in order; probes, in child processes, what `known` does not hold."""
+    from whenabouts.media.probing import probed
+
     earlier = {entry.video.path: entry for entry in known}
     entries = {}
-    for file in progress.track(files, total=len(files), title="Reading headers"):
-        entries[file.path] = _entry(file, settings.split, earlier.get(file.path))
+    for file in progress.track(files, total=len(files), title="Reading files"):
+        entries[file.path] = _stamped(file, settings, earlier.get(file.path))
+    new = [file for file in files if entries[file.path].video.reason == _NOT_PROBED]
+    videos = probed((file.path, file.video_id) for file in new)
+    pairs = zip(new, videos, strict=True)
+    for file, video in progress.track(pairs, total=len(new), title="Reading headers"):
+        entries[file.path] = replace(entries[file.path], video=video)
     return entries
 
 
-def _entry(file: MediaFile, split: str, earlier: Entry | None) -> Entry:
-    from whenabouts.media.probe import probe
-
+def _stamped(file: MediaFile, settings: ImportSettings, earlier: Entry | None) -> Entry:
+    """The entry with its stamp; its video is the earlier one where the content is the same, else not yet probed."""
+    before = earlier.stamp if earlier else None
+    unread = Video(file.video_id, file.path, status="unreadable", coverage=0.0, reason=_NOT_PROBED)
     try:
-        stamp = stamp_of(file.path, earlier.stamp if earlier else None)
+        stamp = stamp_of(file.path, before)
     except OSError as error:
         reason = f"The file can't be read: {error.strerror or error}."
-        video = Video(file.video_id, file.path, status="unreadable", coverage=0.0, reason=reason)
-        return Entry(video, split=split)
-    same = earlier is not None and earlier.stamp is not None and earlier.stamp.fingerprint == stamp.fingerprint
+        return Entry(replace(unread, reason=reason, passing=True), split=settings.split)
+    same = before is not None and before.fingerprint == stamp.fingerprint
     if earlier is not None and same and earlier.video.status != "unreadable":
-        return Entry(replace(earlier.video, id=file.video_id), split=split, stamp=stamp)
-    return Entry(probe(file.path, video_id=file.video_id), split=split, stamp=stamp)
+        return Entry(replace(earlier.video, id=file.video_id), split=settings.split, stamp=stamp)
+    return Entry(unread, split=settings.split, stamp=stamp)
 
 
-def stamp_of(path: Path, earlier: FileStamp | None = None) -> FileStamp:
-    """The file's stamp; where size and time are those of `earlier`, its content is not read again. Raises OSError."""
-    status = path.stat()
-    if earlier is not None and (earlier.bytes, earlier.modified_ns) == (status.st_size, status.st_mtime_ns):
+def stamp_of(path: Path, earlier: FileStamp | None = None, *, verify: bool = False) -> FileStamp:
+    """Size, time of change, and fingerprint of the whole content of a file. Raises OSError.
+
+    Where size and time are those of `earlier`, the content is not read again, unless to `verify` it.
+    """
+    size, modified_ns = (status := path.stat()).st_size, status.st_mtime_ns
+    if not verify and earlier is not None and (earlier.bytes, earlier.modified_ns) == (size, modified_ns):
         return earlier
-    return FileStamp(status.st_size, status.st_mtime_ns, _fingerprint(path, status.st_size))
-
-
-def _fingerprint(path: Path, size: int) -> str:
-    """Hash of the size and of 8 blocks of 64 KiB spread from head to tail: all of a file up to 512 KiB."""
-    digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-    with path.open("rb") as file:
-        if size <= _BLOCK * _BLOCKS:
-            digest.update(file.read())
-        else:
-            for number in range(_BLOCKS):
-                file.seek((size - _BLOCK) * number // (_BLOCKS - 1))
-                digest.update(file.read(_BLOCK))
-    return digest.hexdigest()
+    return FileStamp(size, modified_ns, file_fingerprint(path))
 
 
 def _wanted(relative: str, settings: ImportSettings) -> bool:
