@@ -7,18 +7,16 @@ import torch
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import VideoLabels
-from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.project import Project
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
+from whenabouts.recognition.clip_draws import ClipDraws, PretrainSettings
 from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat, clip_at
 from whenabouts.recognition.pretraining import (
-    ClipDraws,
     LabelledVideo,
     Pretrained,
-    PretrainSettings,
-    checkpoint_of,
+    Run,
     labelled_videos,
     median_aspect,
     pretrain,
@@ -37,9 +35,7 @@ def trained(
 ) -> Pretrained:
     vocabulary = project.vocabulary()
     videos = labelled_videos(project.manifest(), vocabulary)
-    return pretrain(
-        videos, vocabulary, shape, plan, cache=cache, compute=CPU, seed=4, workers=workers, progress=Silent()
-    )
+    return pretrain(videos, vocabulary, shape, plan, Run(cache, CPU, seed=4, workers=workers))
 
 
 def accuracy(backbone: Backbone, project: Project, cache: Path) -> float:
@@ -103,19 +99,9 @@ def test_an_interrupted_training_ends_at_the_same_weights(
 def test_a_backbone_is_written_and_the_checkpoint_cleared(archive: Project, tmp_path: Path) -> None:
     vocabulary = archive.vocabulary()
     videos = labelled_videos(archive.manifest(), vocabulary)
-    made = pretrain_to(
-        tmp_path / "backbone",
-        videos,
-        vocabulary,
-        SHAPE,
-        SHORT,
-        cache=tmp_path / "cache",
-        compute=CPU,
-        seed=4,
-        workers=1,
-        progress=Silent(),
-    )
-    assert not checkpoint_of(tmp_path / "cache").exists()
+    run = Run(tmp_path / "cache", CPU, seed=4, workers=1)
+    made = pretrain_to(tmp_path / "backbone", videos, vocabulary, SHAPE, SHORT, run)
+    assert not run.checkpoint.exists()
     assert_same(made.backbone, Backbone.load(tmp_path / "backbone"))
     assert made.backbone.source in made.told()
 
@@ -125,17 +111,7 @@ def test_broken_videos_are_left_out_with_their_reasons(own_archive: Project, tmp
     videos = labelled_videos(own_archive.manifest(), vocabulary)
     (tmp_path / "text.mp4").write_text("not a video")
     lost = LabelledVideo(Video("lost", tmp_path / "text.mp4"), VideoLabels.of([0]))
-    made = pretrain(
-        [*videos, lost],
-        vocabulary,
-        SHAPE,
-        SHORT,
-        cache=tmp_path / "cache",
-        compute=CPU,
-        seed=4,
-        workers=2,
-        progress=Silent(),
-    )
+    made = pretrain([*videos, lost], vocabulary, SHAPE, SHORT, Run(tmp_path / "cache", CPU, seed=4))
     assert made.videos == 4
     assert [(video.id, video.status) for video in made.broken] == [("lost", "unreadable")]
     assert made.broken[0].reason
@@ -145,17 +121,7 @@ def test_broken_videos_are_left_out_with_their_reasons(own_archive: Project, tmp
 def test_labels_of_one_concept_alone_are_an_error(archive: Project, tmp_path: Path) -> None:
     videos = [item for item in labelled_videos(archive.manifest(), archive.vocabulary()) if 0 in item.labels.classes]
     with pytest.raises(InvalidData, match="at least 2 concepts"):
-        pretrain(
-            videos,
-            archive.vocabulary(),
-            SHAPE,
-            SHORT,
-            cache=tmp_path,
-            compute=CPU,
-            seed=0,
-            workers=1,
-            progress=Silent(),
-        )
+        pretrain(videos, archive.vocabulary(), SHAPE, SHORT, Run(tmp_path, CPU))
 
 
 def draws_of(labels: list[VideoLabels], **plan: object) -> ClipDraws:

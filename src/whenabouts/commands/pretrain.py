@@ -32,7 +32,8 @@ def pretrain(
     from whenabouts.config import load, tables
     from whenabouts.data.project import Project
     from whenabouts.recognition.backbone import BackboneSettings, saved_backbone
-    from whenabouts.recognition.pretraining import PretrainSettings, labelled_videos, median_aspect, pretrain_to
+    from whenabouts.recognition.clip_draws import PretrainSettings
+    from whenabouts.recognition.pretraining import Run, labelled_videos, median_aspect, pretrain_to
     from whenabouts.training.devices import choose_compute
 
     terminal = Terminal(as_json=as_json)
@@ -47,17 +48,7 @@ def pretrain(
         terminal.result(f"Wrote {folder}: {backbone.source}.", {"folder": str(folder), "source": backbone.source})
         return
     plan = load(PretrainSettings, told["pretrain"], "[pretrain]")
-    vocabulary = home.vocabulary()
-    trained = pretrain_to(
-        folder,
-        labelled_videos(manifest, vocabulary),
-        vocabulary,
-        shape,
-        plan,
-        cache=home.cache_folder,
-        compute=choose_compute(device, plan.precision),
-        seed=seed,
-        workers=workers,
-        progress=terminal,
-    )
+    vocabulary, compute = home.vocabulary(), choose_compute(device, plan.precision)
+    run = Run(home.cache_folder, compute, seed=seed, workers=workers, progress=terminal)
+    trained = pretrain_to(folder, labelled_videos(manifest, vocabulary), vocabulary, shape, plan, run)
     terminal.result(f"Wrote {folder}: {trained.told()}", {"folder": str(folder), **trained.to_json()})

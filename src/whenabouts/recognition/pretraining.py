@@ -4,56 +4,29 @@ As in Ghadiyaram et al., "Large-scale weakly-supervised pre-training for video a
 draw takes a random clip of a video and one random label of it, and a softmax is trained on that.
 """
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
-from whenabouts.config import as_table, settings
-from whenabouts.core.errors import InvalidData
+from whenabouts.config import as_table
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.locks import claimed
-from whenabouts.core.progress import Progress
+from whenabouts.core.progress import Progress, Silent
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Manifest
 from whenabouts.data.vocabulary import labels_of
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, ClipClassifier
-from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat, clip_at, file_stamp
+from whenabouts.recognition.clip_draws import ClipBatch, ClipDraws, PretrainSettings
+from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat
 from whenabouts.training.devices import Compute
 from whenabouts.training.loop import Measured, Plan, Trainee, fit
-
-
-@settings
-class PretrainSettings:
-    """How a backbone is trained. `sampling` draws every video equally often, or classes by the root of their counts.
-
-    `shift` and `colour` are changes at random (see ClipTransform). Of videos longer than `longest_seconds` the
-    beginning counts. The work is a number of steps, never a time, so that a busy machine learns the same.
-    """
-
-    steps: int = 400
-    batch: int = 32
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
-    warmup: int = 10
-    drops: tuple[int, ...] = ()
-    sampling: Literal["videos", "square_root"] = "videos"
-    shift: float = 0.1
-    colour: float = 0.3
-    longest_seconds: float = 1200.0
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    checkpoint_every: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +67,24 @@ class Pretrained:
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
-    """Clips (B, C, T, H, W) float32 and one class (B,) each."""
+class Run:
+    """Where a training runs: small frames and the checkpoint lie in `cache`, `workers` decode and load."""
 
-    clips: Tensor
-    classes: Tensor
+    cache: Path
+    compute: Compute
+    seed: int = 0
+    workers: int = 2
+    progress: Progress = field(default_factory=Silent)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where an unfinished training is kept."""
+        return checkpoint_of(self.cache)
+
+
+def checkpoint_of(cache: Path) -> Path:
+    """Where a project's cache keeps an unfinished training."""
+    return cache / "pretrain" / "checkpoint.safetensors"
 
 
 def pretrain(
@@ -106,48 +92,50 @@ def pretrain(
     vocabulary: Vocabulary,
     shape: BackboneSettings,
     plan: PretrainSettings,
-    *,
-    cache: Path,
-    compute: Compute,
-    seed: int,
-    workers: int,
-    progress: Progress,
+    run: Run,
 ) -> Pretrained:
-    """Train a backbone on labelled videos; `cache` keeps small frames and the checkpoint of an unfinished run.
+    """Train a backbone on labelled videos.
 
-    Same seed and machine, same weights on the CPU, with any number of `workers`, interrupted or not. Videos that
+    Same seed and machine, same weights on the CPU, with any number of workers, interrupted or not. Videos that
     can't be read are left out and returned with their reasons; fewer than two labelled classes raise InvalidData.
     """
     shape = shape.boxed(median_aspect([item.video for item in videos]))
-    form = FrameFormat(shape.rate, *shape.box, plan.longest_seconds)
-    frames = FrameCache(cache / "frames", form)
-    cached = frames.fill([item.video for item in videos], workers=workers, progress=progress)
-    broken = tuple(item.video for item in cached if item.video.status != "complete")
-    for video in broken:
-        progress.say(f"{video.id} is {video.status}: {video.reason}")
+    cached = _small_frames(videos, FrameFormat(shape.rate, *shape.box, plan.longest_seconds), run)
     usable = [(item, found) for item, found in zip(videos, cached, strict=True) if found.frames and len(item.labels)]
-    draws = ClipDraws([found for _, found in usable], [item.labels for item, _ in usable], shape, plan, seed)
-    torch.manual_seed(seed)
+    draws = ClipDraws([found for _, found in usable], [item.labels for item, _ in usable], shape, plan, run.seed)
+    torch.manual_seed(run.seed)
     model = ClipClassifier(shape.build(), len(vocabulary))
-
-    def measure(model: nn.Module, batch: _Batch) -> Measured:
-        scores = model(compute.place(batch.clips))
-        classes = compute.place(batch.classes)
-        loss = functional.cross_entropy(scores.float(), classes)
-        return Measured(loss, {"accuracy": (scores.argmax(1) == classes).float().mean()})
-
     fitted = fit(
-        Trainee(model, draws.batch, measure),
-        _loop_plan(plan, seed),
-        compute,
-        checkpoint=checkpoint_of(cache),
+        Trainee(model, draws.batch, _measure_on(run.compute)),
+        _loop_plan(plan, run.seed),
+        run.compute,
+        checkpoint=run.checkpoint,
         identity=draws.identity(vocabulary),
-        loaders=workers,
-        progress=progress,
+        loaders=run.workers,
+        progress=run.progress,
     )
     model.cpu()
     backbone = Backbone(shape, model.net, model.fc, vocabulary)
+    broken = tuple(found.video for found in cached if found.video.status != "complete")
     return Pretrained(backbone, fitted.history, fitted.resumed_at, len(usable), broken)
+
+
+def pretrain_to(
+    folder: Path,
+    videos: Sequence[LabelledVideo],
+    vocabulary: Vocabulary,
+    shape: BackboneSettings,
+    plan: PretrainSettings,
+    run: Run,
+) -> Pretrained:
+    """`pretrain`, then save the backbone to `folder` and clear the checkpoint; one at a time, else ProjectError."""
+    with claimed(run.checkpoint.parent, "a pre-training"):
+        trained = pretrain(videos, vocabulary, shape, plan, run)
+        card = {"training": as_table(plan), "seed": run.seed, "videos": trained.videos}
+        card |= {"history": list(trained.history), "computed_on": str(run.compute)}
+        trained.backbone.save(folder, card=card)
+        run.checkpoint.unlink(missing_ok=True)
+    return trained
 
 
 def labelled_videos(manifest: Manifest, vocabulary: Vocabulary, split: str = "train") -> list[LabelledVideo]:
@@ -157,110 +145,32 @@ def labelled_videos(manifest: Manifest, vocabulary: Vocabulary, split: str = "tr
     return [item for item in labelled if len(item.labels)]
 
 
-def pretrain_to(
-    folder: Path,
-    videos: Sequence[LabelledVideo],
-    vocabulary: Vocabulary,
-    shape: BackboneSettings,
-    plan: PretrainSettings,
-    *,
-    cache: Path,
-    compute: Compute,
-    seed: int,
-    workers: int,
-    progress: Progress,
-) -> Pretrained:
-    """`pretrain`, then save the backbone to `folder` and clear the checkpoint; one at a time, else ProjectError."""
-    with claimed(checkpoint_of(cache).parent, "a pre-training"):
-        trained = pretrain(
-            videos,
-            vocabulary,
-            shape,
-            plan,
-            cache=cache,
-            compute=compute,
-            seed=seed,
-            workers=workers,
-            progress=progress,
-        )
-        card = {"training": as_table(plan), "seed": seed, "videos": trained.videos, "history": list(trained.history)}
-        trained.backbone.save(folder, card={**card, "computed_on": str(compute)})
-        checkpoint_of(cache).unlink(missing_ok=True)
-    return trained
-
-
-def checkpoint_of(cache: Path) -> Path:
-    """Where an unfinished run is kept."""
-    return cache / "pretrain" / "checkpoint.safetensors"
-
-
 def median_aspect(videos: Sequence[Video]) -> float:
     """Median width over height of the videos whose size is known; 4 / 3 where none is."""
     shapes = [video.width / video.height for video in videos if video.height and video.width]
     return float(np.median(shapes)) if shapes else 4 / 3
 
 
-class ClipDraws:
-    """Which clips and labels make up each batch: a pure function of the seed and the step."""
+def _small_frames(videos: Sequence[LabelledVideo], form: FrameFormat, run: Run) -> list[Cached]:
+    """The cached frames of every video; what is wrong with any is told."""
+    frames = FrameCache(run.cache / "frames", form)
+    cached = frames.fill([item.video for item in videos], workers=run.workers, progress=run.progress)
+    for found in cached:
+        if found.video.status != "complete":
+            run.progress.say(f"{found.video.id} is {found.video.status}: {found.video.reason}")
+    return cached
 
-    def __init__(
-        self,
-        cached: Sequence[Cached],
-        labels: Sequence[VideoLabels],
-        shape: BackboneSettings,
-        plan: PretrainSettings,
-        seed: int,
-    ) -> None:
-        self.cached, self.labels, self.shape, self.plan, self.seed = cached, labels, shape, plan, seed
-        self._transform = shape.transform(shift=plan.shift, colour=plan.colour)
-        carriers: dict[int, list[tuple[int, float]]] = {}
-        for video, row in enumerate(labels):
-            for index, weight in zip(row.classes.tolist(), row.weights.tolist(), strict=True):
-                carriers.setdefault(index, []).append((video, weight))
-        if len(carriers) < 2:
-            raise InvalidData(
-                f"Training needs labels of at least 2 concepts, but the {len(labels)} readable videos carry "
-                f"{len(carriers)}. Import more videos or a vocabulary that fits them."
-            )
-        self._carriers = {index: np.asarray(pairs).T for index, pairs in sorted(carriers.items())}
-        roots = np.sqrt([weights.sum() for _, weights in self._carriers.values()])
-        self._class_shares = roots / roots.sum()
-        self._order = lru_cache(maxsize=4)(self._shuffled)
 
-    def batch(self, step: int) -> _Batch:
-        """The batch of one step."""
-        random = np.random.default_rng([self.seed, 1, step])
-        pairs = [self.pair(step * self.plan.batch + place, random) for place in range(self.plan.batch)]
-        clips = np.stack([self._clip(self.cached[video], random) for video, _ in pairs])
-        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-        classes = torch.tensor([index for _, index in pairs])
-        return _Batch(self._transform.train(torch.from_numpy(clips), generator), classes)
+def _measure_on(compute: Compute) -> Callable[[nn.Module, ClipBatch], Measured]:
+    """Cross-entropy of the drawn labels, and the share of them that is named rightly."""
 
-    def identity(self, vocabulary: Vocabulary) -> str:
-        """Hash of all that decides the draws, beside the loop's plan: data, settings, vocabulary."""
-        digest = hashlib.sha256(repr((self.shape, self.plan, self.seed, vocabulary.names)).encode())
-        for item, row in zip(self.cached, self.labels, strict=True):
-            file = (item.path.name, file_stamp(item.video.path), item.frames)
-            digest.update(repr((*file, row.classes.tolist(), row.weights.tolist())).encode())
-        return digest.hexdigest()
+    def measure(model: nn.Module, batch: ClipBatch) -> Measured:
+        scores = model(compute.place(batch.clips))
+        classes = compute.place(batch.classes)
+        loss = functional.cross_entropy(scores.float(), classes)
+        return Measured(loss, {"accuracy": (scores.argmax(1) == classes).float().mean()})
 
-    def pair(self, place: int, random: np.random.Generator) -> tuple[int, int]:
-        """A video and one of its classes."""
-        if self.plan.sampling == "videos":
-            epoch, position = divmod(place, len(self.labels))
-            video = int(self._order(epoch)[position])
-            row = self.labels[video]
-            return video, int(random.choice(row.classes, p=row.weights / row.weights.sum()))
-        index = int(random.choice(list(self._carriers), p=self._class_shares))
-        videos, weights = self._carriers[index]
-        return int(random.choice(videos, p=weights / weights.sum())), index
-
-    def _clip(self, cached: Cached, random: np.random.Generator) -> NDArray[np.uint8]:
-        first = int(random.integers(max(1, cached.frames - self.shape.frames + 1)))
-        return clip_at(cached, first, self.shape.frames)
-
-    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self.seed, 2, epoch]).permutation(len(self.labels))
+    return measure
 
 
 def _loop_plan(plan: PretrainSettings, seed: int) -> Plan:

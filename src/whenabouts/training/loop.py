@@ -90,7 +90,7 @@ def fit(
     torch.manual_seed(plan.seed)
     compute.place_net(trainee.model).train()
     optimizer = make_optimizer(trainee.model, plan)
-    place = _resumed(checkpoint, trainee.model, optimizer, f"{plan} {identity}", progress)
+    place = _resumed(checkpoint, trainee.model, optimizer, f"{plan} {compute} {identity}", progress)
     run = _Run(trainee, plan, compute, optimizer, place, checkpoint)
     with deterministic(compute.device), drawn_ahead(trainee.draw, place.step, plan.steps, loaders) as batches:
         title = f"training on {compute}"
