@@ -12,8 +12,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from whenabouts.core.errors import WriteError
-from whenabouts.core.files import reading_folder, replacing, replacing_folder, sweep, write_json, write_text
+from whenabouts.core.errors import InvalidData, WriteError
+from whenabouts.core.files import (
+    read_json,
+    reading_folder,
+    replacing,
+    replacing_folder,
+    sweep,
+    write_json,
+    write_text,
+)
 
 
 def run(code: str, folder: Path, *, lines: int = 1) -> "subprocess.Popen[str]":
@@ -40,6 +48,23 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == '{\n "a": 1\n}\n'
     assert [file.name for file in path.parent.iterdir()] == ["a.json"]
+
+
+def test_json_is_read_back_and_faults_name_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"ä": [1, None]})
+    assert read_json(path) == {"ä": [1, None]}
+    path.write_bytes("\ufeff{}".encode())
+    assert read_json(path) == {}
+    for content, told in ((b"{", "is not JSON"), (b"[1]", "is not a JSON object"), (b"\xff", "is not JSON")):
+        path.write_bytes(content)
+        with pytest.raises(InvalidData, match=f"a.json {told}"):
+            read_json(path)
+    path.write_text("[" * 200_000)
+    with pytest.raises(InvalidData, match="is not JSON"):
+        read_json(path)
+    with pytest.raises(FileNotFoundError):
+        read_json(tmp_path / "none.json")
 
 
 def test_not_a_number_is_refused(tmp_path: Path) -> None:
@@ -202,7 +227,7 @@ def test_errors_about_other_files_stay_as_they_are(tmp_path: Path) -> None:
 def test_a_limit_that_only_safetensors_hears_of_is_told(tmp_path: Path) -> None:
     code = (
         "import resource, numpy as np; from safetensors.numpy import save_file\n"
-        "from whenabouts.core.errors import WriteError\n"
+        "from whenabouts.core.errors import InvalidData, WriteError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
         "try:\n"
         " with replacing(folder / 'a') as part: save_file({'a': np.zeros(10_000)}, part)\n"

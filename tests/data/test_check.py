@@ -54,6 +54,17 @@ def said(report: CheckReport, severity: str, topic: str) -> str:
     return "\n".join(one.text for one in report.findings if (one.severity, one.topic) == (severity, topic))
 
 
+def test_a_large_cache_is_told(tmp_path: Path, entry: Make) -> None:
+    project = project_of(tmp_path / "p", healthy(entry))
+    assert checked(project).figures["cache_bytes"] == 0
+    (project.cache_folder / "frames").mkdir(parents=True)
+    with (project.cache_folder / "frames" / "x").open("wb") as file:
+        file.truncate(2_500_000_000)
+    report = checked(project)
+    assert report.figures["cache_bytes"] == 2_500_000_000
+    assert "takes 2.5 GB. It can be removed" in said(report, "note", "cache")
+
+
 def healthy(entry: Make) -> list[Entry]:
     return [entry(f"{label}{number}", label) for label in ("dive", "jump") for number in range(5)]
 

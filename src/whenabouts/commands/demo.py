@@ -95,13 +95,13 @@ def demo(
 def _rendered(folder: Path, seed: int, videos: int | None, terminal: Terminal) -> tuple["DemoArchive", float]:
     """The archive, rendered or as an earlier demo of the same settings and seed left it, and the seconds it took."""
     from whenabouts.config import as_table
-    from whenabouts.core.files import write_json
+    from whenabouts.core.files import read_json, write_json
     from whenabouts.data.demo_archive import DemoArchive, DemoArchiveSettings, render_archive
     from whenabouts.data.demo_archive_plan import plan_archive
 
     settings = DemoArchiveSettings() if videos is None else DemoArchiveSettings().scaled(videos)
     told, note = {"seed": seed, **as_table(settings)}, folder / "settings.json"
-    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == json.loads(json.dumps(told)):
+    if note.is_file() and read_json(note) == json.loads(json.dumps(told)):
         terminal.say(f"Using the archive in {folder}.")
         return DemoArchive(folder, plan_archive(settings, seed=seed)), 0.0
     started = time.perf_counter()
@@ -142,9 +142,10 @@ def _run(name: str, command: list[str], terminal: Terminal) -> Stage:
 
 def _held_out(home: "Project") -> tuple["Moments", dict[str, "ScoreSequence"]]:
     """What `find` wrote, and the model's scores for the held-out videos."""
+    from whenabouts.core.files import read_json
     from whenabouts.core.moments import Moments
 
-    found = Moments.from_json(json.loads((home.moments_folder / "moments.json").read_text(encoding="utf-8")))
+    found = Moments.from_json(read_json(home.moments_folder / "moments.json"))
     localizer, store = _localizer(home), home.features()
     scores = {}
     for entry in home.manifest().of_split("test"):
@@ -162,10 +163,11 @@ def _localizer(home: "Project") -> "WinnersOut":
 
 def _truth(archive: "DemoArchive") -> "Moments":
     """The true moments of the held-out videos."""
+    from whenabouts.core.files import read_json
     from whenabouts.core.moments import Moments
     from whenabouts.core.vocabulary import Vocabulary
 
-    database = json.loads(archive.truth_path.read_text(encoding="utf-8"))["database"]
+    database = read_json(archive.truth_path)["database"]
     rows = [
         (video_id, row["segment"], row["label"])
         for video_id, video in database.items()

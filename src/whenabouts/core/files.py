@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from whenabouts.core.errors import WriteError
+from whenabouts.core.errors import InvalidData, WriteError
 from whenabouts.core.locks import hold, locked, opened, taken
 
 _PART = re.compile(r"\..*\.[0-9a-f]{12}\.part")
@@ -87,6 +87,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Any, *, indent: int | None = 1) -> None:
     """Write JSON, whole or not at all; NaN and infinity are refused, for other tools can't read them."""
     write_text(path, json.dumps(values, ensure_ascii=False, indent=indent, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file: FileNotFoundError where there is none, InvalidData where it holds anything else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InvalidData(f"{path} is not JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise InvalidData(f"{path} is not a JSON object.")
+    return values
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The data doctor: what can't work with this data, said before a training is paid for."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from whenabouts.core.errors import InvalidData, ProjectError, WhenaboutsError
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.data.check_features import check_features, check_freshness, check_models, read_json
+from whenabouts.data.check_features import check_features, check_freshness, check_models, json_or_none
 from whenabouts.data.check_labels import check_labels
 from whenabouts.data.deduplicate import Duplicate, same_files, same_frames, small_frames
 from whenabouts.data.findings import CheckReport, Severity, some
@@ -15,14 +16,17 @@ from whenabouts.data.importing import reported_imports
 from whenabouts.data.manifest import Entry, Manifest, file_of
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import VocabularySettings
+from whenabouts.media.fingerprints import file_fingerprint
 
+MUCH_CACHE = 100_000_000
 _IMPORT = "Start with `whenabouts import KIND ROOT --project DIR`."
 
 
-def check_project(folder: Path, *, frames: bool, progress: Progress) -> CheckReport:
+def check_project(folder: Path, *, frames: bool, files: bool = False, progress: Progress) -> CheckReport:
     """Look at everything that a project holds and never raise for what it lacks.
 
-    With `frames`, and more than one split, five frames of each video are compared to find copies across splits.
+    With `frames`, and more than one split, five frames of each video are compared to find copies across splits. With
+    `files`, every file is read in full: damage since the import is found even under the same size and time.
     """
     report, project = CheckReport(), Project(folder)
     try:
@@ -37,15 +41,18 @@ def check_project(folder: Path, *, frames: bool, progress: Progress) -> CheckRep
         report.next_step = _IMPORT
         return report
     _check_files(entries, report)
+    if files:
+        _check_contents(entries, report, progress)
     _check_import(project, report)
     vocabulary, settings = _vocabulary(project, report)
     if vocabulary is not None:
         check_labels(entries, vocabulary, settings, report)
     _check_splits(manifest, project.cache_folder / "small_frames.safetensors", frames, report, progress)
     store = project.features()
-    check_features(entries, store, read_json(project.reports_folder / "extraction.json") or {}, report)
+    check_features(entries, store, json_or_none(project.reports_folder / "extraction.json") or {}, report)
     check_models(project.models_folder, store, vocabulary.names if vocabulary else (), report)
     check_freshness(project, entries, store, report)
+    _check_cache(project, report)
     report.next_step = _next(project, report)
     return report
 
@@ -88,6 +95,23 @@ def _check_stale(entries: Sequence[Entry], report: CheckReport) -> None:
             report.add("warning", "files", text, names)
 
 
+def _check_contents(entries: Sequence[Entry], report: CheckReport, progress: Progress) -> None:
+    kept = [entry for entry in entries if not entry.removed and file_of(entry.video.path) == entry.video.path]
+    other = []
+    for entry in progress.track(kept, total=len(kept), title="Reading files"):
+        try:
+            same = entry.stamp is None or file_fingerprint(entry.video.path) == entry.stamp.fingerprint
+        except OSError:
+            same = False
+        if not same:
+            other.append(entry.id)
+    report.figures["contents_changed"] = len(other)
+    if other:
+        text = f"other content than at the import: {len(other)} of {len(kept)} files ({some(other)})."
+        do = "Put the right files back, or import again with --set import.verify=true."
+        report.add("warning", "files", f"{text} {do}", other)
+
+
 def _check_import(project: Project, report: CheckReport) -> None:
     counts: Counter[str] = Counter()
     for told in reported_imports(project.reports_folder / "import.json"):
@@ -103,6 +127,17 @@ def _check_import(project: Project, report: CheckReport) -> None:
     ):
         if counts[name] > 0:
             report.add("warning", "import", f"{text}: {counts[name]} (details: reports/import.json).")
+
+
+def _check_cache(project: Project, report: CheckReport) -> None:
+    size = 0
+    for path in project.cache_folder.rglob("*"):
+        with contextlib.suppress(OSError):  # A run that goes on meanwhile may take its files away.
+            size += path.lstat().st_size if path.is_file() else 0
+    report.figures["cache_bytes"] = size
+    if size >= MUCH_CACHE:
+        text = f"{project.cache_folder} takes {size / 1e9:.1f} GB. It can be removed: what a verb needs it makes again."
+        report.add("note", "cache", text)
 
 
 def _vocabulary(project: Project, report: CheckReport) -> tuple[Vocabulary | None, VocabularySettings]:

@@ -1,10 +1,11 @@
 """Do features, models and moments fit the videos, and each other?"""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.files import read_json
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.findings import CheckReport, some
 from whenabouts.data.freshness import Lessons, MomentsCard
@@ -69,7 +70,7 @@ def check_models(models: Path, store: FeatureStore, concepts: Sequence[str], rep
     """Add findings about models that do not fit the features or the vocabulary."""
     for path in sorted(models.glob("[!.]*/card.json")) if models.is_dir() else []:
         name = path.parent.name
-        card = read_json(path)
+        card = json_or_none(path)
         if card is None:
             do = "Train it again, or remove its folder."
             report.add("warning", "models", f"the card of the model {name} can't be read. {do}", [name])
@@ -83,7 +84,7 @@ def check_models(models: Path, store: FeatureStore, concepts: Sequence[str], rep
             told = _unfit(stream, store) if isinstance(stream, dict) else ""
             if told:
                 report.add("warning", "models", f"the model {name} {told}. Run `whenabouts train` again.", [name])
-        vocabulary = read_json(path.parent / "vocabulary.json") or {}
+        vocabulary = json_or_none(path.parent / "vocabulary.json") or {}
         if card.get("streams") and vocabulary.get("names") not in (None, list(concepts)):
             text = f"the model {name} was trained on another vocabulary than the project's; it finds its own concepts."
             report.add("note", "models", text, [name])
@@ -121,10 +122,9 @@ def _unfit(stream: dict[str, Any], store: FeatureStore) -> str:
     return ""
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
+def json_or_none(path: Path) -> dict[str, Any] | None:
     """A JSON object, None where there is none or the file is broken."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_json(path)
+    except (OSError, InvalidData):
         return None
-    return values if isinstance(values, dict) else None

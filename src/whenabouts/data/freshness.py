@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from whenabouts import __version__
-from whenabouts.core.files import checksum, reading_folder, write_json
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.files import checksum, read_json, reading_folder, write_json
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
@@ -57,11 +58,11 @@ class MomentsCard:
     def load(cls, folder: Path) -> "MomentsCard | None":
         """The card in a folder of moments; None where there is none, or none that can be read."""
         try:
-            values = _read(folder / "card.json")
+            values = read_json(folder / "card.json")
             known = {name: values[name] for name in cls.__dataclass_fields__ if name != "asked"}
             known |= {"modalities": tuple(known["modalities"]), "videos": dict(known["videos"])}
             return cls(**known, asked=dict(values.get("asked", {})))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, InvalidData, ValueError, KeyError, TypeError):
             return None
 
     def changes(self, project: Project, entries: Sequence[Entry], store: FeatureStore) -> list[str]:
@@ -102,9 +103,9 @@ class Lessons:
     def load(cls, project: Project) -> "Lessons | None":
         """What was saved; None where there is nothing that can be read."""
         try:
-            values = _read(project.reports_folder / "train.json")
+            values = read_json(project.reports_folder / "train.json")
             return cls(values["model"], dict(values["videos"]))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, InvalidData, ValueError, KeyError, TypeError):
             return None
 
     def changes(self, project: Project, entries: Iterable[Entry], store: FeatureStore) -> list[str]:
@@ -135,8 +136,8 @@ def source_of(folder: Path) -> str:
     """What a saved backbone calls the features that it makes; "" where there is none, or none that can be read."""
     with reading_folder(folder) as there:
         try:
-            return str(_read(there / "card.json")["source"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return str(read_json(there / "card.json")["source"])
+        except (OSError, InvalidData, ValueError, KeyError, TypeError):
             return ""
 
 
@@ -149,8 +150,3 @@ def _newest(entry: Entry, store: FeatureStore, modalities: Iterable[str]) -> int
 def _said(entry: Entry) -> str:
     said = [[asdict(label) for label in entry.labels], [asdict(part) for part in entry.segments], entry.changed_ns]
     return hashlib.sha256(json.dumps(said).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values

@@ -1,6 +1,5 @@
 """The whole of an import: read, join, build the vocabulary, report."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +8,7 @@ from typing import Any
 
 from whenabouts.config import as_table
 from whenabouts.core.errors import InvalidData, SettingsError
-from whenabouts.core.files import write_json
+from whenabouts.core.files import read_json, write_json
 from whenabouts.core.locks import locked
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
@@ -18,8 +17,16 @@ from whenabouts.data.importers import IMPORTERS, Imported, ImportSettings
 from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.merging import Merged, merged
 from whenabouts.data.project import Project
-from whenabouts.data.vocabulary import VocabularySettings, build_vocabulary
+from whenabouts.data.vocabulary import VocabularySettings, build_vocabulary, spelling
 from whenabouts.data.vocabulary_report import VocabularyReport
+
+_CATEGORIES = ":categories"
+_LABELS = {
+    "ytdlp": "tags stand in the sidecars that `yt-dlp --write-info-json` puts beside each video.",
+    "folders": "put videos into folders that are named after what happens in them.",
+    "hashtags": "put #tags or [tags] into file names, or into a text of the same name beside the video.",
+    "csv": "name the column of labels with --map label=COLUMN.",
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class ImportOutcome:
         unreadable = [entry for entry in self.imported.entries if entry.video.status == "unreadable"]
         lines += [f"unreadable: {entry.id}: {entry.video.reason}" for entry in unreadable[:most]]
         lines += [f"... and {len(unreadable) - most} more unreadable files"] if len(unreadable) > most else []
+        lines += self._hints()
         kinds = Counter(problem.what for problem in self.imported.problems)
         shown: Counter[str] = Counter()
         for problem in self.imported.problems:
@@ -82,6 +90,22 @@ class ImportOutcome:
             elif shown[problem.what] == kinds[problem.what]:
                 lines.append(f"... and {kinds[problem.what] - most} more: {problem.what}")
         return "\n".join(lines)
+
+    def _hints(self) -> list[str]:
+        """What to do where the import went well, but is not what people want."""
+        entries, hints = self.imported.entries, []
+        bare = not any(entry.labels or entry.segments for entry in entries)
+        if self.split == "train" and bare and self.kind in _LABELS:
+            hints.append(f"hint: none of the {len(entries)} videos has a label: {_LABELS[self.kind]}")
+        said = [(spelling(label.name), label.source) for entry in entries for label in entry.labels]
+        filed = {name for name, source in said if source.endswith(_CATEGORIES)}
+        filed -= {name for name, source in said if not source.endswith(_CATEGORIES)}
+        found = sorted(filed & set(self.vocabulary.names))
+        if found:
+            do = 'leave them out with --set \'import.ytdlp.fields=["tags", "title", "description"]\''
+            told = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+            hints.append(f"hint: concepts that are only the site's categories, which hardly name moments: {told}; {do}")
+        return hints
 
 
 def import_into(
@@ -158,8 +182,8 @@ def _store_features(imported: Imported, manifest: Manifest, store: FeatureStore,
 def reported_imports(path: Path) -> list[dict[str, Any]]:
     """The imports that reports/import.json tells of, the latest last; none where the file is missing or broken."""
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))["imports"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        listed = read_json(path)["imports"]
+    except (OSError, InvalidData, KeyError):
         return []
     return [told for told in listed if isinstance(told, dict)] if isinstance(listed, list) else []
 

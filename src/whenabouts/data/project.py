@@ -1,12 +1,11 @@
 """A project: the folder in which each verb reads what the one before wrote."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from whenabouts.config import as_table, load
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.core.files import checksum, write_json
+from whenabouts.core.files import checksum, read_json, write_json
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Manifest
@@ -109,14 +108,11 @@ class Project:
 
     def _vocabulary_file(self) -> dict[str, Any]:
         try:
-            values = json.loads(self.vocabulary_path.read_text(encoding="utf-8-sig"))
+            return read_json(self.vocabulary_path)
         except FileNotFoundError:
             raise ProjectError(f"There is no {self.vocabulary_path}. Run `whenabouts import` first.") from None
-        except ValueError as error:
-            raise InvalidData(f"{self.vocabulary_path} is not JSON: {error}. Run `whenabouts import` again.") from None
-        if not isinstance(values, dict):
-            raise InvalidData(f"{self.vocabulary_path} is not a JSON object. Run `whenabouts import` again.")
-        return values
+        except InvalidData as error:
+            raise InvalidData(f"{error} Run `whenabouts import` again.") from None
 
     def write_vocabulary(self, vocabulary: Vocabulary, settings: VocabularySettings | None = None) -> None:
         """Write the vocabulary and how it was built, from the manifest that stands there, whole or not at all."""

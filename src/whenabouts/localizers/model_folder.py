@@ -1,6 +1,5 @@
 """A saved localizer: model.safetensors, settings.toml, vocabulary.json, card.json. Loading runs no code from it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 from whenabouts import __version__
 from whenabouts.config import as_table, read_toml, to_toml
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.core.files import reading_folder, replacing_folder, write_json, write_text
+from whenabouts.core.files import read_json, reading_folder, replacing_folder, write_json, write_text
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.protocol import Stream
 
@@ -78,9 +77,6 @@ def read_model(folder: Path) -> SavedModel:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidData(f"{path} can't be read: {error}. Run `whenabouts train` again.") from None
-    if not isinstance(values, dict):
-        raise InvalidData(f"{path} holds no JSON object. Run `whenabouts train` again.")
-    return values
+        return read_json(path)
+    except (OSError, InvalidData) as error:
+        raise InvalidData(f"{path} can't be read: {error} Run `whenabouts train` again.") from None
