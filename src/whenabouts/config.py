@@ -130,11 +130,13 @@ def _check_section(override: str, sections: Sequence[str]) -> None:
     section, dot, _ = dotted.partition(".")
     if "=" not in override or section in sections:
         return  # Without a sign of equality `with_overrides` says what is wrong.
-    reads = f"This verb reads {_listed(sections)}."
+    reads = f"Read here: {_listed(sections)}."
     if not dot:
         raise SettingsError(f"--set {override!r} names no section: section.key=value. {reads}")
     if section in SECTIONS:
-        raise SettingsError(f"--set {override!r}: [{section}] is for {SECTIONS[section]}, so it does nothing. {reads}")
+        raise SettingsError(
+            f"--set {override!r}: [{section}] is for {SECTIONS[section]} and changes nothing here. {reads}"
+        )
     raise SettingsError(f"--set {override!r}: there is no section [{section}]. {_nearest(section)}")
 
 

@@ -38,7 +38,7 @@ def pretrain(
 
     terminal = Terminal(as_json=as_json)
     home = Project.open(project)
-    manifest, folder = home.manifest(), home.models_folder / "backbone"
+    manifest, folder = home.manifest(), home.backbone_folder
     told = tables(recipe, overrides, sections=("backbone", "pretrain") if weights is None else ("backbone",))
     shape = load(BackboneSettings, told["backbone"], "[backbone]")
     if weights is not None:

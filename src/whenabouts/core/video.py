@@ -15,10 +15,11 @@ class Video:
     """What a probe, or a full decode, found.
 
     `duration_seconds` is the presentation time, start time removed: as the file declares it after a probe, up to the
-    end of what was shown after a full decode. `coverage` is the share of it that could be decoded (1 for complete, 0 for unreadable). `fps` is the nominal rate: never turn frame
-    numbers into seconds with it. `frame_count` is None where the container does not say. Height and width are as
-    shown, after rotation. `reason` says why a video is not complete, `passing` that the reason lies outside the file
-    (no permission, an unreachable disk, no memory): another reading may find more.
+    end of what was shown after a full decode. `coverage` is the share of it that could be decoded (1 for complete, 0
+    for unreadable). `fps` is the nominal rate: never turn frame numbers into seconds with it. `frame_count` is None
+    where the container does not say. Height and width are as shown, after rotation. `reason` says why a video is not
+    complete, `passing` that the reason lies outside the file (no permission, an unreachable disk, no memory): another
+    reading may find more.
     """
 
     id: str

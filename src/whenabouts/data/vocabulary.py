@@ -23,11 +23,11 @@ _SEPARATORS = re.compile(r"[\s_\-]+")
 class VocabularySettings:
     """Which names become concepts.
 
-    A concept needs `min_count` training videos; of more than `max_concepts` the most frequent stay. Spellings
-    that differ in case, `_`, `-` and spaces are one. `aliases` maps a name to the one that stands for it;
-    `drop` lists names that are no concepts; with `only`, nothing but the names in it is one. `absent` says what
-    follows from a label that a video does not have: "negative" (labels are complete) or "unknown" (people tag what
-    they like).
+    A concept needs `min_count` training videos; of more than `max_concepts` the most frequent stay. Spellings that
+    differ in case, `_`, `-` and spaces are one. `aliases` maps a name to the one that stands for it; `drop` lists names
+    that are no concepts; with `only`, nothing but the names in it is one. `absent` says what follows from a label that
+    a video does not have: "negative" (labels are complete) or "unknown" (people tag what they like). It bears on
+    reports, and on training where there is one concept; several are learned against each other all the same.
     """
 
     min_count: int = Field(default=5, ge=1)
