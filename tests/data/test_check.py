@@ -1,7 +1,8 @@
 """The data doctor: each fault of a project is told with its figure, and empty projects are answered."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,10 +204,12 @@ def test_copies_by_frames_are_looked_for_across_splits(
 ) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), dtype=np.uint8)
 
-    def frames(path: Path, seconds: object, **_: object) -> tuple[object, object]:
-        return seconds, picture if path.stem in ("dive0", "t") else 255 - np.roll(picture, len(path.stem), 1)
+    def decoded(entries: list[Entry]) -> Iterator[tuple[Entry, object]]:
+        for entry in entries:
+            same = entry.video.path.stem in ("dive0", "t")
+            yield entry, picture if same else 255 - np.roll(picture, len(entry.video.path.stem), 1)
 
-    monkeypatch.setattr("whenabouts.media.frames.read_frames", frames)
+    monkeypatch.setattr("whenabouts.data.deduplicate._decoded", decoded)
     project = project_of(
         tmp_path / "p", [entry("dive0", "dive"), entry("dive1", "dive"), entry("t", "dive", split="test")]
     )
@@ -215,6 +218,19 @@ def test_copies_by_frames_are_looked_for_across_splits(
         report, "warning", "splits"
     )
     assert checked(project, frames=False).figures["duplicates"] == 0
+
+
+def test_later_damage_under_the_same_size_and_time_is_found_when_files_are_read(tmp_path: Path, entry: Make) -> None:
+    project = project_of(tmp_path / "p", healthy(entry))
+    damaged = next(iter(project.manifest()))
+    status, content = damaged.video.path.stat(), bytearray(damaged.video.path.read_bytes())
+    content[-1] ^= 1
+    damaged.video.path.write_bytes(content)
+    os.utime(damaged.video.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert "contents_changed" not in checked(project).figures
+    report = check_project(project.folder, frames=False, files=True, progress=Silent())
+    assert report.figures["contents_changed"] == 1
+    assert damaged.id in said(report, "warning", "files")
 
 
 def test_uploaders_in_all_splits_are_noted(tmp_path: Path, entry: Make) -> None:

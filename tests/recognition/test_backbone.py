@@ -7,9 +7,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from whenabouts.config import load, with_overrides
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, saved_backbone
+from whenabouts.recognition.clip_draws import PretrainSettings
 
 SHAPE = BackboneSettings(widths=(4, 8), blocks=(1, 1), stem=4, height=16, width=24)
 
@@ -94,3 +96,17 @@ def test_clips_without_a_size_and_shapes_that_disagree_are_errors() -> None:
         _ = BackboneSettings().box
     with pytest.raises(SettingsError, match="as many widths"):
         BackboneSettings(widths=(4,), blocks=(1, 1)).build()
+
+
+@pytest.mark.parametrize("bad", ["frames=0", "rate=0", "rate=-1.0", "widths=[0]", "height=0", "epsilon=0.0"])
+def test_shapes_that_can_not_be_are_refused(bad: str) -> None:
+    table = with_overrides({}, [f"backbone.{bad}"])["backbone"]
+    with pytest.raises(SettingsError, match=bad.split("=")[0]):
+        load(BackboneSettings, table, "[backbone]")
+
+
+@pytest.mark.parametrize("bad", ["batch=0", "steps=0", "learning_rate=0.0", "shift=2.0", "longest_seconds=0.0"])
+def test_plans_that_can_not_be_are_refused(bad: str) -> None:
+    table = with_overrides({}, [f"pretrain.{bad}"])["pretrain"]
+    with pytest.raises(SettingsError, match=bad.split("=")[0]):
+        load(PretrainSettings, table, "[pretrain]")

@@ -262,6 +262,32 @@ def clip_parts(path, **how):
 """
 
 
+WITHOUT_MEMORY = """
+from whenabouts.recognition import clip_parts as real
+
+def clip_parts(path, **how):
+    for part in real.clip_parts(path, **how):
+        yield part
+        if path.stem == "video 01" or isinstance(part, dict) and path.stem == "video 02":
+            raise MemoryError
+"""
+
+
+def test_what_the_system_is_to_blame_for_is_told_but_tried_again(
+    own_archive: Project, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "greedy_parts.py").write_text(WITHOUT_MEMORY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(decoding, "clip_parts", importlib.import_module("greedy_parts").clip_parts)
+    store, report, _ = extracted(own_archive.manifest(), backbone, tmp_path)
+    assert store.video_ids(RGB) == ("video 00", "video 03")
+    assert (report.count("partial"), report.count("unreadable")) == (1, 1)
+    monkeypatch.undo()
+    _, report, done = extracted(own_archive.manifest(), backbone, tmp_path)
+    assert (done.written, done.done_before, done.failed_before) == (2, 2, 0)
+    assert report.count("partial") == report.count("unreadable") == 0
+
+
 def test_a_decoder_that_crashes_ends_one_video_and_not_the_run(
     own_archive: Project, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

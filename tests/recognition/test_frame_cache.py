@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
 from whenabouts.media.probe import probe
 from whenabouts.media.reader import VideoReader
+from whenabouts.recognition import frame_cache
 from whenabouts.recognition.frame_cache import FrameCache, FrameFormat, clip_at
 
 FORM = FrameFormat(6.0, 24, 36)
@@ -94,3 +96,18 @@ def test_a_truncated_cache_file_is_made_again(tmp_path: Path, video: Video) -> N
     assert cache.find(video) is None
     cached.path.write_bytes(b"\x05" + bytes(7) + json.dumps([]).encode().ljust(5))
     assert cache.find(video) is None
+
+
+def test_a_video_that_the_system_kept_from_being_read_is_read_again(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "no_disk.py").write_text(
+        "def video_parts(path, **how):\n    yield None\n    raise OSError(5, 'disk')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(frame_cache, "video_parts", importlib.import_module("no_disk").video_parts)
+    cache = FrameCache(tmp_path / "cache", FORM)
+    assert cache.add(video).video.status == "unreadable"
+    monkeypatch.undo()
+    assert cache.find(video) is None
+    assert cache.add(video).frames == 18

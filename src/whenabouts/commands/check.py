@@ -11,9 +11,12 @@ from whenabouts.commands.options import Json, ProjectFolder
 Frames = Annotated[
     bool, typer.Option("--frames/--no-frames", help="Look for copies across splits by comparing frames.")
 ]
+Files = Annotated[
+    bool, typer.Option("--files", help="Read every file in full: is its content still what was imported?")
+]
 
 
-def check(project: ProjectFolder = Path(), frames: Frames = True, as_json: Json = False) -> None:
+def check(project: ProjectFolder = Path(), frames: Frames = True, files: Files = False, as_json: Json = False) -> None:
     """Say before training what can't work with this data, and why: files, labels, splits, features, models.
 
     Writes reports/check.json. The exit code is 1 where the project can't be trained on, else 0.
@@ -23,7 +26,7 @@ def check(project: ProjectFolder = Path(), frames: Frames = True, as_json: Json 
     from whenabouts.data.project import Project
 
     terminal = Terminal(as_json=as_json)
-    report = check_project(project, frames=frames, progress=terminal)
+    report = check_project(project, frames=frames, files=files, progress=terminal)
     home = Project(project)
     if home.manifest_path.is_file():
         write_json(home.reports_folder / "check.json", report.to_json())

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whenabouts.core.errors import MediaError
 from whenabouts.core.files import replacing
 from whenabouts.core.progress import Progress
 from whenabouts.data.manifest import Entry
@@ -73,30 +72,38 @@ def same_frames(entries: Sequence[Entry], frames: Mapping[str, NDArray[np.uint8]
 def small_frames(entries: Sequence[Entry], cache: Path, progress: Progress) -> dict[str, NDArray[np.uint8]]:
     """Five grey frames (5, 16, 16) of each video that can be read, by id; `cache` keeps them by the file's content."""
     kept = _load(cache)
-    fresh = 0
-    found: dict[str, NDArray[np.uint8]] = {}
-    wanted = [entry for entry in entries if entry.stamp is not None and entry.video.duration_seconds > 0]
-    for entry in progress.track(wanted, total=len(wanted), title="Comparing frames"):
-        key = f"{entry.stamp.bytes}-{entry.stamp.fingerprint}" if entry.stamp else ""
-        if key not in kept:
-            try:
-                kept[key] = _frames(entry)
-            except (MediaError, OSError):
-                continue  # It can't be decoded: extraction says why.
-            fresh += 1
-            if fresh % _SAVE_EACH == 0:
-                _save(cache, kept)
-        found[entry.id] = kept[key]
-    if fresh % _SAVE_EACH:
-        _save(cache, kept)
-    return found
+    wanted = {
+        entry.id: _key(entry) for entry in entries if entry.stamp is not None and entry.video.duration_seconds > 0
+    }
+    new = {_key(entry): entry for entry in entries if entry.id in wanted and wanted[entry.id] not in kept}
+    decoded = progress.track(_decoded(list(new.values())), total=len(new), title="Comparing frames")
+    for number, (entry, pixels) in enumerate(decoded, start=1):
+        if pixels is not None:  # Else it can't be decoded: extraction says why.
+            kept[_key(entry)] = _small(pixels)
+        if kept and (number % _SAVE_EACH == 0 or number == len(new)):
+            _save(cache, kept)
+    return {video_id: kept[key] for video_id, key in wanted.items() if key in kept}
 
 
-def _frames(entry: Entry) -> NDArray[np.uint8]:
-    from whenabouts.media.frames import read_frames
+def _key(entry: Entry) -> str:
+    return f"{entry.stamp.bytes}-{entry.stamp.fingerprint}" if entry.stamp else ""
 
-    seconds = np.asarray(SHARES) * entry.video.duration_seconds
-    _, pixels = read_frames(entry.video.path, seconds, size=(4 * SIDE, 4 * SIDE), threads=1)
+
+def _decoded(entries: Sequence[Entry]) -> Iterator[tuple[Entry, NDArray[np.uint8] | None]]:
+    """The frames (5, 64, 64, 3) of each video, decoded in child processes; None where that fails."""
+    from whenabouts.media.parts import frame_parts
+    from whenabouts.media.workers import Job, decode_many
+
+    def job(entry: Entry) -> Job:
+        seconds = [share * entry.video.duration_seconds for share in SHARES]
+        return Job(frame_parts, entry.video.path, {"seconds": seconds, "size": [4 * SIDE, 4 * SIDE]}, entry.id)
+
+    for entry, under_way in zip(entries, decode_many(map(job, entries)), strict=False):
+        part = next(under_way.parts(), None)
+        yield entry, None if part is None else part["frames"]
+
+
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     grey = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     small = grey.reshape(len(SHARES), SIDE, 4, SIDE, 4).mean(axis=(2, 4))
     levels: NDArray[np.uint8] = np.rint(small).astype(np.uint8)

@@ -58,7 +58,7 @@ class RatedSegment:
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """Tells one content of a file from another: size, time of change, and a fingerprint of all of it ("" where unread)."""
+    """Tells one content of a file from another: size, time of change, fingerprint of all of it ("" where unread)."""
 
     bytes: int
     modified_ns: int

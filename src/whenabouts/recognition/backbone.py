@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import safetensors
 import safetensors.torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from whenabouts import __version__
@@ -19,6 +20,10 @@ from whenabouts.core.files import reading_folder, replacing_folder, write_json, 
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.media.transforms import ClipTransform, FrameOrder
 from whenabouts.nets.conv3d import MidChannels, R2Plus1D
+
+Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=2, le=4096)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @settings
@@ -31,16 +36,16 @@ class BackboneSettings:
     """
 
     name: str = "r2plus1d"
-    widths: tuple[int, ...] = (16, 32, 64)
-    blocks: tuple[int, ...] = (1, 1, 1)
-    stem: int = 16
+    widths: tuple[Count, ...] = (16, 32, 64)
+    blocks: tuple[Count, ...] = (1, 1, 1)
+    stem: Count = 16
     mid: MidChannels = "per_convolution"
-    epsilon: float = 1e-5
-    frames: int = 8
-    rate: float = 6.0
-    short_side: int = 48
-    height: int | None = None
-    width: int | None = None
+    epsilon: Positive = 1e-5
+    frames: Count = 8
+    rate: Positive = 6.0
+    short_side: Side = 48
+    height: Side | None = None
+    width: Side | None = None
     differences: bool = True
     order: FrameOrder = "ordered"
 

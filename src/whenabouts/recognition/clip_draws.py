@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 
 from whenabouts.config import settings
@@ -28,20 +29,20 @@ class PretrainSettings:
     beginning counts. The work is a number of steps, never a time, so that a busy machine learns the same.
     """
 
-    steps: int = 400
-    batch: int = 32
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
+    steps: int = Field(default=400, ge=1)
+    batch: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     optimizer: Literal["adamw", "sgd"] = "adamw"
     schedule: Literal["cosine", "step", "constant"] = "cosine"
-    warmup: int = 10
+    warmup: int = Field(default=10, ge=0)
     drops: tuple[int, ...] = ()
     sampling: Literal["videos", "square_root"] = "videos"
-    shift: float = 0.1
-    colour: float = 0.3
-    longest_seconds: float = 1200.0
+    shift: float = Field(default=0.1, ge=0, le=1)
+    colour: float = Field(default=0.3, ge=0, le=1)
+    longest_seconds: float = Field(default=1200.0, gt=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    checkpoint_every: int = 100
+    checkpoint_every: int = Field(default=100, ge=1)
 
 
 @dataclass(frozen=True, slots=True)

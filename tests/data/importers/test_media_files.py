@@ -100,3 +100,14 @@ def test_files_known_unchanged_are_not_probed_again(
     assert probed == ["b.mp4", "broken.mp4"]
     assert second[root / "b.mp4"].video.duration_seconds == 7
     assert second[root / "a.mp4"] == first[root / "a.mp4"]
+
+
+def test_verifying_reads_files_again(tmp_path: Path, media: Media) -> None:
+    root = media("a.mp4", seconds=5).resolve()
+    files = media_among(files_below(root, []), root, ImportSettings())
+    known = Manifest(tuple(catalogue(files, ImportSettings(), Manifest(), Silent()).values()))
+    status = (root / "a.mp4").stat()
+    media("a.mp4", seconds=7)
+    os.utime(root / "a.mp4", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert catalogue(files, ImportSettings(), known, Silent())[root / "a.mp4"].video.duration_seconds == 5
+    assert catalogue(files, ImportSettings(verify=True), known, Silent())[root / "a.mp4"].video.duration_seconds == 7

@@ -101,7 +101,7 @@ def _stamped(file: MediaFile, settings: ImportSettings, earlier: Entry | None) -
     before = earlier.stamp if earlier else None
     unread = Video(file.video_id, file.path, status="unreadable", coverage=0.0, reason=_NOT_PROBED)
     try:
-        stamp = stamp_of(file.path, before)
+        stamp = stamp_of(file.path, before, verify=settings.verify)
     except OSError as error:
         reason = f"The file can't be read: {error.strerror or error}."
         return Entry(replace(unread, reason=reason, passing=True), split=settings.split)

@@ -114,7 +114,8 @@ class ImportSettings:
     """What all importers share, and a table for each.
 
     `include` and `exclude` are patterns (`*` matches `/` too) for paths below the root. Videos that stand in another
-    split already stay there unless `move_splits`.
+    split already stay there unless `move_splits`. Files whose size and time are those of an earlier import are not
+    read again unless to `verify` that their content is the same to the bit.
     """
 
     split: str = Field(default="train", min_length=1)
@@ -122,6 +123,7 @@ class ImportSettings:
     exclude: tuple[str, ...] = ()
     endings: tuple[str, ...] = VIDEO_ENDINGS
     move_splits: bool = False
+    verify: bool = False
     folders: FolderSettings = field(default_factory=FolderSettings)
     csv: TableSettings = field(default_factory=TableSettings)
     tags: TagSettings = field(default_factory=TagSettings)
