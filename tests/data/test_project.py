@@ -48,3 +48,10 @@ def test_missing_and_broken_vocabularies_are_told(tmp_path: Path) -> None:
         project.vocabulary_path.write_text(content)
         with pytest.raises(InvalidData):
             project.vocabulary()
+
+
+def test_settings_of_another_version_are_told_with_the_remedy(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.vocabulary_path.write_text('{"names": ["a"], "settings": {"gone_since": true}}')
+    with pytest.raises(InvalidData, match=r"'gone_since' is not a setting.* Run `whenabouts import` again"):
+        project.vocabulary_settings()

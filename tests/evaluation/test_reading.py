@@ -51,6 +51,25 @@ def test_files_become_columns_in_file_order(written: Any) -> None:
     assert repr(predictions) == "Predictions(3 over 2 videos)"
 
 
+def test_our_own_concepts_take_the_spelling_of_the_truth_by_their_aliases(written: Any, tmp_path: Path) -> None:
+    row = {"subset": "validation", "annotations": [{"label": "child_pose", "segment": [0.0, 10.0]}]}
+    truth = read_truth(written({"v": row}, {})[0])
+    words = Vocabulary(("child pose", "run"), aliases={"child_pose": "child pose", "Child-Pose": "child pose"})
+    moments = Moments.build(["v"], [[0, 10]], [0], words)
+    path = tmp_path / "moments.json"
+    path.write_text(json.dumps(moments.to_json()))
+    assert evaluate_moments(truth, read_predictions(path, truth)).average_map == 1.0
+    path.write_text(json.dumps({**moments.to_json(), "vocabulary": {"aliases": {"child_pose": ["child pose"]}}}))
+    with pytest.raises(InvalidData, match="unknown label"):
+        read_predictions(path, truth)
+    # Two labels of the truth that are one concept to us can't be told apart: nothing is guessed.
+    both = {**row, "annotations": [*row["annotations"], {"label": "Child-Pose", "segment": [20.0, 30.0]}]}
+    truth = read_truth(written({"v": both}, {})[0])
+    path.write_text(json.dumps(moments.to_json()))
+    with pytest.raises(InvalidData, match="unknown label"):
+        read_predictions(path, truth)
+
+
 @pytest.mark.parametrize(("reason", "video", "row"), ODD_PREDICTIONS)
 def test_odd_predictions_pass_officially_stop_strictly_and_are_left_out_cleanly(
     written: Any, reason: str, video: str, row: Any

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from whenabouts.config import as_table, load
-from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.files import checksum, read_json, write_json
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
@@ -100,11 +100,19 @@ class Project:
         return Vocabulary.from_json(self._vocabulary_file())
 
     def vocabulary_settings(self) -> VocabularySettings:
-        """How the vocabulary was built, with the policy for absent labels; the defaults where nothing is noted."""
+        """How the vocabulary was built, with the policy for absent labels; the defaults where nothing is noted.
+
+        Raises InvalidData where the file is broken, or notes settings that this version does not know.
+        """
         if not self.vocabulary_path.is_file():
             return VocabularySettings()
         noted = self._vocabulary_file().get("settings", {})
-        return load(VocabularySettings, noted, f"{self.vocabulary_path} settings")
+        try:
+            return load(VocabularySettings, noted, f"{self.vocabulary_path} settings")
+        except SettingsError as error:
+            raise InvalidData(
+                f"{error} Run `whenabouts import` again, with its options: it writes them anew."
+            ) from None
 
     def _vocabulary_file(self) -> dict[str, Any]:
         try:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,30 @@ def read_predictions(
     """Read `{"results": {video: [{"label", "score", "segment"}]}}`: ActivityNet's format, or our own moments.json.
 
     `needs` says which fields rows must have. Raises InvalidData for a broken file and for rows that the policy forbids;
-    "official" lets videos outside the subset pass, where they count as false positives.
+    "official" lets videos outside the subset pass, where they count as false positives. Where our own file names a
+    concept that the truth has in another spelling ("child pose", "child_pose"), its aliases tell that they are one.
     """
-    rows = gathered("predictions", _section(path, "results"), needs, policy)
+    document = _document(path, "results")
+    rows = _as_spelled(gathered("predictions", document["results"], needs, policy), document, truth)
     faults = _outside(rows, truth)
     if needs.label:
         known = set(truth.labels)
         faults["unknown label"] = np.asarray([label not in known for label in rows.labels.tolist()], bool)
     return Predictions.of_rows(settled(rows, {**faults, **span_faults(rows)}, policy), truth)
+
+
+def _as_spelled(rows: Rows, document: dict[str, Any], truth: Truth) -> Rows:
+    """Rows whose labels bear the truth's spelling, where the file's vocabulary has it as the alias of one concept."""
+    vocabulary = document.get("vocabulary")
+    aliases = vocabulary.get("aliases") if isinstance(vocabulary, dict) else None
+    if not isinstance(aliases, dict):
+        return rows
+    spellings: dict[str, list[str]] = {}
+    for label in truth.labels:
+        spellings.setdefault(str(aliases.get(label, label)), []).append(label)
+    wanted = {name: found[0] for name, found in spellings.items() if len(found) == 1}
+    labels = np.asarray([wanted.get(label, label) for label in rows.labels.tolist()], np.object_)
+    return replace(rows, labels=labels)
 
 
 def _outside(rows: Rows, truth: Truth) -> dict[Reason, BoolArray]:
@@ -100,17 +117,22 @@ def _of_subset(path: Path, subset: str) -> tuple[dict[str, dict[str, Any]], froz
 
 
 def _section(path: Path, key: str) -> dict[str, Any]:
+    section: dict[str, Any] = _document(path, key)[key]
+    return section
+
+
+def _document(path: Path, key: str) -> dict[str, Any]:
+    """The JSON object in a file, which holds an object under `key`."""
     try:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InvalidData(f"There is no file {path}.") from None
     except (ValueError, OSError) as error:
         raise InvalidData(f"{path} can't be read as JSON: {error}.") from None
-    section = values.get(key) if isinstance(values, dict) else None
-    if not isinstance(section, dict):
+    if not isinstance(values, dict) or not isinstance(values.get(key), dict):
         seen = sorted(values) if isinstance(values, dict) else type(values).__name__
         raise InvalidData(f"{path} needs an object {key!r} (ActivityNet's format), but holds {seen}.")
-    return section
+    return values
 
 
 def _seconds(value: Any) -> float:
