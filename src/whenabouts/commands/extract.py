@@ -8,7 +8,7 @@ import typer
 from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe
 
-Workers = Annotated[int, typer.Option("--workers", help="Threads that decode videos.", min=1)]
+Workers = Annotated[int, typer.Option("--workers", help="Videos that are decoded at a time.", min=1)]
 
 
 def extract(

@@ -12,7 +12,7 @@ Weights = Annotated[
     Path | None,
     typer.Option("--weights", help="A backbone's folder or model.safetensors: no training.", show_default=False),
 ]
-Workers = Annotated[int, typer.Option("--workers", help="Threads that decode and load.", min=1)]
+Workers = Annotated[int, typer.Option("--workers", help="Videos decoded, and batches drawn, at a time.", min=1)]
 
 
 def pretrain(

@@ -70,7 +70,7 @@ class TimeGrid:
 
     @classmethod
     def of_parts(cls, duration_seconds: float, parts: int) -> "TimeGrid":
-        """Cut a video into equal parts: step k is `[k D/K, (k+1) D/K)` (notes A18 of winners-out)."""
+        """Cut a video into equal parts: step k is `[k D/K, (k+1) D/K)`."""
         if parts <= 0 or duration_seconds <= 0:
             raise InvalidData(f"Equal parts need more than 0 s and 0 parts, but got {duration_seconds} s, {parts}.")
         length = duration_seconds / parts

@@ -35,7 +35,7 @@ def video_parts(
     rate: float | None = None,
     size: tuple[int, int] | None = None,
     chunk_frames: int = 64,
-    threads: int = 0,
+    threads: int = 1,
     until_seconds: float | None = None,
 ) -> Iterator[Part]:
     """The frames of a video as `VideoReader` gives them: `seconds` (N,), `frames` (N, H, W, 3), N = `chunk_frames`.

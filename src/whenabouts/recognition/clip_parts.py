@@ -7,13 +7,13 @@ from whenabouts.media.parts import Part, log_mel_parts, video_parts
 
 
 def clip_parts(
-    path: Path, *, video_id: str, rate: float, size: Sequence[int], threads: int, pictures: bool, sound: bool
+    path: Path, *, video_id: str, rate: float, size: Sequence[int], pictures: bool, sound: bool
 ) -> Iterator[Part]:
     """The small frames of a video and its outcome, as `video_parts` gives them, then the rows of `log_mel_parts`.
 
     Either is left out where `pictures` or `sound` is False.
     """
     if pictures:
-        yield from video_parts(path, video_id=video_id, rate=rate, size=(size[0], size[1]), threads=threads)
+        yield from video_parts(path, video_id=video_id, rate=rate, size=(size[0], size[1]))
     if sound:
         yield from log_mel_parts(path)

@@ -62,7 +62,7 @@ class WindowSource:
     """Cuts videos into windows of a backbone's clip length, one each `hop_seconds`, `batch` at a time.
 
     Small frames that `cache` holds are read from there: they are the same as freshly decoded ones. All else is
-    decoded in a child process with `threads` threads, whose crash, hang or greed ends one video and not the run.
+    decoded in a child process, whose crash, hang or greed ends one video and not the run.
     """
 
     shape: BackboneSettings
@@ -70,7 +70,6 @@ class WindowSource:
     batch: int
     sound: bool = True
     cache: Path | None = None
-    threads: int = 1
 
     def read(self, videos: Iterable[tuple[int, Video]]) -> Iterator[Windows | End]:
         """Batches of each numbered video in order of time, then its end; one video after the other, bounded memory.
@@ -126,7 +125,7 @@ class WindowSource:
         return FrameCache(self.cache / "frames", FrameFormat(self.shape.rate, *self.shape.box)).find(video)
 
     def _job(self, video: Video, *, pictures: bool) -> Job:
-        how = {"rate": self.shape.rate, "size": list(self.shape.box), "threads": self.threads}
+        how = {"rate": self.shape.rate, "size": list(self.shape.box)}
         what = {"video_id": video.id, "pictures": pictures, "sound": self.sound}
         return Job(clip_parts, video.path, {**how, **what}, video.id)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,8 +90,7 @@ def extract(
     due = [entry for entry in wanted if not report.failed_before(entry.video)]
     if len(due) < len(wanted):
         progress.say(f"{len(wanted) - len(due)} videos could not be read before: see {report.path}")
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    source = WindowSource(backbone.settings, how.hop_seconds, how.batch, how.audio, cache, threads)
+    source = WindowSource(backbone.settings, how.hop_seconds, how.batch, how.audio, cache)
     shared = SharedIterator(enumerate(entry.video for entry in due))
     started, steps, written = time.perf_counter(), 0, 0
     with (

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +89,7 @@ class FrameCache:
         """Decode what is not there yet, in child processes that may crash without harm; the result is in order."""
         found = {video.id: self.find(video) for video in videos}
         wanted = [video for video in videos if found[video.id] is None]
-        threads = max(1, (os.cpu_count() or 1) // workers)
-        decodings = decode_many((self._job(video, threads) for video in wanted), workers=workers)
+        decodings = decode_many((self._job(video) for video in wanted), workers=workers)
         pairs = zip(wanted, decodings, strict=False)  # The decodings end with their jobs.
         for video, under_way in progress.track(pairs, total=len(wanted), title="decoding small frames"):
             found[video.id] = self._stored(video, under_way)
@@ -99,12 +97,12 @@ class FrameCache:
 
     def add(self, video: Video) -> Cached:
         """Decode one video into the cache; one that can't be read leaves its reason."""
-        with decoding(self._job(video, 0)) as under_way:
+        with decoding(self._job(video)) as under_way:
             return self._stored(video, under_way)
 
-    def _job(self, video: Video, threads: int) -> Job:
+    def _job(self, video: Video) -> Job:
         size, until = [self.form.height, self.form.width], self._longest
-        how = {"rate": self.form.rate, "size": size, "threads": threads, "until_seconds": until}
+        how = {"rate": self.form.rate, "size": size, "until_seconds": until}
         return Job(video_parts, video.path, {**how, "video_id": video.id}, video.id)
 
     def _stored(self, video: Video, under_way: Decoding) -> Cached:
