@@ -46,7 +46,7 @@ def write_demo_page(
         found=found,
         truth=truth,
         tiles=_tiles(compared),
-        tables=[_map_table(compared), _concept_table(compared), _time_table(seconds)],
+        tables=[_map_table(compared), _time_table(seconds), _concept_table(compared)],
         tiou=0.3,
     )
 
