@@ -72,9 +72,7 @@ def test_many_problems_of_a_kind_are_counted_not_listed(media: Media, tmp_path: 
 def test_an_archive_without_labels_or_with_mere_categories_is_told_what_to_do(media: Media, tmp_path: Path) -> None:
     root = media("a.mp4", "b.mp4")
     bare = run(Project.create(tmp_path / "bare"), "ytdlp", root)
-    assert (
-        "hint: none of the 2 videos has a label: tags stand in the sidecars that `yt-dlp --w" in bare.to_text()
-    )
+    assert "hint: none of the 2 videos has a label: tags stand in the sidecars that `yt-dlp --w" in bare.to_text()
     held_out = run(Project.create(tmp_path / "test"), "ytdlp", root, split="test")
     assert "hint:" not in held_out.to_text()
     for name, tags in (("a", ["Dive", "sports"]), ("b", ["dive"])):
