@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -167,19 +168,29 @@ def computed(
 ) -> Iterator[tuple[Finished, Features]]:
     """Batches and ends of many videos, as they come -> each finished video with its features (T, D).
 
-    At most `waiting` batches wait for a thread of `pool`.
+    At most `waiting` batches wait for a thread of `pool`, and as many ends for their batches: short videos, too, keep
+    all threads busy.
     """
     parts: dict[int, list[Future[Features]]] = {}
+    ends: deque[tuple[Finished, list[Future[Features]]]] = deque()
     places = threading.BoundedSemaphore(waiting)
     for piece in pieces:
         if isinstance(piece, End):
-            made = [future.result() for future in parts.pop(piece.number, [])]
-            yield piece.finished, np.concatenate(made) if made else np.zeros((0, 0), np.float32)
+            ends.append((piece.finished, parts.pop(piece.number, [])))
         else:
             places.acquire()
             future = pool.submit(forward, piece.clips)
             future.add_done_callback(lambda _: places.release())
             parts.setdefault(piece.number, []).append(future)
+        while ends and (len(ends) > waiting or all(future.done() for future in ends[0][1])):
+            yield _joined(*ends.popleft())
+    for finished, made in ends:
+        yield _joined(finished, made)
+
+
+def _joined(finished: Finished, made: list[Future[Features]]) -> tuple[Finished, Features]:
+    values = [future.result() for future in made]
+    return finished, np.concatenate(values) if values else np.zeros((0, 0), np.float32)
 
 
 def _sequences(end: Finished, values: Features, source: str, how: ExtractSettings) -> list[FeatureSequence]:
