@@ -77,8 +77,7 @@ def cpu_seconds():
 
 def rates(entries, backbone, compute, how, workers):
     """Clock and CPU seconds of decoding alone, of the net alone, and of both as users run them."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    source = WindowSource(backbone.settings, how.hop_seconds, how.batch, False, None, threads)
+    source = WindowSource(backbone.settings, how.hop_seconds, how.batch, sound=False)
     batches = []
 
     def decode():
