@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from whenabouts.config import as_table
+from whenabouts.core.files import sweep
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.locks import claimed
 from whenabouts.core.progress import Progress, Silent
@@ -135,6 +136,7 @@ def pretrain_to(
         card |= {"history": list(trained.history), "computed_on": str(run.compute)}
         trained.backbone.save(folder, card=card)
         run.checkpoint.unlink(missing_ok=True)
+        sweep(run.checkpoint.parent)
     return trained
 
 
