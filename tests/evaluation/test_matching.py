@@ -86,7 +86,9 @@ def test_thresholds_from_text_are_the_official_floats() -> None:
     assert tiou_thresholds("0.5").tolist() == [0.5]
 
 
-@pytest.mark.parametrize("text", ["", "a", "0.5:0.9", "0:1:0.1", "0.5:0.9:0", "0.5:0.9:-0.1", "1.5", "0.9:0.1:0.4:1"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "0.5:0.9", "0:1:0.1", "0.5:0.9:0", "0.5:0.9:-0.1", "1.5", "0.9:0.1:0.4:1", "0.1:0.9:1e-9"]
+)
 def test_other_thresholds_are_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="tIoU thresholds"):
         tiou_thresholds(text)

@@ -178,3 +178,10 @@ def test_broken_files_say_what_is_wrong(tmp_path: Path, written: Any) -> None:
     truth = read_truth(written(DATABASE, {"v": {"label": "run"}})[0])
     with pytest.raises(InvalidData, match="not a list"):
         read_predictions(tmp_path / "predictions.json", truth)
+
+
+def test_json_that_is_nested_too_deep_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(InvalidData, match="can't be read as JSON"):
+        read_truth(path, subset="validation", policy="clean")

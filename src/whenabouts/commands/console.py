@@ -39,7 +39,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """One remark on stderr, under --json too: stdout is for the result alone."""
-        self._errors.print(text, markup=False, soft_wrap=True)
+        self._errors.print(text, markup=False, emoji=False, soft_wrap=True)
 
     def result(self, text: str, values: dict[str, Any]) -> None:
         """The verb's outcome on stdout: `values` as one JSON object under --json, else `text`."""

@@ -127,7 +127,7 @@ def _document(path: Path, key: str) -> dict[str, Any]:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InvalidData(f"There is no file {path}.") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise InvalidData(f"{path} can't be read as JSON: {error}.") from None
     if not isinstance(values, dict) or not isinstance(values.get(key), dict):
         seen = sorted(values) if isinstance(values, dict) else type(values).__name__

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 from whenabouts.core.errors import SettingsError
 from whenabouts.core.timing import FloatArray
 
+MOST = 10_000  # More would fill the memory, and tell nothing new.
+
 
 def tiou_thresholds(text: str) -> FloatArray:
     """`0.5:0.95:0.05` (from, to, step) or `0.3,0.5` -> thresholds (T,).
@@ -18,7 +20,7 @@ def tiou_thresholds(text: str) -> FloatArray:
     try:
         if ":" in text:
             first, last, step = (float(part) for part in text.split(":"))
-            if not step > 0:
+            if not step > 0 or (last - first) / step > MOST:
                 raise ValueError
             return checked(np.linspace(first, last, round((last - first) / step) + 1))
         return checked([float(part) for part in text.split(",")])

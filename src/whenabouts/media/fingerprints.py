@@ -1,5 +1,6 @@
 """Knowing a file again: at a glance by size and time, for sure by its content."""
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -9,8 +10,11 @@ def file_fingerprint(path: Path) -> str:
 
     Many formats (MP4, AVI, VP8, most H.264) carry no checksum: a flipped bit may decode to other pixels without any
     sign. A fingerprint recorded at import tells that the file is no longer the one that was imported. Reads the whole
-    file, at about the speed of the disk.
+    file, at about the speed of the disk. Raises OSError, also for a pipe or a device, which may never end.
     """
+    if not path.is_file():
+        path.stat()  # Where there is nothing, this says so.
+        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return f"{path.stat().st_size}-{digest[:32]}"

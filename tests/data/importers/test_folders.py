@@ -1,5 +1,6 @@
 """Labels from the names of folders."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,3 +67,11 @@ def test_broken_media_stay_with_their_reason(media: Media) -> None:
     assert found["a/bad"].video.status == "unreadable"
     assert "can't be opened" in found["a/bad"].video.reason
     assert [label.name for label in found["a/bad"].labels] == ["a"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_named_like_a_video_is_recorded_and_never_waited_for(media: Media) -> None:
+    root = media("dive/a.mp4")
+    os.mkfifo(root / "dive" / "pipe.mp4")
+    video = imported(root)["dive/pipe"].video
+    assert (video.status, video.reason) == ("unreadable", "The file can't be read: it is no ordinary file.")
