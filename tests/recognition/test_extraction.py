@@ -2,7 +2,9 @@ import importlib
 import json
 import math
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from whenabouts.core.progress import Silent
+from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry, Manifest
@@ -19,7 +22,8 @@ from whenabouts.media.probe import probe
 from whenabouts.media.writing import Encoding, Sound, write_video
 from whenabouts.recognition import decoding
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
-from whenabouts.recognition.extraction import AUDIO, RGB, Extracted, ExtractSettings, extract
+from whenabouts.recognition.decoding import End, Finished, Windows
+from whenabouts.recognition.extraction import AUDIO, RGB, Extracted, ExtractSettings, computed, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.frame_cache import FrameCache, FrameFormat
 from whenabouts.training.devices import Compute
@@ -303,3 +307,21 @@ def test_a_decoder_that_crashes_ends_one_video_and_not_the_run(
     monkeypatch.undo()
     whole, _, _ = extracted(own_archive.manifest(), backbone, tmp_path / "whole")
     np.testing.assert_array_equal(store.read("video 02", RGB).values, whole.read("video 02", RGB).values)
+
+
+def test_batches_of_several_short_videos_are_computed_at_the_same_time(tmp_path: Path) -> None:
+    meeting = threading.Barrier(2, timeout=20)
+
+    def forward(clips: np.ndarray) -> np.ndarray:
+        meeting.wait()
+        return clips.reshape(len(clips), -1)[:, :1].astype(np.float32)
+
+    def pieces() -> Iterator[Windows | End]:
+        for number in range(6):
+            yield Windows(number, np.full((2, 1, 1, 1, 3), number, np.uint8))
+            yield End(number, Finished(Video(str(number), tmp_path), None, None))
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(computed(pieces(), forward, pool, waiting=4))
+    assert [finished.video.id for finished, _ in found] == ["0", "1", "2", "3", "4", "5"]
+    assert [values[:, 0].tolist() for _, values in found] == [[number, number] for number in range(6)]
