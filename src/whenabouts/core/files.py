@@ -137,9 +137,14 @@ def _part(path: Path) -> Iterator[Path]:
         handle = _held(part)
         yield part
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if handle is not None:
-            os.close(handle)
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+        except BaseException:  # A signal's handler may end the process in the midst of the removal.
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        finally:
+            if handle is not None:
+                os.close(handle)
 
 
 def _held(part: Path) -> int | None:
