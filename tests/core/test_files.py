@@ -13,14 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from whenabouts.core.errors import InvalidData, WriteError
-from whenabouts.core.files import (
-    read_json,
-    reading_folder,
-    replacing,
-    replacing_folder,
-    sweep,
-    write_json,
-    write_text,
+from whenabouts.core.files import reading_folder, remove_folder, replacing, replacing_folder, sweep, write_json, write_text,
 )
 
 
@@ -170,6 +163,24 @@ def test_killed_at_each_rename_a_folder_is_there_to_read_and_to_write(tmp_path: 
     assert (folder / "weights").read_text() == "newest"
     sweep(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_that_is_removed_keeps_no_part_under_its_name(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_text(tmp_path / "checkpoints" / name, name)
+    halfway = (
+        "import shutil\n"
+        "def removed(folder, **rest):\n"
+        " (Path(folder) / 'a').unlink(); print('ready', flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "shutil.rmtree = removed\n"
+        "remove_folder(folder / 'checkpoints')"
+    )
+    child = run(halfway, tmp_path)
+    child.communicate(timeout=30)
+    assert not (tmp_path / "checkpoints").exists()
+    assert sweep(tmp_path) == 1
+    remove_folder(tmp_path / "checkpoints")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_never_sees_two_versions_of_a_folder_nor_none(tmp_path: Path) -> None:

@@ -30,10 +30,9 @@ def train(
     Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Settings stand
     in [train]. Killed, it goes on from its last checkpoint, to the same result. One training at a time.
     """
-    import shutil
-
     from whenabouts.config import load, tables
     from whenabouts.core.errors import ProjectError
+    from whenabouts.core.files import remove_folder, sweep
     from whenabouts.core.locks import claimed
     from whenabouts.data.examples import Examples
     from whenabouts.data.freshness import Lessons
@@ -66,7 +65,8 @@ def train(
         trained.save(folder)
         lacking = set(examples.missing)
         Lessons.of(home, [entry for entry in entries if entry.id not in lacking]).save(home)
-        shutil.rmtree(unfinished, ignore_errors=True)
+        remove_folder(unfinished)
+        sweep(unfinished.parent)
     facts = {"videos": trained.training["videos"], "left_out": trained.training["left_out"]}
     terminal.result(
         f"Wrote {folder}: {localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos.",

@@ -78,6 +78,14 @@ def reading_folder(path: Path) -> Iterator[Path]:
         yield old if old.exists() and not path.exists() else path
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder as one, if it is there: whatever ends the process, no part of it stays under its name."""
+    gone = _hidden(path)
+    with contextlib.suppress(FileNotFoundError):
+        path.replace(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
     with replacing(path) as part:
@@ -184,9 +192,7 @@ def _settle(path: Path) -> None:
     if not path.exists():
         old.replace(path)
         return
-    gone = _hidden(path)  # A half-removed folder must not be taken for the old one.
-    old.replace(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    remove_folder(old)
 
 
 def _finish(part: Path) -> None:
