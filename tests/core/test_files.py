@@ -13,7 +13,15 @@ import pytest
 from safetensors.numpy import save_file
 
 from whenabouts.core.errors import InvalidData, WriteError
-from whenabouts.core.files import reading_folder, remove_folder, replacing, replacing_folder, sweep, write_json, write_text,
+from whenabouts.core.files import (
+    read_json,
+    reading_folder,
+    remove_folder,
+    replacing,
+    replacing_folder,
+    sweep,
+    write_json,
+    write_text,
 )
 
 
