@@ -86,6 +86,7 @@ def test_a_verb_gets_its_sections_and_the_last_word_counts(tmp_path: Path) -> No
         ("[tarin]\nepochs = 1", "", r"there is no section \[tarin\]\. Did you mean \[train\]\?"),
         ("epochs = 1", "", r"'epochs' stands outside a section"),
         ("", "tran.epochs=3", r"there is no section \[tran\]\. Did you mean \[train\]\?"),
+        ("", "train=[1]", r"names no section: section\.key=value\. Read here: \[train\]"),
         ("", "epochs=4", r"names no section: section\.key=value\. Read here: \[train\]"),
         ("", "backbone.frames=4", r"\[backbone\] is for pretrain and changes nothing here\. Read here: \[train\]"),
         ("", "zzz.a=4", r"Known: \[import\], \[vocabulary\]"),
@@ -97,3 +98,8 @@ def test_settings_that_no_one_would_read_are_refused(tmp_path: Path, recipe: str
     path.write_text(recipe)
     with pytest.raises(SettingsError, match=message):
         config.tables(path, [override] if override else None, sections=("train",))
+
+
+def test_what_is_no_table_is_told() -> None:
+    with pytest.raises(SettingsError, match=r"\[train\] is 3, not a table of settings"):
+        config.load(Trainee, 3, "[train]")  # type: ignore[arg-type]

@@ -99,6 +99,8 @@ def with_overrides(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[
 
 def load(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
     """Build settings of `kind` from a table; `where` names the table in errors, for example `recipe.toml [train]`."""
+    if not isinstance(values, Mapping):  # A file may hold `train = 3`.
+        raise SettingsError(f"{where} is {values!r}, not a table of settings. Write lines like: name = value.")
     types = {field.name: field.type for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     arguments = {}
     for key, value in values.items():
@@ -128,7 +130,7 @@ def _check_section(override: str, sections: Sequence[str]) -> None:
     """Refuse `--set` where its first name is no section that the verb reads."""
     dotted = override.partition("=")[0].strip()
     section, dot, _ = dotted.partition(".")
-    if "=" not in override or section in sections:
+    if "=" not in override or (dot and section in sections):
         return  # Without a sign of equality `with_overrides` says what is wrong.
     reads = f"Read here: {_listed(sections)}."
     if not dot:

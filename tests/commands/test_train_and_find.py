@@ -228,3 +228,17 @@ def test_what_is_missing_is_named_with_the_verb_that_makes_it(tmp_path: Path, wo
 def test_an_unknown_concept_names_the_nearest_before_any_work(trained: Project) -> None:
     with pytest.raises(InvalidData, match="Did you mean 'concept 1'"):
         find("concept1", project=trained.folder, device="cpu")
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_a_least_score_that_is_no_number_is_refused_and_writes_nothing(tmp_path: Path, odd: float) -> None:
+    with pytest.raises(SettingsError, match="--min-score"):
+        find(project=tmp_path, min_score=odd)
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_of_a_model_that_are_no_table_are_told(project: Project) -> None:
+    train(project=project.folder, overrides=["train.epochs=1", "train.rounds=1"], device="cpu")
+    (project.localizer_folder / "settings.toml").write_text("train = 3\n")
+    with pytest.raises(InvalidData, match=r"holds no table \[train\]"):
+        find(project=project.folder, device="cpu")

@@ -1,5 +1,6 @@
 """`whenabouts find`: the moments of every video, ranked."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,7 @@ def find(
     matter in use can be changed in [train]. Features that a file or the backbone has outgrown are told.
     """
     from whenabouts.config import tables
-    from whenabouts.core.errors import ProjectError
+    from whenabouts.core.errors import ProjectError, SettingsError
     from whenabouts.core.locks import locked
     from whenabouts.data.freshness import MomentsCard
     from whenabouts.data.manifest import file_of
@@ -57,6 +58,8 @@ def find(
     from whenabouts.localizers.finding import find_moments
 
     terminal = Terminal(as_json=as_json)
+    if min_score is not None and not math.isfinite(min_score):  # Every moment would be dropped, and JSON has no such.
+        raise SettingsError(f"--min-score {min_score} is no finite number. Give one, for example --min-score 0.5.")
     home = Project.open(project)
     manifest = home.manifest()
     if split != "all" and split not in manifest.splits:

@@ -72,7 +72,10 @@ def read_model(folder: Path) -> SavedModel:
         except (FileNotFoundError, SafetensorError) as error:
             raise InvalidData(f"{folder / 'model.safetensors'} can't be read: {error}. Train again.") from None
         vocabulary = Vocabulary.from_json(_json(there / "vocabulary.json"))
-        return SavedModel(card, vocabulary, tensors, read_toml(there / "settings.toml").get("train", {}))
+        settings = read_toml(there / "settings.toml").get("train", {})
+        if not isinstance(settings, dict):
+            raise InvalidData(f"{folder / 'settings.toml'} holds no table [train]. Run `whenabouts train` again.")
+        return SavedModel(card, vocabulary, tensors, settings)
 
 
 def _json(path: Path) -> dict[str, Any]:
