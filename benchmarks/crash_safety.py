@@ -13,30 +13,24 @@ import json
 import os
 import platform
 import re
-import shutil
 import signal
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 import killing
+from crash_bench import VERBS, Bench, places, told, words
+from crash_conditions import file_limits, full_disks, killed_children, pairs, read_only, workers
 from killing import CREATE, DELETE, MOVED_FROM, MOVED_TO, OPEN, Watch
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.project import Project
 from whenabouts.training.checkpoints import read_place
 
 RESULTS = Path(__file__).parent / "results"
-VERBS = ("pretrain", "extract", "train")
-INTERVAL = {"pretrain": 5, "train": 5}
-# Where the files of a run come and go: each event there is a point to kill at.
-PLACES = ("features", "models", "reports", "cache/pretrain", "cache/train/winners-out", "cache/frames/6_16x22")
 
 
 @dataclass
@@ -59,58 +53,6 @@ class Trial:
     repeated: int
     lost: int
     kept: bool
-
-
-@dataclass
-class Bench:
-    """The archive, a project as each verb finds it, and what each verb makes of it when nothing comes in between."""
-
-    folder: Path
-    archive: Path = field(init=False)
-    wanted: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    events: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def logs(self) -> Path:
-        """Where runs write what they say."""
-        return self.folder / "logs"
-
-    def base(self, verb: str) -> Path:
-        """The project before a verb."""
-        return self.folder / f"before-{verb}"
-
-    def prepare(self) -> None:
-        """Render, import, and run each verb once without disturbance."""
-        archive = killing.render(self.folder / "archive")
-        self.archive, project = archive.folder, self.folder / "project"
-        concepts = ",".join(archive.concepts)
-        for name, more in (("train", ["--concepts", concepts, "--min-count", "1"]), ("heldout", ["--split", "test"])):
-            killing.finish(["import", "ytdlp", str(self.archive / name), "--project", str(project), *more], self.logs)
-        for verb in VERBS:
-            shutil.rmtree(project / "cache", ignore_errors=True)
-            killing.copied(project, self.base(verb))
-            watch = Watch(places(project), CREATE | MOVED_TO | MOVED_FROM | DELETE)
-            run = killing.start(words(verb, project), self.logs)
-            while run.alive and killing.BEGUN[verb] not in run.said:
-                time.sleep(0.002)
-            begun = time.perf_counter()
-            if run.wait() != 0:
-                raise RuntimeError(run.said)
-            watch.close()
-            self.seconds[verb], self.events[verb] = time.perf_counter() - begun, len(watch.events)
-            self.wanted[verb] = killing.content(verb, project)
-        killing.finish(["find", "--project", str(project)], self.logs)
-        self.wanted["find"] = killing.content("find", project)
-
-
-def places(project: Path) -> list[Path]:
-    return [project / name for name in PLACES]
-
-
-def words(verb: str, project: Path, *more: object) -> list[str]:
-    """One worker, so that at most one video is under way."""
-    return killing.words_of(verb, project, *more, *(() if verb == "train" else ("--workers", 1)))
 
 
 def place_of(verb: str, project: Path) -> tuple[int, frozenset[str]]:
@@ -199,145 +141,6 @@ def kills(bench: Bench, verb: str, count: int, rng: np.random.Generator, number:
     return trials
 
 
-def full_disks(bench: Bench, verb: str, rooms: list[int]) -> list[dict]:
-    """A disk that is full after so many KiB; then there is room, and the run is started again."""
-    rows = []
-    for room in rooms:
-        disk = bench.folder / "disk"
-        disk.mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], check=True)
-        try:
-            project = Path(shutil.copytree(bench.base(verb), disk / "project"))
-            size = shutil.disk_usage(disk).used // 1024 + room
-            subprocess.run(["mount", "-o", f"remount,size={size}k", str(disk)], check=True)
-            run = killing.start(words(verb, project), bench.logs)
-            code, left = run.wait(), killing.scan(project)
-            subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-            killing.finish(words(verb, project), bench.logs)
-            rows.append({"what": f"full disk, {room} KiB left", **refused(bench, verb, project, code, run, left)})
-        finally:
-            subprocess.run(["umount", str(disk)], check=True)
-        told(str(rows[-1]))
-    return rows
-
-
-def file_limits(bench: Bench, verb: str, limits: list[int]) -> list[dict]:
-    """No file may grow beyond so many bytes; then it may, and the run is started again."""
-    rows = []
-    for limit in limits:
-        project = killing.copied(bench.base(verb), bench.folder / "trial")
-        run = killing.start(words(verb, project), bench.logs, launcher=killing.with_file_limit(limit))
-        code, left = run.wait(), killing.scan(project)
-        killing.finish(words(verb, project), bench.logs)
-        rows.append({"what": f"files to {limit} bytes", **refused(bench, verb, project, code, run, left)})
-        told(str(rows[-1]))
-    return rows
-
-
-def read_only(bench: Bench, verb: str) -> list[dict]:
-    """Folders that may not be written to, for root neither; nothing changes, and with rights the run succeeds."""
-    project = killing.copied(bench.base(verb), bench.folder / "trial")
-    folders = [project, *(path for path in project.rglob("*") if path.is_dir())]
-    before = killing.snapshot(project)
-    for folder in folders:
-        folder.chmod(0o555)
-    run = killing.start(words(verb, project), bench.logs, launcher=killing.without_rights())
-    code, left, after = run.wait(), killing.scan(project), killing.snapshot(project)
-    for folder in folders:
-        folder.chmod(0o755)
-    killing.finish(words(verb, project), bench.logs)
-    row = {"what": "read-only folder", **refused(bench, verb, project, code, run, left), "unchanged": before == after}
-    told(str(row))
-    return [row]
-
-
-def refused(bench: Bench, verb: str, project: Path, code: int, run: killing.Run, left: killing.Left) -> dict:
-    """What a run that could not write came to, and the one after it."""
-    lines = [line for line in run.said.splitlines() if line.startswith("whenabouts:")]
-    return {
-        "verb": verb,
-        "exit code": code,
-        "message": re.sub(r"/\S*/(trial|project)/", "", lines[-1]) if lines else "",
-        "traceback": "Traceback" in run.said,
-        "broken": left.broken,
-        "parts": left.parts,
-        "same afterwards": killing.content(verb, project) == bench.wanted[verb],
-    }
-
-
-def pairs(bench: Bench) -> list[dict]:
-    """Two processes on one project, begun together."""
-    rows = []
-    for name, one, other in (
-        ("two extractions", "extract", "extract"),
-        ("extraction and training", "extract", "train"),
-        ("extraction and pre-training", "extract", "pretrain"),
-        ("two trainings", "train", "train"),
-        ("two pre-trainings", "pretrain", "pretrain"),
-    ):
-        base = "train" if "train" in (one, other) else one
-        project = killing.copied(bench.base(base), bench.folder / "trial")
-        if name == "extraction and training":
-            without_held_out(project)
-        runs = [killing.start(words(verb, project), bench.logs) for verb in (one, other)]
-        codes = sorted(run.wait() for run in runs)
-        told_by = [line for run in runs for line in run.said.splitlines() if line.startswith("whenabouts:")]
-        row = {"what": name, "exit codes": codes, "messages": [re.sub(r"\(it holds.*?\)", "(...)", x) for x in told_by]}
-        same = [killing.content(verb, project) == bench.wanted[verb] for verb in {one, other}]
-        rows.append({**row, "broken": killing.scan(project).broken, "same": all(same)})
-        told(str(rows[-1]))
-    return [*rows, two_imports(bench)]
-
-
-def without_held_out(project: Path) -> None:
-    """Take the features of held-out videos away, so that an extraction has work while a training reads the others."""
-    store = FeatureStore(project / "features")
-    kept = [store.read(name, modality) for modality in store.modalities() for name in store.video_ids(modality)
-            if not name.startswith("test")]  # fmt: skip
-    shutil.rmtree(project / "features")
-    FeatureStore(project / "features").append(kept)
-
-
-def two_imports(bench: Bench) -> dict:
-    """Both parts of the archive into one project at once: the manifest is that of one after the other."""
-    codes, wanted = [], killing.snapshot(bench.base("pretrain"))["manifest.jsonl"]
-    same = True
-    for _ in range(5):
-        project = bench.folder / "trial"
-        shutil.rmtree(project, ignore_errors=True)
-        first = ["import", "ytdlp", str(bench.archive / "train"), "--project", str(project)]
-        runs = [killing.start([*first[:2], str(bench.archive / name), *first[3:], *more], bench.logs)
-                for name, more in (("train", []), ("heldout", ["--split", "test"]))]  # fmt: skip
-        codes += [run.wait() for run in runs]
-        same = same and killing.snapshot(project)["manifest.jsonl"] == wanted
-    row = {
-        "what": "two imports, five times",
-        "exit codes": sorted(set(codes)),
-        "messages": [],
-        "broken": [],
-        "same": same,
-    }
-    told(str(row))
-    return row
-
-
-def workers(bench: Bench, counts: tuple[int, ...]) -> list[dict]:
-    """The whole road with so many workers: features, models and moments, by hash."""
-    rows = []
-    for count in counts:
-        project = killing.copied(bench.base("pretrain"), bench.folder / "trial")
-        hashes = {}
-        for verb in (*VERBS, "find"):
-            more = ("--workers", count) if verb in ("pretrain", "extract") else ()
-            killing.finish(killing.words_of(verb, project, *more), bench.logs)
-            hashes[verb] = killing.content(verb, project)
-            if verb == "pretrain":
-                shutil.rmtree(project / "cache")  # The extraction decodes for itself.
-        rows.append({"workers": count, **{f"{verb} same": hashes[verb] == bench.wanted[verb] for verb in hashes}})
-        told(str(rows[-1]))
-    return rows
-
-
 def summary(trials: list[Trial]) -> dict:
     """Figures of the trials of one verb and signal."""
     return {
@@ -353,10 +156,6 @@ def summary(trials: list[Trial]) -> dict:
         "videos begun that must be read again, most": max((t.lost for t in trials), default=0),
         "exit codes": sorted({t.code for t in trials}),
     }
-
-
-def told(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def measure(folder: Path, *, count: int, seed: int) -> dict:
@@ -377,6 +176,7 @@ def measure(folder: Path, *, count: int, seed: int) -> dict:
         "events": bench.events,
         "SIGKILL": {verb: summary(trials) for verb, trials in killed.items()},
         "SIGTERM": {verb: summary(trials) for verb, trials in ended.items()},
+        "decoding children": [killed_children(bench, few, rng)],
         "full disk": [row for verb in VERBS for row in full_disks(bench, verb, rooms[verb])] if root else [],
         "file limit": [row for verb in VERBS for row in file_limits(bench, verb, limits[verb])],
         "read-only": [row for verb in VERBS for row in read_only(bench, verb)],
@@ -396,7 +196,7 @@ def as_markdown(told: dict) -> str:
             f"| {figure} | {' | '.join(_shown(rows[verb][figure]) for verb in rows)} |" for figure in rows["train"]
         ]
         lines.append("")
-    for name in ("full disk", "file limit", "read-only", "two processes", "workers"):
+    for name in ("decoding children", "full disk", "file limit", "read-only", "two processes", "workers"):
         rows = told[name]
         if rows:
             keys = list(rows[0])

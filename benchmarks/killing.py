@@ -1,5 +1,6 @@
 """Running verbs as real processes, ending them at chosen points, and telling what they leave: see crash_safety.py."""
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -90,6 +91,15 @@ class Run:
     def wait(self, seconds: float = 600) -> int:
         """Its exit code, once it has ended."""
         return self.process.wait(seconds)
+
+    def children(self) -> list[int]:
+        """The processes that it has started."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                parent = int(path.read_text().rpartition(")")[2].split()[1])
+                found += [int(path.parent.name)] if parent == self.process.pid else []
+        return found
 
     def result(self) -> dict:
         """Its outcome under --json."""
