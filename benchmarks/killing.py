@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 
 from whenabouts.core.errors import WhenaboutsError
 from whenabouts.core.progress import Silent
-from whenabouts.data.demo_archive import DemoArchive, render_archive
-from whenabouts.data.demo_archive_plan import DemoArchiveSettings
+from whenabouts.data.demo.archive import DemoArchive, render_archive
+from whenabouts.data.demo.plan import DemoArchiveSettings
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Manifest
 from whenabouts.data.project import Project

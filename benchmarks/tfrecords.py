@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 
 from whenabouts.core.files import write_json, write_text
-from whenabouts.data.tfrecord import read_records
-from whenabouts.data.youtube8m import FrameRecord
-from whenabouts.data.youtube8m_frames import dequantised
-from whenabouts.data.youtube8m_shards import read_shards, shards_below, write_shards
+from whenabouts.data.youtube8m.frames import dequantised
+from whenabouts.data.youtube8m.reader import FrameRecord
+from whenabouts.data.youtube8m.shards import read_shards, shards_below, write_shards
+from whenabouts.data.youtube8m.tfrecord import read_records
 
 SHARDS = 8
 WIDTHS = {"rgb": 1024, "audio": 128}

@@ -11,9 +11,9 @@ import pytest
 
 from whenabouts import cli
 from whenabouts.core.progress import Silent
-from whenabouts.data.check import check_project
-from whenabouts.data.demo_archive import DemoArchive, render_archive
-from whenabouts.data.demo_archive_plan import DemoArchiveSettings
+from whenabouts.data.demo.archive import DemoArchive, render_archive
+from whenabouts.data.demo.plan import DemoArchiveSettings
+from whenabouts.data.doctor.check import check_project
 from whenabouts.data.project import Project
 
 TINY = DemoArchiveSettings(

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from whenabouts.cli import app
 from whenabouts.core.progress import Silent
-from whenabouts.data.demo_archive import DemoArchive, render_archive
-from whenabouts.data.demo_archive_plan import DemoArchiveSettings
+from whenabouts.data.demo.archive import DemoArchive, render_archive
+from whenabouts.data.demo.plan import DemoArchiveSettings
 
 TINY = DemoArchiveSettings(
     short_videos=6, long_videos=4, test_videos=2, short_seconds=(3, 4), long_seconds=(8, 9), moment_seconds=(1.5, 2.5),

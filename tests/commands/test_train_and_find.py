@@ -11,10 +11,10 @@ from whenabouts.commands.find import find
 from whenabouts.commands.train import train
 from whenabouts.core import FeatureMismatch, InvalidData, Moments, ProjectError, SettingsError, Video, Vocabulary
 from whenabouts.core.progress import Silent
-from whenabouts.data.check import check_project
+from whenabouts.data.doctor.check import check_project
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
 from whenabouts.data.project import Project
-from whenabouts.data.synthetic_features import PlantedWorld, WorldShape, planted_world
+from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 
 TRAINED, QUICK = 24, ["train.epochs=4", "train.attentions=3"]
 

@@ -12,7 +12,7 @@ from whenabouts.core.files import replacing_folder, write_json, write_text
 from whenabouts.core.progress import Silent
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
-from whenabouts.data.check import check_project
+from whenabouts.data.doctor.check import check_project
 from whenabouts.data.freshness import Lessons, MomentsCard, folder_checksum, source_of
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
 from whenabouts.data.project import Project

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from whenabouts.core.progress import Silent
-from whenabouts.data.synthetic_features import PlantedWorld, WorldShape, planted_world
+from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 from whenabouts.localizers.winners_out import WinnersOut
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
 

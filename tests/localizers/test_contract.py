@@ -9,7 +9,7 @@ import pytest
 from whenabouts.core import FeatureMismatch, FeatureSequence, InvalidData, Moments, ProjectError, temporal_iou
 from whenabouts.core.progress import Silent
 from whenabouts.data.examples import Example
-from whenabouts.data.synthetic_features import PlantedWorld, WorldShape, planted_world
+from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
 from whenabouts.localizers import LOCALIZERS, Localizer, load_localizer, localizer_named

@@ -10,7 +10,7 @@ import torch
 from whenabouts.config import as_table, load, read_toml
 from whenabouts.core import FeatureMismatch, InvalidData, Moments, SettingsError
 from whenabouts.core.progress import Silent
-from whenabouts.data.synthetic_features import PlantedWorld, WorldShape, planted_world
+from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 from whenabouts.localizers.decoding import uniform_windows
 from whenabouts.localizers.winners_out import WinnersOut
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings

@@ -13,7 +13,7 @@ import torch
 from whenabouts.core import FeatureMismatch, FeatureSequence, InvalidData, VideoLabels
 from whenabouts.core.progress import Silent
 from whenabouts.data.examples import Example
-from whenabouts.data.synthetic_features import PlantedWorld, WorldShape, planted_world
+from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 from whenabouts.localizers.winners_out import WinnersOut
 from whenabouts.localizers.winners_out_data import RunningMoments, TrainingVideos
 from whenabouts.localizers.winners_out_selection import Judge

@@ -22,7 +22,7 @@ def check(project: ProjectFolder = Path(), frames: Frames = True, files: Files =
     Writes reports/check.json. The exit code is 1 where the project can't be trained on, else 0.
     """
     from whenabouts.core.files import write_json
-    from whenabouts.data.check import check_project
+    from whenabouts.data.doctor.check import check_project
     from whenabouts.data.project import Project
 
     terminal = Terminal(as_json=as_json)

@@ -16,7 +16,7 @@ from whenabouts.commands.options import Device, Json, Recipe, Seed
 if TYPE_CHECKING:
     from whenabouts.core.moments import Moments
     from whenabouts.core.scores import ScoreSequence
-    from whenabouts.data.demo_archive import DemoArchive
+    from whenabouts.data.demo.archive import DemoArchive
     from whenabouts.data.project import Project
     from whenabouts.localizers.comparison import Compared
     from whenabouts.localizers.winners_out import WinnersOut
@@ -96,8 +96,8 @@ def _rendered(folder: Path, seed: int, videos: int | None, terminal: Terminal) -
     """The archive, rendered or as an earlier demo of the same settings and seed left it, and the seconds it took."""
     from whenabouts.config import as_table
     from whenabouts.core.files import read_json, write_json
-    from whenabouts.data.demo_archive import DemoArchive, DemoArchiveSettings, render_archive
-    from whenabouts.data.demo_archive_plan import plan_archive
+    from whenabouts.data.demo.archive import DemoArchive, DemoArchiveSettings, render_archive
+    from whenabouts.data.demo.plan import plan_archive
 
     settings = DemoArchiveSettings() if videos is None else DemoArchiveSettings().scaled(videos)
     told, note = {"seed": seed, **as_table(settings)}, folder / "settings.json"

@@ -7,7 +7,7 @@ import numpy as np
 
 from whenabouts.core.moments import Moments
 from whenabouts.core.scores import ScoreSequence
-from whenabouts.data.demo_archive import DemoArchive
+from whenabouts.data.demo.archive import DemoArchive
 from whenabouts.data.project import Project
 from whenabouts.evaluation.moments import MomentScores
 from whenabouts.localizers.comparison import Compared

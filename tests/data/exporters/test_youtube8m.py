@@ -22,10 +22,10 @@ from whenabouts.data.importing import import_into
 from whenabouts.data.manifest import Entry, RatedSegment, WeakLabel
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import VocabularySettings
-from whenabouts.data.youtube8m import FrameRecord, Layout
-from whenabouts.data.youtube8m_card import CARD, Meaning, ShardCard
-from whenabouts.data.youtube8m_shards import read_shards, shards_below
-from whenabouts.data.youtube8m_vocabulary import read_class_table
+from whenabouts.data.youtube8m.card import CARD, Meaning, ShardCard
+from whenabouts.data.youtube8m.reader import FrameRecord, Layout
+from whenabouts.data.youtube8m.shards import read_shards, shards_below
+from whenabouts.data.youtube8m.vocabulary import read_class_table
 
 VOCABULARY = Vocabulary(("dive", "swim"), {"dive": "into water"}, {"dive": "sports"})
 

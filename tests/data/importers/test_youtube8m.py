@@ -15,11 +15,11 @@ from whenabouts.data.importers.youtube8m import import_youtube8m
 from whenabouts.data.importing import ImportOutcome, import_into
 from whenabouts.data.manifest import RatedSegment, WeakLabel, file_of
 from whenabouts.data.project import Project
-from whenabouts.data.tfrecord import write_records
 from whenabouts.data.vocabulary import VocabularySettings
-from whenabouts.data.youtube8m import FrameRecord, SegmentRatings, VideoRecord
-from whenabouts.data.youtube8m_frames import dequantised
-from whenabouts.data.youtube8m_shards import read_shards, write_shards
+from whenabouts.data.youtube8m.frames import dequantised
+from whenabouts.data.youtube8m.reader import FrameRecord, SegmentRatings, VideoRecord
+from whenabouts.data.youtube8m.shards import read_shards, write_shards
+from whenabouts.data.youtube8m.tfrecord import write_records
 
 TABLE = "Index,Name,Vertical1,WikiDescription\n7,Diving,Sports,Into water\n2,Cooking,Food,\n0,,Games,\n"
 NARROW = {"rgb_width": 4, "audio_width": 2, "classes": 10}

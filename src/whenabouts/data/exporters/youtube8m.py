@@ -22,11 +22,11 @@ from whenabouts.data.exporters.youtube8m_records import ColumnMoments, by_second
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
 from whenabouts.data.vocabulary import labels_of, segments_of
-from whenabouts.data.youtube8m import OFFICIAL, ByteArray, FrameRecord, SegmentRatings
-from whenabouts.data.youtube8m_card import CARD, Meaning, ShardCard
-from whenabouts.data.youtube8m_frames import FRAMES, HIGHEST, LOWEST, STEP, nearest_bytes
-from whenabouts.data.youtube8m_shards import write_shards
-from whenabouts.data.youtube8m_vocabulary import write_class_table
+from whenabouts.data.youtube8m.card import CARD, Meaning, ShardCard
+from whenabouts.data.youtube8m.frames import FRAMES, HIGHEST, LOWEST, STEP, nearest_bytes
+from whenabouts.data.youtube8m.reader import OFFICIAL, ByteArray, FrameRecord, SegmentRatings
+from whenabouts.data.youtube8m.shards import write_shards
+from whenabouts.data.youtube8m.vocabulary import write_class_table
 
 _FROM_BYTES = ", from bytes"
 

@@ -11,7 +11,7 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.labels import SegmentLabels
 from whenabouts.core.timing import FloatArray
-from whenabouts.data.youtube8m import SEGMENT_SECONDS, SegmentRatings
+from whenabouts.data.youtube8m.reader import SEGMENT_SECONDS, SegmentRatings
 
 _SPREAD = 2.0  # a scaled column deviates by 1/2, as the dataset's whitened features do; so 4 deviations fit in a byte
 

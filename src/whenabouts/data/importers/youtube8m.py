@@ -26,11 +26,11 @@ from whenabouts.data.importers.protocol import (
     YouTube8mSettings,
 )
 from whenabouts.data.manifest import Entry, FileStamp, Manifest, RatedSegment, WeakLabel
-from whenabouts.data.tfrecord import Record
-from whenabouts.data.youtube8m import MODALITIES, FrameRecord, Layout
-from whenabouts.data.youtube8m_card import Meaning, ShardCard, dataset_card
-from whenabouts.data.youtube8m_shards import ENDING, ReadReport, located
-from whenabouts.data.youtube8m_vocabulary import ClassTable, read_class_table
+from whenabouts.data.youtube8m.card import Meaning, ShardCard, dataset_card
+from whenabouts.data.youtube8m.reader import MODALITIES, FrameRecord, Layout
+from whenabouts.data.youtube8m.shards import ENDING, ReadReport, located
+from whenabouts.data.youtube8m.tfrecord import Record
+from whenabouts.data.youtube8m.vocabulary import ClassTable, read_class_table
 
 SOURCE = "youtube8m"
 VOCABULARY = "vocabulary.csv"

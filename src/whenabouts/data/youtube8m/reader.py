@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.data import example_protos
-from whenabouts.data.example_protos import Feature, FeatureList, SequenceExample, described
-from whenabouts.data.tfrecord import Record, RecordError
+from whenabouts.data.youtube8m import example_protos
+from whenabouts.data.youtube8m.example_protos import Feature, FeatureList, SequenceExample, described
+from whenabouts.data.youtube8m.tfrecord import Record, RecordError
 
 ByteArray = NDArray[np.uint8]
 Float32Array = NDArray[np.float32]

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import replacing
-from whenabouts.data.crc32c import masked_crc32c
+from whenabouts.data.youtube8m.crc32c import masked_crc32c
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")

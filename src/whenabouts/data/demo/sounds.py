@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from whenabouts.data.demo_archive_plan import VideoPlan
+from whenabouts.data.demo.plan import VideoPlan
 
 Wave = NDArray[np.float32]
 

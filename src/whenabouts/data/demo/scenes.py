@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from whenabouts.data.demo_archive_plan import Stretch, VideoPlan
+from whenabouts.data.demo.plan import Stretch, VideoPlan
 
 Pixels = NDArray[np.uint8]
 Picture = NDArray[np.float32]

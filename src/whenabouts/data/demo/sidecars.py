@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from whenabouts.data.demo_archive_plan import CONCEPTS, DemoArchiveSettings, VideoPlan
+from whenabouts.data.demo.plan import CONCEPTS, DemoArchiveSettings, VideoPlan
 
 SPAM = ("fyp", "viral", "vlog", "2024", "shorts", "foryou")
 PLACES = ("kitchen", "garage", "balcony", "attic", "hallway", "garden", "cellar", "office", "workshop", "porch")

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import write_json
-from whenabouts.data.youtube8m import OFFICIAL, ByteArray, Float32Array, Layout
-from whenabouts.data.youtube8m_frames import dequantised
+from whenabouts.data.youtube8m.frames import dequantised
+from whenabouts.data.youtube8m.reader import OFFICIAL, ByteArray, Float32Array, Layout
 
 CARD = "shards.json"
 FORMAT = "whenabouts youtube8m shards 1"

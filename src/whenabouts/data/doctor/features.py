@@ -6,8 +6,8 @@ from typing import Any
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import read_json
+from whenabouts.data.doctor.findings import CheckReport, some
 from whenabouts.data.feature_store import FeatureStore
-from whenabouts.data.findings import CheckReport, some
 from whenabouts.data.freshness import Lessons, MomentsCard
 from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project

@@ -8,7 +8,7 @@ import pytest
 
 from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
-from whenabouts.data.deduplicate import same_files, same_frames, small_frames
+from whenabouts.data.doctor.deduplicate import same_files, same_frames, small_frames
 from whenabouts.data.importers.media_files import stamp_of
 from whenabouts.data.manifest import Entry, FileStamp
 from whenabouts.media.probe import probe
@@ -74,7 +74,7 @@ def test_frames_are_kept_by_content(
         assert not entries
         return iter(())
 
-    monkeypatch.setattr("whenabouts.data.deduplicate._decoded", decoded)
+    monkeypatch.setattr("whenabouts.data.doctor.deduplicate._decoded", decoded)
     again = small_frames([entry], tmp_path / "cache", Silent())
     assert np.array_equal(first["kept"], again["kept"])
     (tmp_path / "cache").write_bytes(b"broken")
@@ -90,7 +90,7 @@ def test_files_that_can_not_be_decoded_are_left_out(tmp_path: Path) -> None:
 
 
 def test_blocks_of_comparison_find_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whenabouts.data.deduplicate._BLOCK", 4)
+    monkeypatch.setattr("whenabouts.data.doctor.deduplicate._BLOCK", 4)
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (12, 5, 16, 16), dtype=np.uint8)
     seconds = rng.permutation(12) / 20 + 30

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.data.youtube8m import SEGMENT_SECONDS, ByteArray, Float32Array, FrameRecord, IntArray
+from whenabouts.data.youtube8m.reader import SEGMENT_SECONDS, ByteArray, Float32Array, FrameRecord, IntArray
 
 LEAST, MOST = -2.0, 2.0
 STEP = (MOST - LEAST) / 255

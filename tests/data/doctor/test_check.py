@@ -15,8 +15,8 @@ from whenabouts.core.progress import Silent
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.data.check import check_project
-from whenabouts.data.findings import CheckReport
+from whenabouts.data.doctor.check import check_project
+from whenabouts.data.doctor.findings import CheckReport
 from whenabouts.data.freshness import Lessons, MomentsCard
 from whenabouts.data.importers.media_files import stamp_of
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
@@ -209,7 +209,7 @@ def test_copies_by_frames_are_looked_for_across_splits(
             same = entry.video.path.stem in ("dive0", "t")
             yield entry, picture if same else 255 - np.roll(picture, len(entry.video.path.stem), 1)
 
-    monkeypatch.setattr("whenabouts.data.deduplicate._decoded", decoded)
+    monkeypatch.setattr("whenabouts.data.doctor.deduplicate._decoded", decoded)
     project = project_of(
         tmp_path / "p", [entry("dive0", "dive"), entry("dive1", "dive"), entry("t", "dive", split="test")]
     )

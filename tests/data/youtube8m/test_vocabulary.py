@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.data.youtube8m_vocabulary import ClassRow, ClassTable, read_class_table, write_class_table
+from whenabouts.data.youtube8m.vocabulary import ClassRow, ClassTable, read_class_table, write_class_table
 
 HEADER = "Index,TrainVideoCount,KnowledgeGraphId,Name,WikiUrl,Vertical1,Vertical2,Vertical3,WikiDescription\n"
 

@@ -13,8 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.data.crc32c import crc32c, masked_crc32c
-from whenabouts.data.tfrecord import Record, RecordError, read_records, write_records
+from whenabouts.data.youtube8m.crc32c import crc32c, masked_crc32c
+from whenabouts.data.youtube8m.tfrecord import Record, RecordError, read_records, write_records
 
 EMPTY_RECORD = bytes.fromhex("00000000 00000000 29039807 d8ea82a2".replace(" ", ""))
 SAME_FOLDER = hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

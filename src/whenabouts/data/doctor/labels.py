@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.data.findings import CheckReport, ConceptVerdict, Severity, Verdict, some
+from whenabouts.data.doctor.findings import CheckReport, ConceptVerdict, Severity, Verdict, some
 from whenabouts.data.manifest import Entry
 from whenabouts.data.vocabulary import VocabularySettings, labels_of
 from whenabouts.data.vocabulary_report import always_together, near_duplicates

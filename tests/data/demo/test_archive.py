@@ -9,8 +9,8 @@ import pytest
 
 from whenabouts.core.errors import ProjectError
 from whenabouts.core.progress import Silent
-from whenabouts.data.demo_archive import DemoArchive, DemoArchiveSettings, render_archive, render_video
-from whenabouts.data.demo_archive_plan import CONCEPTS, Stretch, VideoPlan
+from whenabouts.data.demo.archive import DemoArchive, DemoArchiveSettings, render_archive, render_video
+from whenabouts.data.demo.plan import CONCEPTS, Stretch, VideoPlan
 from whenabouts.data.importers import IMPORTERS, ImportSettings
 from whenabouts.media.audio import read_audio
 from whenabouts.media.reader import VideoReader

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.data.example_protos import Feature, SequenceExample, described, encode, parse
+from whenabouts.data.youtube8m.example_protos import Feature, SequenceExample, described, encode, parse
 
 INTEGERS = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5).map(lambda values: np.asarray(values, np.int64))
 FLOATS = st.lists(st.floats(width=32, allow_nan=False), max_size=5).map(lambda values: np.asarray(values, np.float32))

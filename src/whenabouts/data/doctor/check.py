@@ -8,10 +8,10 @@ from pathlib import Path
 from whenabouts.core.errors import InvalidData, ProjectError, WhenaboutsError
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.data.check_features import check_features, check_freshness, check_models, json_or_none
-from whenabouts.data.check_labels import check_labels
-from whenabouts.data.deduplicate import Duplicate, same_files, same_frames, small_frames
-from whenabouts.data.findings import CheckReport, Severity, some
+from whenabouts.data.doctor.deduplicate import Duplicate, same_files, same_frames, small_frames
+from whenabouts.data.doctor.features import check_features, check_freshness, check_models, json_or_none
+from whenabouts.data.doctor.findings import CheckReport, Severity, some
+from whenabouts.data.doctor.labels import check_labels
 from whenabouts.data.importing import reported_imports
 from whenabouts.data.manifest import Entry, Manifest, file_of
 from whenabouts.data.project import Project

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.data.tfrecord import Record, RecordError, read_records, write_records
-from whenabouts.data.youtube8m import OFFICIAL, FrameRecord, Layout, VideoRecord, parsed
+from whenabouts.data.youtube8m.reader import OFFICIAL, FrameRecord, Layout, VideoRecord, parsed
+from whenabouts.data.youtube8m.tfrecord import Record, RecordError, read_records, write_records
 
 ENDING = ".tfrecord"
 

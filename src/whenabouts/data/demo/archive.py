@@ -17,10 +17,10 @@ import numpy as np
 from whenabouts.core.errors import ProjectError
 from whenabouts.core.files import replacing_folder, write_json
 from whenabouts.core.progress import Progress
-from whenabouts.data.demo_archive_plan import CONCEPTS, DemoArchiveSettings, VideoPlan, plan_archive
-from whenabouts.data.demo_archive_scenes import draw_frames
-from whenabouts.data.demo_archive_sidecars import IRRELEVANT, sidecar, truth_of
-from whenabouts.data.demo_archive_sounds import soundtrack
+from whenabouts.data.demo.plan import CONCEPTS, DemoArchiveSettings, VideoPlan, plan_archive
+from whenabouts.data.demo.scenes import draw_frames
+from whenabouts.data.demo.sidecars import IRRELEVANT, sidecar, truth_of
+from whenabouts.data.demo.sounds import soundtrack
 
 __all__ = ["CONCEPTS", "IRRELEVANT", "DemoArchive", "DemoArchiveSettings", "render_archive", "render_video"]
 

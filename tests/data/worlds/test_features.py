@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from whenabouts.data.synthetic_features import WorldShape, planted_world
+from whenabouts.data.worlds.features import WorldShape, planted_world
 
 
 def test_labels_and_truth_agree_and_moments_do_not_touch() -> None:

@@ -12,11 +12,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.data import example_protos
-from whenabouts.data.tfrecord import RecordError, read_records, write_records
-from whenabouts.data.youtube8m import OFFICIAL, FrameRecord, Layout, SegmentRatings, VideoRecord, parsed
-from whenabouts.data.youtube8m_frames import dequantised, nearest_bytes, padded_frames, quantised, segment_frames
-from whenabouts.data.youtube8m_shards import ReadReport, located, read_shards, shards_below, write_shards
+from whenabouts.data.youtube8m import example_protos
+from whenabouts.data.youtube8m.frames import dequantised, nearest_bytes, padded_frames, quantised, segment_frames
+from whenabouts.data.youtube8m.reader import OFFICIAL, FrameRecord, Layout, SegmentRatings, VideoRecord, parsed
+from whenabouts.data.youtube8m.shards import ReadReport, located, read_shards, shards_below, write_shards
+from whenabouts.data.youtube8m.tfrecord import RecordError, read_records, write_records
 
 SMALL = Layout(rgb=4, audio=2, classes=10)
 SAME_FOLDER = hypothesis_settings(

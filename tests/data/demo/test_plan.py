@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from whenabouts.core.errors import SettingsError
-from whenabouts.data.demo_archive_plan import (
+from whenabouts.data.demo.plan import (
     CONCEPTS,
     SEEN,
     SEEN_DISTRACTORS,
@@ -17,8 +17,8 @@ from whenabouts.data.demo_archive_plan import (
     VideoPlan,
     plan_archive,
 )
-from whenabouts.data.demo_archive_scenes import Body, motion_of
-from whenabouts.data.demo_archive_sidecars import IRRELEVANT, sidecar, truth_of
+from whenabouts.data.demo.scenes import Body, motion_of
+from whenabouts.data.demo.sidecars import IRRELEVANT, sidecar, truth_of
 from whenabouts.data.importers.tags import hashtags_in
 from whenabouts.data.vocabulary import spelling
 

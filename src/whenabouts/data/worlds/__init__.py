@@ -1,0 +1,1 @@
+"""Planted worlds: features with known moments, for tests and measurements."""
