@@ -14,8 +14,8 @@ from whenabouts.core import FeatureMismatch, FeatureSequence, InvalidData, Video
 from whenabouts.core.progress import Silent
 from whenabouts.data.examples import Example
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
+from whenabouts.localizers.training_videos import RunningMoments, TrainingVideos
 from whenabouts.localizers.winners_out import WinnersOut
-from whenabouts.localizers.winners_out_data import RunningMoments, TrainingVideos
 from whenabouts.localizers.winners_out_selection import Judge
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
 from whenabouts.localizers.winners_out_training import WinnersOutTraining, make_net, remove_winners

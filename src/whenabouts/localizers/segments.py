@@ -1,6 +1,8 @@
 """From features on grids of their own to segments that all streams share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +10,52 @@ from numpy.typing import NDArray
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import IntArray, TimeGrid
+from whenabouts.localizers.protocol import Stream, matched
 
 Matrix = NDArray[np.float32]
+
+
+class Cutting(Protocol):
+    """Settings that say how a video is cut: parts of so many seconds or so many parts, all steps or a few of each."""
+
+    @property
+    def segment_seconds(self) -> float:
+        """Length of a segment."""
+        ...
+
+    @property
+    def segment_count(self) -> int:
+        """Above 0: so many segments in every video instead."""
+        ...
+
+    @property
+    def snippets(self) -> int:
+        """Above 0: a segment is the mean of so many of its steps, not of all."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One video in segments: features (K, D) of each of a model's streams, None where one is missing."""
+
+    video_id: str
+    grid: TimeGrid
+    matrices: tuple[Matrix | None, ...]
+
+
+def cut(features: Mapping[str, FeatureSequence], streams: Sequence[Stream], cutting: Cutting) -> Cut:
+    """Cut one video for use, snippets evenly placed; FeatureMismatch or InvalidData where features do not fit."""
+    sequences = matched(streams, features)
+    present = [sequence for sequence in sequences if sequence is not None]
+    grid = segment_grid(present, seconds=cutting.segment_seconds, count=cutting.segment_count)
+    for sequence in present:
+        sequence.check_finite()
+    matrices = [None if each is None else _cut_matrix(each, grid, cutting.snippets) for each in sequences]
+    return Cut(next(iter(features.values())).video_id, grid, tuple(matrices))
+
+
+def _cut_matrix(sequence: FeatureSequence, grid: TimeGrid, snippets: int) -> Matrix:
+    return snippet_features(sequence, grid, snippets) if snippets else mean_features(sequence, grid)
 
 
 def segment_grid(sequences: Iterable[FeatureSequence], *, seconds: float, count: int = 0) -> TimeGrid:

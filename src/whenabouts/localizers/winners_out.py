@@ -4,8 +4,7 @@ Where the paper leaves things open: segments have a length in seconds, masks sta
 the video and speak for the class.
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -24,25 +23,14 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
 from whenabouts.localizers.decoding import likely_classes, moments_of_runs
 from whenabouts.localizers.model_folder import Card, read_model, write_model
-from whenabouts.localizers.protocol import Stream, matched
-from whenabouts.localizers.segments import Matrix, mean_features, segment_grid, snippet_features
-from whenabouts.localizers.winners_out_data import TrainingVideos, told
+from whenabouts.localizers.protocol import Stream
+from whenabouts.localizers.segments import Matrix, cut
+from whenabouts.localizers.training_videos import TrainingVideos, told
 from whenabouts.localizers.winners_out_selection import Judge, Selection
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
 from whenabouts.localizers.winners_out_training import WinnersOutTraining, new_net
 from whenabouts.nets.group_attention import GroupAttentionNet
-from whenabouts.training import Compute, choose_device
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: the products are too small to share, and the bits then depend on no core count."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+from whenabouts.training import Compute, choose_device, one_thread
 
 
 class WinnersOut:
@@ -99,24 +87,26 @@ class WinnersOut:
     @torch.no_grad()
     def score(self, features: Mapping[str, FeatureSequence]) -> ScoreSequence:
         """Class-specific scores of the first step on the segment grid, class probabilities, and all attentions."""
-        video_id, grid, matrices = self._segments(features)
+        video = cut(features, self.streams, self.settings)
+        grid = video.grid
         classes = len(self.vocabulary)
         if not grid.steps:
             nothing = np.zeros((0, classes), np.float32)
-            return ScoreSequence(video_id, nothing, np.zeros(classes, np.float32), grid, self.vocabulary)
-        placed = self._judge.placed(matrices)
+            return ScoreSequence(video.video_id, nothing, np.zeros(classes, np.float32), grid, self.vocabulary)
+        placed = self._judge.placed(video.matrices)
         scores = self._judge.first_scores(placed, classes, grid.steps).cpu().numpy()
         probabilities, attention = self._video_scores(placed, grid.steps)
-        return ScoreSequence(video_id, scores, probabilities[:classes], grid, self.vocabulary, attention)
+        return ScoreSequence(video.video_id, scores, probabilities[:classes], grid, self.vocabulary, attention)
 
     @one_thread()
     @torch.no_grad()
     def localize(self, features: Mapping[str, FeatureSequence]) -> Moments:
         """Moments of the classes that the video probably has (Algorithm 2), within the video."""
-        video_id, grid, matrices = self._segments(features)
+        video = cut(features, self.streams, self.settings)
+        grid = video.grid
         if not grid.steps:
             return Moments.empty(self.vocabulary)
-        placed = self._judge.placed(matrices)
+        placed = self._judge.placed(video.matrices)
         probabilities, _ = self._video_scores(placed, grid.steps)
         chosen = likely_classes(probabilities, threshold=self.settings.class_threshold, top=self.settings.top_classes)
         classes = chosen[chosen < len(self.vocabulary)]
@@ -124,7 +114,7 @@ class WinnersOut:
             return Moments.empty(self.vocabulary)
         selection = self._judge.select(placed, torch.from_numpy(classes).to(self._judge.device), grid.steps)
         weights = self._weights(probabilities[classes], grid.steps)
-        return self._moments(video_id, selection, weights, classes=classes, grid=grid)
+        return self._moments(video.video_id, selection, weights, classes=classes, grid=grid)
 
     def save(self, folder: Path) -> None:
         """Write a model folder, whole or not at all."""
@@ -154,23 +144,6 @@ class WinnersOut:
             training=saved.card.training,
             device=choose_device(device),
         )
-
-    def _segments(self, features: Mapping[str, FeatureSequence]) -> tuple[str, TimeGrid, list[Matrix | None]]:
-        sequences = matched(self.streams, features)
-        present = [sequence for sequence in sequences if sequence is not None]
-        video_id = next(iter(features.values())).video_id
-        settings = self.settings
-        grid = segment_grid(present, seconds=settings.segment_seconds, count=settings.segment_count)
-        for sequence in present:
-            sequence.check_finite()
-        return video_id, grid, [self._matrix(sequence, grid) for sequence in sequences]
-
-    def _matrix(self, sequence: FeatureSequence | None, grid: TimeGrid) -> Matrix | None:
-        if sequence is None:
-            return None
-        if self.settings.snippets:
-            return snippet_features(sequence, grid, self.settings.snippets)
-        return mean_features(sequence, grid)
 
     def _video_scores(self, placed: Sequence[torch.Tensor | None], segments: int) -> tuple[Matrix, Matrix]:
         """Probabilities of all outputs, and attention (M of all streams, K)."""

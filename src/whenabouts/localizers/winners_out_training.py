@@ -1,6 +1,5 @@
 """Winners-out training: train, remove the winners, train on what is left (Zeng et al., Algorithm 1)."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from whenabouts.config import as_table
 from whenabouts.core.files import replacing
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
-from whenabouts.localizers.winners_out_data import TrainingVideos
+from whenabouts.localizers.training_videos import TrainingVideos, identity_of, padded
 from whenabouts.localizers.winners_out_selection import Judge, without
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
 from whenabouts.nets.group_attention import GroupAttentionNet, redundancy
@@ -80,7 +78,7 @@ class WinnersOutTraining:
         self.net = make_net(videos, settings, seed)
         self.remaining: list[BoolArray] = [np.ones(video.grid.steps, bool) for video in videos.videos]
         self.history: list[tuple[dict[str, float], ...]] = []
-        self._identity = _identity(videos, settings, seed)
+        self._identity = identity_of(videos, settings, seed)
 
     def run(self) -> GroupAttentionNet:
         """Train for all rounds, with a removal of the winners between them, and return the net.
@@ -129,7 +127,7 @@ class WinnersOutTraining:
         kept = (rng.random((len(chosen), self.net.inputs), np.float32) >= self.settings.dropout) * np.float32(factor)
         videos = [self.videos.videos[index] for index in chosen.tolist()]
         return Batch(
-            features=tuple(_padded([part[0][index] for part in parts], [len(part[1]) for part in parts], stream.width)
+            features=tuple(padded([part[0][index] for part in parts], [len(part[1]) for part in parts], stream.width)
                            for index, stream in enumerate(self.videos.streams)),
             mask=nn.utils.rnn.pad_sequence([torch.from_numpy(part[1]) for part in parts], batch_first=True),
             present=torch.tensor([[matrix is not None for matrix in part[0]] for part in parts]),
@@ -223,19 +221,3 @@ def remove_winners(
     scores = judge.scores(evidence, mask)
     winners = judge.winners(scores, mask.expand_as(scores), judge.settings.winners(len(remaining)))
     return without(remaining, winners.any(dim=0).cpu().numpy(), scores.amax(dim=0).cpu().numpy())
-
-
-def _padded(matrices: list[Matrix | None], lengths: list[int], width: int) -> Tensor:
-    """Matrices (K_b, D), None for a missing stream -> (B, K, D) with zeros behind and in place of the missing."""
-    padded = torch.zeros(len(matrices), max(lengths), width)
-    for row, matrix in enumerate(matrices):
-        if matrix is not None:
-            padded[row, : len(matrix)] = torch.from_numpy(matrix)
-    return padded
-
-
-def _identity(videos: TrainingVideos, settings: WinnersOutSettings, seed: int) -> str:
-    """A checksum of all that decides the result beside the steps: settings, seed, streams, features and labels."""
-    parts = [as_table(settings), seed, [(s.modality, s.width, s.source) for s in videos.streams]]
-    parts += [(video.video_id, video.content, video.targets.tolist(), video.weight) for video in videos.videos]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

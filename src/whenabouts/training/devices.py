@@ -108,3 +108,14 @@ def deterministic(device: torch.device) -> Iterator[None]:
     finally:
         memory.fill_uninitialized_memory = filled
         torch.use_deterministic_algorithms(asked, warn_only=warned)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: where products are too small to share, and the bits must depend on no core count."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,12 +1,16 @@
-"""Training videos of the winners-out localizer: checked once, cut into segments, kept in memory while there is room."""
+"""Training videos of a localizer: checked once, cut into segments, kept in memory while there is room."""
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from whenabouts.config import as_table
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.labels import VideoLabels
@@ -14,8 +18,7 @@ from whenabouts.core.progress import Progress
 from whenabouts.core.timing import FloatArray, TimeGrid
 from whenabouts.data.examples import Example
 from whenabouts.localizers.protocol import Stream
-from whenabouts.localizers.segments import Matrix, mean_features, segment_grid, snippet_features
-from whenabouts.localizers.winners_out_settings import WinnersOutSettings
+from whenabouts.localizers.segments import Cutting, Matrix, mean_features, segment_grid, snippet_features
 
 CACHE_BYTES = 8_000_000_000
 Prepared = FeatureSequence | Matrix
@@ -48,7 +51,7 @@ class TrainingVideos:
         self,
         examples: Sequence[Example],
         classes: int,
-        settings: WinnersOutSettings,
+        settings: Cutting,
         progress: Progress,
         *,
         cache_bytes: int = CACHE_BYTES,
@@ -176,3 +179,19 @@ def _hash(sequences: Sequence[FeatureSequence]) -> str:
         digest.update(f"{sequence.modality} {sequence.values.dtype} {sequence.grid}".encode())
         digest.update(np.ascontiguousarray(sequence.values).data)
     return digest.hexdigest()[:16]
+
+
+def padded(matrices: Sequence[Matrix | None], lengths: Sequence[int], width: int) -> Tensor:
+    """Matrices (K_b, D), None for a missing stream -> (B, K, D) with zeros behind and in place of the missing."""
+    result = torch.zeros(len(matrices), max(lengths), width)
+    for row, matrix in enumerate(matrices):
+        if matrix is not None:
+            result[row, : len(matrix)] = torch.from_numpy(matrix)
+    return result
+
+
+def identity_of(videos: TrainingVideos, settings: Cutting, seed: int) -> str:
+    """A checksum of all that decides the result beside the steps: settings, seed, streams, features and labels."""
+    parts = [as_table(settings), seed, [(s.modality, s.width, s.source) for s in videos.streams]]
+    parts += [(video.video_id, video.content, video.targets.tolist(), video.weight) for video in videos.videos]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
