@@ -116,6 +116,22 @@ def test_names_nothing_tells_apart_are_marked() -> None:
     assert [(row.name, row.other, row.same) for row in report.together] == [("a", "b", True)]
 
 
+def test_of_names_in_the_very_same_videos_each_is_told_with_the_first() -> None:
+    """And not with every other: 20,000 tags of two videos would make 200 million rows."""
+    crowd = tuple(f"tag {number:05d}" for number in range(20_000))
+    entries = many((2, ("a", *crowd)), (1, ("a", "alone")))
+    _, report = build_vocabulary(entries, VocabularySettings(min_count=1, max_concepts=30_000))
+    same = [row for row in report.together if row.same]
+    assert [(row.name, row.other, row.videos) for row in same] == [("tag 00000", other, 2) for other in crowd[1:]]
+    assert [(row.name, row.other) for row in report.together if not row.same] == [("tag 00000", "a")]
+    assert not [pair for pair in report.near_duplicates if pair.how == "together"]  # Two videos are too few to say so.
+
+
+def test_one_video_proves_nothing_about_names_in_it() -> None:
+    _, report = build_vocabulary(many((1, ("a", "b")), (1, ("a",))), VocabularySettings(min_count=1))
+    assert report.together == ()
+
+
 def test_the_report_names_everything_that_deserves_a_look() -> None:
     entries = many((5, ("cake", "cakes")), (2, ("rare",)), (3, ()))
     text = build_vocabulary(entries, VocabularySettings(absent="unknown"))[1].to_text()

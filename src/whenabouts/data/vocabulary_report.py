@@ -11,6 +11,7 @@ from whenabouts.core.labels import Absent
 _MOST_COMPARED = 5000
 _ALIKE = 0.8
 _FEWEST_TOGETHER = 3
+_FEWEST_ALWAYS = 2
 _SHORTEST = 5
 
 
@@ -117,27 +118,51 @@ class VocabularyReport:
 
 
 def near_duplicates(videos: Mapping[str, Set[str]], kept: Set[str]) -> tuple[NearDuplicate, ...]:
-    """Pairs of names alike in spelling (at least one a concept), and concepts nearly always in the same videos."""
+    """Pairs of names alike in spelling (at least one a concept), and concepts nearly always in the same videos.
+
+    Of several concepts in the very same videos each is told with the first of them, not with every other.
+    """
     frequent = sorted(videos, key=lambda name: (-len(videos[name]), name))[:_MOST_COMPARED]
     alike = {pair for pair in _alike(frequent) if kept & set(pair)}
     found = [_pair(one, other, "spelling", videos) for one, other in alike]
-    for (one, other), both in _pairs({name: videos[name] for name in kept}).items():
-        joined = len(videos[one]) + len(videos[other]) - both
-        if (one, other) not in alike and both >= _FEWEST_TOGETHER and both / joined >= _ALIKE:
+    groups = _groups({name: videos[name] for name in kept if len(videos[name]) >= _FEWEST_TOGETHER})
+    for (one, other), both in _pairs({name: videos[name] for name in groups}).items():
+        if (one, other) not in alike and both / (len(videos[one]) + len(videos[other]) - both) >= _ALIKE:
             found.append(_pair(one, other, "together", videos))
+    pairs = [(first, other) for first, others in groups.items() for other in others]
+    found += [_pair(one, other, "together", videos) for one, other in pairs if (one, other) not in alike]
     return tuple(sorted(found, key=lambda row: (row.how, -row.both, row.first, row.second)))
 
 
 def always_together(videos: Mapping[str, Set[str]]) -> tuple[Together, ...]:
-    """Concepts that never stand without another one, each with every such other."""
-    found = []
-    for (one, other), both in _pairs(videos).items():
-        same = both == len(videos[one]) == len(videos[other])
+    """Concepts that never stand without another one, in two videos or more: one video proves nothing.
+
+    Of several concepts in the very same videos each is told with the first of them, and only the first with others.
+    """
+    groups = _groups({name: found for name, found in videos.items() if len(found) >= _FEWEST_ALWAYS})
+    found = [Together(first, other, len(videos[first]), True) for first, others in groups.items() for other in others]
+    for (one, other), both in _pairs({name: videos[name] for name in groups}).items():
         if both == len(videos[one]):
-            found.append(Together(one, other, both, same))
-        if both == len(videos[other]) and not same:
-            found.append(Together(other, one, both, same))
+            found.append(Together(one, other, both, False))
+        elif both == len(videos[other]):
+            found.append(Together(other, one, both, False))
     return tuple(sorted(found, key=lambda row: (not row.same, -row.videos, row.name, row.other)))
+
+
+def _groups(videos: Mapping[str, Set[str]]) -> dict[str, list[str]]:
+    """Names with the very same videos: the first in order of the alphabet -> the others, often none.
+
+    A video of 100,000 tags would have billions of pairs, but has one group.
+    """
+    first: dict[frozenset[str], str] = {}
+    groups: dict[str, list[str]] = {}
+    for name in sorted(videos):
+        leader = first.setdefault(frozenset(videos[name]), name)
+        if leader == name:
+            groups[name] = []
+        else:
+            groups[leader].append(name)
+    return groups
 
 
 def _pairs(videos: Mapping[str, Set[str]]) -> Counter[tuple[str, str]]:

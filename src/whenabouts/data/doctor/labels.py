@@ -100,12 +100,18 @@ def _whole(support: Support, vocabulary: Vocabulary, settings: VocabularySetting
 
 
 def _companions(train: Mapping[str, Set[str]]) -> dict[str, list[tuple[str, bool]]]:
-    """For each concept those without which it never stands; True where neither stands without the other."""
+    """For each concept those without which it never stands; True where neither stands without the other.
+
+    Of concepts in the very same videos, the first knows all others, and each other the first.
+    """
     found: dict[str, list[tuple[str, bool]]] = {}
-    for pair in always_together(train):
-        found.setdefault(pair.name, []).append((pair.other, pair.same))
-        if pair.same:
-            found.setdefault(pair.other, []).append((pair.name, True))
+    pairs = always_together(train)
+    for pair in (pair for pair in pairs if not pair.same):
+        found.setdefault(pair.name, []).append((pair.other, False))
+    for pair in (pair for pair in pairs if pair.same):
+        within = [other for other in found.get(pair.name, []) if not other[1]]
+        found[pair.other] = [(pair.name, True), *within]
+        found.setdefault(pair.name, []).append((pair.other, True))
     return found
 
 
