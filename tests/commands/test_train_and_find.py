@@ -172,6 +172,44 @@ def test_a_broken_video_is_told_and_stops_nothing(
     ).video_ids.tolist())  # fmt: skip
 
 
+def test_a_feature_file_with_a_broken_header_is_told_by_each_verb(
+    project: Project, world: PlantedWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And its videos are counted as such, not as removed ones."""
+    lost = [project.features().read(video_id, "rgb") for video_id in project.manifest().ids[:3]]
+    for path in project.features_folder.iterdir():
+        path.unlink()
+    rest = [s for example in world.examples[3:] for s in example.features.values()]
+    project.features().append(rest)
+    project.features().append(lost)
+    train(project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    find(project=project.folder, device="cpu", as_json=True)
+    path = sorted(project.features_folder.iterdir())[-1]
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + b"\xff" + content[21:])
+    capsys.readouterr()
+    find(project=project.folder, device="cpu", as_json=True)
+    said = capsys.readouterr()
+    assert json.loads(said.out)["left_out"] == {"without features that can be read": 3}
+    assert f"The feature file {path} is broken" in said.err
+    assert "Since moments were last found: videos whose features are gone: 3." in said.err
+    assert "since the model was made: videos whose features are gone: 3." in said.err
+    train(project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    assert f"The feature file {path} is broken" in capsys.readouterr().err
+
+
+def test_a_damaged_model_is_told_by_check_and_find(project: Project) -> None:
+    train(project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    path = project.localizer_folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 64
+    path.write_bytes(content)
+    with pytest.raises(InvalidData, match=r"model\.safetensors is not what its card tells"):
+        find(project=project.folder, device="cpu")
+    found = check_project(project.folder, frames=False, progress=Silent()).findings
+    assert any("the model localizer is broken" in one.text for one in found)
+
+
 def test_stale_models_are_refused(project: Project, world: PlantedWorld) -> None:
     train(project=project.folder, overrides=QUICK, device="cpu", as_json=True)
     fresh = [replace(example.features["rgb"], source="rgb@new") for example in world.examples[:5]]

@@ -1,6 +1,7 @@
 """The feature store: whole or not at all, newest wins, several writers, broken files."""
 
 import itertools
+import json
 import multiprocessing
 import re
 import time
@@ -277,6 +278,33 @@ def test_a_damaged_header_never_raises_anything_else(
     for modality in store.modalities():
         for video_id in store.video_ids(modality):
             assert store.read(video_id, modality).values.shape[0] == store.grid(video_id, modality).steps
+
+
+def test_a_flipped_bit_in_the_values_is_told_and_survives_no_merging(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path)
+    for name in "abc":
+        store.append([features(name)])
+    path = sorted(tmp_path.iterdir())[1]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    store = FeatureStore(tmp_path)
+    with pytest.raises(InvalidData, match="the values of b are not those that were written.*Delete it"):
+        store.read("b", "rgb")
+    assert store.compact() == 1
+    assert len(list(tmp_path.iterdir())) == 2
+    assert path.read_bytes() == content
+    assert list(store.broken) == [path]
+    assert same(store.read("a", "rgb"), features("a"))
+    assert same(store.read("c", "rgb"), features("c"))
+
+
+def test_shards_that_were_written_without_checksums_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = json.dumps
+    monkeypatch.setattr(shards.json, "dumps", lambda rows, **more: whole([row[:5] for row in rows], **more))
+    FeatureStore(tmp_path).append([features("a")])
+    monkeypatch.undo()
+    assert same(FeatureStore(tmp_path).read("a", "rgb"), features("a"))
 
 
 def test_a_foreign_safetensors_file_is_named(tmp_path: Path) -> None:

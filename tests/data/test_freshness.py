@@ -86,7 +86,14 @@ def changes_and_is_extracted(project: Project) -> None:
         writer.add(project.features().read("a", "rgb"))
 
 
+def breaks(project: Project) -> None:
+    """A damaged header takes a, b and c away, which stood in one shard."""
+    shard = next(project.features_folder.iterdir())
+    shard.write_bytes(shard.read_bytes()[:8] + b"?" + shard.read_bytes()[9:])
+
+
 CHANGES: list[tuple[Change, list[str]]] = [
+    (breaks, ["videos whose features are gone: 3"]),
     (lambda project: None, []),
     (joins, ["new videos: 1"]),
     (goes, ["removed videos: 1"]),
@@ -141,6 +148,7 @@ def test_moments_without_a_card_that_can_be_read_are_told(project: Project) -> N
 
 
 LESSONS: list[tuple[Change, list[str]]] = [
+    (breaks, ["videos whose features are gone: 2"]),
     (lambda project: None, []),
     (joins, ["new videos: 1"]),
     (lambda project: manifest(project, entry("d", "dive")), []),

@@ -184,7 +184,36 @@ def test_changes_on_loading_and_files_that_do_not_belong_together(quick: Winners
     with pytest.raises(InvalidData, match="do not belong together"):
         WinnersOut.load(tmp_path / "model", changes={"attentions": 5})
     (tmp_path / "model" / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(InvalidData, match="can't be read"):
+    with pytest.raises(InvalidData, match=r"model\.safetensors is not what its card tells.*whenabouts train"):
+        WinnersOut.load(tmp_path / "model")
+
+
+def test_a_flipped_bit_anywhere_in_a_model_is_told_or_changes_no_weight(quick: WinnersOut, tmp_path: Path) -> None:
+    folder, rng = tmp_path / "model", np.random.default_rng(0)
+    quick.save(folder)
+    for name in ("model.safetensors", "settings.toml", "vocabulary.json", "card.json"):
+        path, whole = folder / name, (folder / name).read_bytes()
+        for place in rng.integers(0, len(whole), 40).tolist():
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << int(rng.integers(8))
+            path.write_bytes(damaged)
+            try:
+                found = WinnersOut.load(folder)
+            except (InvalidData, SettingsError) as error:
+                assert str(folder) in str(error)
+            else:
+                assert name != "model.safetensors"
+                weights = found.net.state_dict()
+                assert all(torch.equal(weights[key], value) for key, value in quick.net.state_dict().items())
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"names": [3]}', '{"names": ["a"], "aliases": {"b": 3}}', "\0", None])
+def test_a_broken_vocabulary_of_a_model_is_named(quick: WinnersOut, tmp_path: Path, text: str | None) -> None:
+    quick.save(tmp_path / "model")
+    path = tmp_path / "model" / "vocabulary.json"
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(InvalidData, match=r"vocabulary\.json.*whenabouts train"):
         WinnersOut.load(tmp_path / "model")
 
 

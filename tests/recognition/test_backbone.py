@@ -2,6 +2,7 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -56,6 +57,46 @@ def test_the_source_tells_weights_and_preprocessing_apart(backbone: Backbone) ->
     same = Backbone(SHAPE, backbone.net)
     assert len({backbone.source, other_clips.source, other_net.source}) == 3
     assert same.source == backbone.source
+
+
+def test_a_flipped_bit_anywhere_in_a_backbone_is_told_or_changes_nothing(tmp_path: Path, backbone: Backbone) -> None:
+    backbone.save(tmp_path / "b")
+    rng = np.random.default_rng(0)
+    for name in ("model.safetensors", "settings.toml", "vocabulary.json", "card.json"):
+        path = tmp_path / "b" / name
+        whole = path.read_bytes()
+        for place in rng.integers(0, len(whole), 40).tolist():
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << int(rng.integers(8))
+            path.write_bytes(damaged)
+            try:
+                found = Backbone.load(tmp_path / "b")
+            except (InvalidData, SettingsError) as error:
+                assert str(tmp_path / "b") in str(error)
+            else:
+                assert name != "model.safetensors"
+                assert all(torch.equal(found.tensors()[key], value) for key, value in backbone.tensors().items())
+        path.write_bytes(whole)
+    assert Backbone.load(tmp_path / "b").source == backbone.source
+
+
+@pytest.mark.parametrize(("name", "text"), [("card.json", "{"), ("card.json", None), ("vocabulary.json", "[]"),
+                                            ("vocabulary.json", '{"names": [3]}'), ("vocabulary.json", None)])  # fmt: skip
+def test_a_broken_file_of_a_backbone_is_named(tmp_path: Path, backbone: Backbone, name: str, text: str | None) -> None:
+    backbone.save(tmp_path / "b")
+    path = tmp_path / "b" / name
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(InvalidData, match=rf"{name}.* Run `whenabouts pretrain` again"):
+        Backbone.load(tmp_path / "b")
+
+
+def test_a_backbone_whose_card_notes_no_checksum_is_taken(tmp_path: Path, backbone: Backbone) -> None:
+    backbone.save(tmp_path / "b")
+    path = tmp_path / "b" / "card.json"
+    card = json.loads(path.read_text())
+    del card["sha256"]
+    path.write_text(json.dumps(card))
+    assert Backbone.load(tmp_path / "b").source == backbone.source
 
 
 def test_weights_are_taken_from_a_folder_or_a_file(tmp_path: Path, backbone: Backbone) -> None:

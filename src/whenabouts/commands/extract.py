@@ -36,6 +36,8 @@ def extract(
     how = load(ExtractSettings, tables(recipe, overrides, sections=("extract",))["extract"], "[extract]")
     backbone = Backbone.load(home.backbone_folder)
     store, report = home.features(), ExtractionReport(home.reports_folder / "extraction.json")
+    for reason in store.broken.values():
+        terminal.say(reason)
     done = extract(
         tuple(home.manifest()),
         backbone,

@@ -55,6 +55,8 @@ def train(
     entries = [entry for entry in home.manifest().of_split("train") if entry.usable]
     absent = home.vocabulary_settings().absent
     examples = Examples.of(entries, vocabulary, store, modalities, absent, partial=True)
+    for reason in store.broken.values():
+        terminal.say(reason)
     if examples.missing:
         terminal.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
     unfinished, folder = home.cache_folder / "train" / localizer, home.localizer_folder

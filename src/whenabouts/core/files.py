@@ -118,11 +118,28 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits; OSError where it can't be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_content(path: Path, noted: object) -> None:
+    """Raise InvalidData where a file's SHA-256 is not the `noted` one; with None, as cards once were, all is well."""
+    if noted is None:
+        return
+    found = sha256_of(path)
+    if found != noted:
+        raise InvalidData(
+            f"{path} is not what its card tells: its SHA-256 is {found[:16]}..., but card.json notes "
+            f"{str(noted)[:16]}.... The file was damaged or exchanged."
+        )
+
+
 def checksum(path: Path) -> str:
     """A short hash of a file's content; "" for a file that is not there or can't be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return sha256_of(path)[:16]
     except OSError:
         return ""
 

@@ -4,11 +4,13 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from whenabouts.core.errors import InvalidData
+from whenabouts.core.files import read_json
 from whenabouts.core.timing import IntArray
 
 
@@ -78,8 +80,24 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Vocabulary":
-        """Read what `to_json` wrote; a file without names raises InvalidData."""
-        if not isinstance(values.get("names"), list):
+        """Read what `to_json` wrote; anything else raises InvalidData."""
+        names = values.get("names")
+        if not isinstance(names, list):
             raise InvalidData(f"A vocabulary needs a list 'names', but has the keys {sorted(values)}.")
-        rest = {kind: dict(values.get(kind, {})) for kind in ("descriptions", "parents", "aliases")}
-        return cls(tuple(values["names"]), **rest)
+        if not all(isinstance(name, str) for name in names):
+            odd = next(name for name in names if not isinstance(name, str))
+            raise InvalidData(f"A vocabulary's names are texts, but one is {odd!r}.")
+        rest = {kind: values.get(kind, {}) for kind in ("descriptions", "parents", "aliases")}
+        for kind, told in rest.items():
+            if not isinstance(told, dict) or not all(isinstance(text, str) for text in told.values()):
+                raise InvalidData(f"A vocabulary's {kind} map texts to texts, but got {str(told)[:80]}.")
+        return cls(tuple(names), **rest)
+
+    @classmethod
+    def load(cls, path: Path) -> "Vocabulary":
+        """Read a JSON file; FileNotFoundError where there is none, else InvalidData that names the file."""
+        values = read_json(path)
+        try:
+            return cls.from_json(values)
+        except InvalidData as error:
+            raise InvalidData(f"{path} holds no vocabulary: {error}") from None

@@ -183,12 +183,25 @@ class FeatureStore:
         before = len(self._shards)
         live = {record for videos in self._records.values() for record in videos.values()}
         small = [path for path, records in sorted(self._shards.items()) if _mergeable(records, live, target_bytes)]
+        small = [path for path in small if self._sound(path)]
         if len(small) > 1 or any(not live.issuperset(self._shards[path]) for path in small):
             with contextlib.suppress(FileNotFoundError):  # Another process merges the same shards: its work counts.
                 self._merge(small, [r for path in small for r in self._shards[path] if r in live], target_bytes)
             self.refresh()
         sweep(self.folder)
         return before - len(self._shards)
+
+    def _sound(self, path: Path) -> bool:
+        """False where values in a shard are damaged: such a one is named in `broken`, and read as far as it can be."""
+        try:
+            for record in self._shards[path]:
+                shards.read_values(record)
+        except InvalidData as error:
+            self.broken[path] = str(error)
+            return False
+        except FileNotFoundError:
+            return True  # Another process merged it: the merging will notice.
+        return True
 
     def _merge(self, paths: list[Path], records: list[Record], target_bytes: int) -> None:
         for group in _groups(records, target_bytes):

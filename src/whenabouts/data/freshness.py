@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -69,10 +70,13 @@ class MomentsCard:
         """What has changed since, as people say it; nothing where the moments are as good as new."""
         now = MomentsCard.of(project, entries, store, self.modalities, split=self.split)
         usable = {entry.id for entry in entries if entry.usable and self.split in ("all", entry.split)}
+        lacking = (self.videos.keys() & usable) - now.videos.keys()
+        outgrown = {entry.id for entry in entries if entry.changed_ns >= self.videos.get(entry.id, math.inf)}
         counts = {
             "new videos": len(now.videos.keys() - self.videos.keys()),
             "removed videos": len(self.videos.keys() - usable),
-            "changed videos without new features": len((self.videos.keys() & usable) - now.videos.keys()),
+            "changed videos without new features": len(lacking & outgrown),
+            "videos whose features are gone": len(lacking - outgrown),
             "videos with new features": sum(now.videos.get(name, time) != time for name, time in self.videos.items()),
         }
         told = [f"{what}: {count}" for what, count in counts.items() if count]
@@ -110,15 +114,19 @@ class Lessons:
 
     def changes(self, project: Project, entries: Iterable[Entry], store: FeatureStore) -> list[str]:
         """What has changed since in training videos with features, as people say it; nothing about another model."""
-        usable = [entry for entry in entries if entry.usable and entry.split == "train"]
-        now = Lessons.of(project, [entry for entry in usable if _newest(entry, store, store.modalities())])
+        usable = {entry.id: entry for entry in entries if entry.usable and entry.split == "train"}
+        there = [entry for entry in usable.values() if _newest(entry, store, store.modalities())]
+        now = Lessons.of(project, there)
         if now.model != self.model:
             return []
+        known = {video_id: said for video_id, said in self.videos.items() if video_id in usable}
         counts = {
             "new videos": len(now.videos.keys() - self.videos.keys()),
-            "removed videos": len(self.videos.keys() - now.videos.keys()),
-            "videos with other labels or content": sum(now.videos.get(n, s) != s for n, s in self.videos.items()),
-        }
+            "removed videos": len(self.videos.keys() - usable.keys()),
+            "videos with other labels or content": sum(_said(usable[n]) != s for n, s in known.items()),
+            "videos whose features are gone": sum(n not in now.videos and _said(usable[n]) == s
+                                                  for n, s in known.items()),
+        }  # fmt: skip
         return [f"{what}: {count}" for what, count in counts.items() if count]
 
 

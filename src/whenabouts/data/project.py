@@ -1,7 +1,8 @@
 """A project: the folder in which each verb reads what the one before wrote."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from whenabouts.config import as_table, load
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
@@ -10,6 +11,8 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Manifest
 from whenabouts.data.vocabulary import VocabularySettings
+
+Read = TypeVar("Read")
 
 
 class Project:
@@ -97,7 +100,7 @@ class Project:
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary; raises ProjectError where none was written, InvalidData where the file is broken."""
-        return Vocabulary.from_json(self._vocabulary_file())
+        return self._of_vocabulary_file(Vocabulary.load)
 
     def vocabulary_settings(self) -> VocabularySettings:
         """How the vocabulary was built, with the policy for absent labels; the defaults where nothing is noted.
@@ -106,7 +109,7 @@ class Project:
         """
         if not self.vocabulary_path.is_file():
             return VocabularySettings()
-        noted = self._vocabulary_file().get("settings", {})
+        noted = self._of_vocabulary_file(read_json).get("settings", {})
         try:
             return load(VocabularySettings, noted, f"{self.vocabulary_path} settings")
         except SettingsError as error:
@@ -114,9 +117,9 @@ class Project:
                 f"{error} Run `whenabouts import` again, with its options: it writes them anew."
             ) from None
 
-    def _vocabulary_file(self) -> dict[str, Any]:
+    def _of_vocabulary_file(self, read: Callable[[Path], Read]) -> Read:
         try:
-            return read_json(self.vocabulary_path)
+            return read(self.vocabulary_path)
         except FileNotFoundError:
             raise ProjectError(f"There is no {self.vocabulary_path}. Run `whenabouts import` first.") from None
         except InvalidData as error:
@@ -130,7 +133,7 @@ class Project:
 
     def vocabulary_fits(self) -> bool:
         """False where the manifest was written after the vocabulary, as by an import that was killed between both."""
-        built_from = self._vocabulary_file().get("manifest")
+        built_from = self._of_vocabulary_file(read_json).get("manifest")
         return not built_from or built_from == checksum(self.manifest_path)
 
     def features(self) -> FeatureStore:

@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ _HEADER_LIMIT = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where the features of one video and modality stand, and what they are."""
+    """Where the features of one video and modality stand, what they are, and the CRC-32 of their bytes, if noted."""
 
     video_id: str
     modality: str
@@ -40,6 +41,7 @@ class Record:
     dtype: str
     offset: int
     shard: Path
+    crc32: int | None = None
 
     @property
     def bytes(self) -> int:
@@ -71,7 +73,8 @@ def write_shard(folder: Path, items: Iterable[Written]) -> Path:
         tensors[str(number)] = np.ascontiguousarray(sequence.values)
         grid = sequence.grid
         times = [grid.start_seconds, grid.hop_seconds, grid.window_seconds, grid.steps, grid.duration_seconds]
-        records.append([sequence.video_id, sequence.modality, sequence.source, times, item.written_ns])
+        crc32 = zlib.crc32(tensors[str(number)].data)
+        records.append([sequence.video_id, sequence.modality, sequence.source, times, item.written_ns, crc32])
     newest = max(record[4] for record in records)
     path = folder / f"{newest:020d}-{uuid.uuid4().hex[:12]}{SUFFIX}"
     metadata = {"format": FORMAT, "records": json.dumps(records, allow_nan=False)}
@@ -104,12 +107,14 @@ def read_records(path: Path) -> list[Record]:
 
 
 def read_values(record: Record) -> NDArray[Any]:
-    """Values (T, D) of one record; a truncated file raises InvalidData, a removed one FileNotFoundError."""
+    """Values (T, D) of one record; a damaged file raises InvalidData, a removed one FileNotFoundError."""
     with record.shard.open("rb") as file:
         file.seek(record.offset)
         content = file.read(record.bytes)
     if len(content) != record.bytes:
         raise broken(record.shard, f"it is cut off: {record.video_id} needs {record.bytes} bytes, {len(content)} found")
+    if record.crc32 is not None and zlib.crc32(content) != record.crc32:
+        raise broken(record.shard, f"the values of {record.video_id} are not those that were written")
     shape = (record.grid.steps, record.width)
     return np.frombuffer(bytearray(content), DTYPES[record.dtype]).reshape(shape)
 
@@ -123,14 +128,15 @@ def broken(path: Path, seen: str) -> InvalidData:
 
 
 def _record(path: Path, row: Any, tensor: Any, start: int) -> Record:
-    video_id, modality, source, times, written_ns = row
-    if not all(isinstance(text, str) for text in (video_id, modality, source)) or not isinstance(written_ns, int):
+    video_id, modality, source, times, written_ns, crc32 = [*row, None] if len(row) == 5 else row
+    numbers = isinstance(written_ns, int) and isinstance(crc32, int | None)
+    if not all(isinstance(text, str) for text in (video_id, modality, source)) or not numbers:
         raise ValueError(f"a record is {row!r}")
     begin, hop, window, steps, duration = times
     grid = TimeGrid(float(begin), float(hop), float(window), int(steps), float(duration))
     width = tensor["shape"][1]
     first, stop = tensor["data_offsets"]
-    record = Record(video_id, modality, source, grid, written_ns, width, tensor["dtype"], start + first, path)
+    record = Record(video_id, modality, source, grid, written_ns, width, tensor["dtype"], start + first, path, crc32)
     if tensor["shape"] != [grid.steps, width] or stop - first != record.bytes or first < 0:
         raise ValueError(f"{video_id} has {tensor['shape']} values in {stop - first} bytes on {grid.steps} steps")
     return record

@@ -41,8 +41,12 @@ def check_sources(localizer: Localizer, entries: Sequence[Entry], store: Feature
 
 
 def find_moments(localizer: Localizer, entries: Sequence[Entry], store: FeatureStore, progress: Progress) -> Found:
-    """Moments in all videos that have features of any of the model's streams."""
+    """Moments in all videos that have features of any of the model's streams; broken feature files are told."""
     check_sources(localizer, entries, store)
+    for reason in store.broken.values():
+        progress.say(f"Left out: {reason}")
+    # A broken header does not say any more which videos its file held.
+    lacking = "without features that can be read" if store.broken else "without features"
     parts, shares, left_out = [], list[float](), Counter[str]()
     for entry in progress.track(entries, total=len(entries), title="Finding moments"):
         modalities = [
@@ -51,7 +55,7 @@ def find_moments(localizer: Localizer, entries: Sequence[Entry], store: FeatureS
             if store.has(entry.id, stream.modality, newer_than_ns=entry.changed_ns)
         ]
         if not modalities:
-            left_out["without features"] += 1
+            left_out[lacking] += 1
             continue
         try:
             found = localizer.localize({modality: store.read(entry.id, modality) for modality in modalities})

@@ -12,7 +12,15 @@ from torch import Tensor
 from whenabouts import __version__
 from whenabouts.config import as_table, read_toml, to_toml
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.core.files import read_json, reading_folder, replacing_folder, write_json, write_text
+from whenabouts.core.files import (
+    check_content,
+    read_json,
+    reading_folder,
+    replacing_folder,
+    sha256_of,
+    write_json,
+    write_text,
+)
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.protocol import Stream
 
@@ -21,11 +29,12 @@ FORMAT = "whenabouts localizer 1"
 
 @dataclass(frozen=True)
 class Card:
-    """Who a model is: its kind, the streams it reads, and what is known about its training."""
+    """Who a model is: its kind, the streams it reads, what is known about its training, its tensors' file by hash."""
 
     localizer: str
     streams: tuple[Stream, ...]
     training: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,8 @@ def write_model(folder: Path, card: Card, vocabulary: Vocabulary, tensors: Mappi
         save_file(plain, part / "model.safetensors")
         write_text(part / "settings.toml", to_toml({"train": as_table(settings)}))
         write_json(part / "vocabulary.json", vocabulary.to_json())
-        write_json(part / "card.json", {"kind": "localizer", "format": FORMAT, "version": __version__, **asdict(card)})
+        told = {**asdict(card), "sha256": sha256_of(part / "model.safetensors")}
+        write_json(part / "card.json", {"kind": "localizer", "format": FORMAT, "version": __version__, **told})
 
 
 def read_card(folder: Path) -> Card:
@@ -58,7 +68,7 @@ def read_card(folder: Path) -> Card:
         if values["format"] != FORMAT:
             raise InvalidData(f"{folder} is of format {values['format']!r}, but this program reads {FORMAT!r}.")
         streams = tuple(Stream(**stream) for stream in values["streams"])
-        return Card(values["localizer"], streams, values["training"])
+        return Card(values["localizer"], streams, values["training"], values.get("sha256"))
     except (KeyError, TypeError) as error:
         raise InvalidData(f"{folder / 'card.json'} is broken: {error}. Run `whenabouts train` again.") from None
 
@@ -68,10 +78,13 @@ def read_model(folder: Path) -> SavedModel:
     with reading_folder(folder) as there:
         card = read_card(there)
         try:
+            check_content(there / "model.safetensors", card.sha256)
             tensors = load_file(there / "model.safetensors")
-        except (FileNotFoundError, SafetensorError) as error:
-            raise InvalidData(f"{folder / 'model.safetensors'} can't be read: {error}. Train again.") from None
-        vocabulary = Vocabulary.from_json(_json(there / "vocabulary.json"))
+            vocabulary = Vocabulary.load(there / "vocabulary.json")
+        except InvalidData as error:
+            raise InvalidData(f"{error} Run `whenabouts train` again.") from None
+        except (OSError, SafetensorError) as error:
+            raise InvalidData(f"{folder} can't be read: {error}. Run `whenabouts train` again.") from None
         settings = read_toml(there / "settings.toml").get("train", {})
         if not isinstance(settings, dict):
             raise InvalidData(f"{folder / 'settings.toml'} holds no table [train]. Run `whenabouts train` again.")

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 from whenabouts import __version__
 from whenabouts.config import as_table, load, read_toml, settings, to_toml
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
-from whenabouts.core.files import reading_folder, replacing_folder, write_json, write_text
+from whenabouts.core.files import (
+    check_content,
+    read_json,
+    reading_folder,
+    replacing_folder,
+    sha256_of,
+    write_json,
+    write_text,
+)
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.media.transforms import ClipTransform, FrameOrder
 from whenabouts.nets.conv3d import MidChannels, R2Plus1D
@@ -149,17 +157,22 @@ class Backbone:
             safetensors.torch.save_file(self.tensors(), part / "model.safetensors")
             write_text(part / "settings.toml", to_toml({"backbone": as_table(self.settings)}))
             write_json(part / "vocabulary.json", self.vocabulary.to_json())
-            write_json(part / "card.json", about)
+            write_json(part / "card.json", about | {"sha256": sha256_of(part / "model.safetensors")})
 
     @classmethod
     def load(cls, folder: Path) -> "Backbone":
-        """Read what `save` wrote; a missing folder raises ProjectError, weights of another shape InvalidData."""
+        """Read what `save` wrote; a missing folder raises ProjectError, a broken one InvalidData."""
         with reading_folder(folder) as there:
             weights = there / "model.safetensors"
             if not weights.is_file():
                 raise ProjectError(f"There is no backbone in {folder}. Run `whenabouts pretrain` first.")
-            shape = load(BackboneSettings, read_toml(there / "settings.toml").get("backbone", {}), "settings.toml")
-            vocabulary = Vocabulary.from_json(json.loads((there / "vocabulary.json").read_text(encoding="utf-8")))
+            told = read_toml(there / "settings.toml").get("backbone", {})
+            shape = load(BackboneSettings, told, f"{folder / 'settings.toml'} [backbone]")
+            try:
+                check_content(weights, read_json(there / "card.json").get("sha256"))
+                vocabulary = Vocabulary.load(there / "vocabulary.json")
+            except (InvalidData, FileNotFoundError) as error:
+                raise InvalidData(f"The backbone is broken: {error} Run `whenabouts pretrain` again.") from None
             return with_weights(shape, weights, vocabulary)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.core.files import read_json
+from whenabouts.core.files import check_content, read_json
 from whenabouts.data.doctor.findings import CheckReport, some
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.freshness import Lessons, MomentsCard
@@ -75,6 +75,10 @@ def check_models(models: Path, store: FeatureStore, concepts: Sequence[str], rep
             do = "Train it again, or remove its folder."
             report.add("warning", "models", f"the card of the model {name} can't be read. {do}", [name])
             continue
+        try:
+            check_content(path.parent / "model.safetensors", card.get("sha256"))
+        except (InvalidData, OSError) as error:
+            report.add("warning", "models", f"the model {name} is broken: {error} Train it again.", [name])
         made = card.get("source") if card.get("kind") == "backbone" else None
         others = sorted(source for source in store.sources("rgb") if source != made) if made else []
         if others:
