@@ -12,6 +12,7 @@ from whenabouts.config import load, with_overrides
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, saved_backbone
+from whenabouts.recognition.backbone_settings import BACKBONES
 from whenabouts.recognition.clip_draws import PretrainSettings
 
 SHAPE = BackboneSettings(widths=(4, 8), blocks=(1, 1), stem=4, height=16, width=24)
@@ -137,6 +138,46 @@ def test_clips_without_a_size_and_shapes_that_disagree_are_errors() -> None:
         _ = BackboneSettings().box
     with pytest.raises(SettingsError, match="as many widths"):
         BackboneSettings(widths=(4,), blocks=(1, 1)).build()
+
+
+# Sources of nets of zeros as version 0.1 of the settings gave them, which had `differences` for `input`.
+EARLIER = {True: "r2plus1d@7830de02611203c5", False: "r2plus1d@bf555a88cd3ad2ff"}
+
+
+@pytest.mark.parametrize("differences", [True, False])
+def test_a_backbone_saved_by_an_earlier_version_loads_and_keeps_its_source(tmp_path: Path, differences: bool) -> None:
+    seen, widths = ("rgb+differences", (4, 8)) if differences else ("rgb", (4,))
+    shape = BackboneSettings(widths=widths, blocks=(1,) * len(widths), stem=4, height=16, width=24, input=seen)
+    net = shape.build()
+    net.load_state_dict({name: torch.zeros_like(tensor) for name, tensor in net.state_dict().items()})
+    Backbone(shape, net).save(tmp_path / "b")
+    path = tmp_path / "b" / "settings.toml"
+    kept = [line for line in path.read_text().splitlines() if line.split(" = ")[0] not in ("input", "block", "pool")]
+    path.write_text("\n".join([*kept, f"differences = {str(differences).lower()}"]))
+    found = Backbone.load(tmp_path / "b")
+    assert found.settings == shape
+    assert found.source == EARLIER[differences]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_named_net_builds_from_settings_and_comes_back_from_its_folder(tmp_path: Path, name: str) -> None:
+    shape = BackboneSettings(name=name, widths=(4, 8), blocks=(1, 1), stem=4, height=16, width=24, input="rgb")
+    net = shape.build().eval()
+    clips = torch.randn(2, 3, 8, 16, 24)
+    with torch.inference_mode():
+        features = net(clips)
+        assert features.shape == (2, net.width)
+        Backbone(shape, net).save(tmp_path / "b")
+        assert torch.equal(Backbone.load(tmp_path / "b").net(clips), features)
+
+
+def test_a_net_that_is_not_there_and_settings_that_it_does_not_have_are_told() -> None:
+    with pytest.raises(SettingsError, match="Did you mean 'resnet'"):
+        BackboneSettings(name="resnett").build()
+    with pytest.raises(SettingsError, match="'resnet' has no 'mid'"):
+        BackboneSettings(name="resnet", mid="per_block").build()
+    with pytest.raises(SettingsError, match="'r2plus1d' has no 'pool'"):
+        BackboneSettings(pool=True).build()
 
 
 @pytest.mark.parametrize("bad", ["frames=0", "rate=0", "rate=-1.0", "widths=[0]", "height=0", "epsilon=0.0"])

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from whenabouts.nets.clip_net import ClipNet
 
 MidChannels = Literal["per_convolution", "per_block"]
 
@@ -80,7 +81,7 @@ class BasicBlock(nn.Module):
         return result
 
 
-class R2Plus1D(nn.Module):
+class R2Plus1D(ClipNet):
     """R(2+1)D of any depth and width: clips (B, C, T, H, W) -> features (B, widths[-1]).
 
     The stem is a (1, 7, 7) convolution of spatial stride 2 to `stem` channels and a (3, 1, 1) convolution to
@@ -123,10 +124,6 @@ class R2Plus1D(nn.Module):
                 before = width
             self.add_module(f"layer{number}", stage)
         self._initialise()
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """Clips (B, C, T, H, W) -> features (B, D), the mean over time and picture of the last stage, float32."""
-        return self.maps(clips).mean(dim=(2, 3, 4), dtype=torch.float32)
 
     def maps(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> feature maps (B, D, T', H', W') of the last stage."""

@@ -6,16 +6,15 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import safetensors
 import safetensors.torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from whenabouts import __version__
-from whenabouts.config import as_table, load, read_toml, settings, to_toml
-from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
+from whenabouts.config import as_table, load, read_toml, to_toml
+from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import (
     check_content,
     read_json,
@@ -26,76 +25,16 @@ from whenabouts.core.files import (
     write_text,
 )
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.media.transforms import ClipTransform, FrameOrder
-from whenabouts.nets.conv3d import MidChannels, R2Plus1D
+from whenabouts.nets.clip_net import ClipNet
+from whenabouts.recognition.backbone_settings import BackboneSettings
 
-Count = Annotated[int, Field(ge=1)]
-Side = Annotated[int, Field(ge=2, le=4096)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-@settings
-class BackboneSettings:
-    """Shape of an R(2+1)D and of the clips that it takes.
-
-    A clip is `frames` pictures at `rate` a second, each scaled to `height` x `width` pixels whatever its own shape:
-    one box for all videos, so that nothing is cut off and clips stack. Where height and width are not given, the
-    box has `short_side` and the median shape of the archive's pictures.
-    """
-
-    name: str = "r2plus1d"
-    widths: tuple[Count, ...] = (16, 32, 64)
-    blocks: tuple[Count, ...] = (1, 1, 1)
-    stem: Count = 16
-    mid: MidChannels = "per_convolution"
-    epsilon: Positive = 1e-5
-    frames: Count = 8
-    rate: Positive = 6.0
-    short_side: Side = 48
-    height: Side | None = None
-    width: Side | None = None
-    differences: bool = True
-    order: FrameOrder = "ordered"
-
-    def boxed(self, aspect: float) -> "BackboneSettings":
-        """The same with height and width settled, for pictures of this width over height; sides are even."""
-        if self.height is not None and self.width is not None:
-            return self
-        long = 2 * round(self.short_side * max(aspect, 1 / aspect) / 2)
-        height, width = (self.short_side, long) if aspect >= 1 else (long, self.short_side)
-        return dataclasses.replace(self, height=height, width=width)
-
-    @property
-    def box(self) -> tuple[int, int]:
-        """(height, width) in pixels; raises SettingsError while they are not settled."""
-        if self.height is None or self.width is None:
-            raise SettingsError("backbone.height and backbone.width are not settled. Give both, or train a backbone.")
-        return self.height, self.width
-
-    @property
-    def window_seconds(self) -> float:
-        """Time that a clip looks at."""
-        return self.frames / self.rate
-
-    def transform(self, *, shift: float = 0.0, colour: float = 0.0) -> ClipTransform:
-        """How this backbone's clips become tensors; shift and colour matter for training only."""
-        return ClipTransform(differences=self.differences, frames=self.order, shift=shift, colour=colour)
-
-    def build(self) -> R2Plus1D:
-        """A fresh net of this shape, with random weights."""
-        channels = 6 if self.differences else 3
-        try:
-            return R2Plus1D(
-                channels, widths=self.widths, blocks=self.blocks, stem=self.stem, mid=self.mid, epsilon=self.epsilon
-            )
-        except ValueError as error:
-            raise SettingsError(f"backbone: {error}") from None
+__all__ = ["Backbone", "BackboneSettings", "ClipClassifier", "saved_backbone", "with_weights"]
 
 
 class ClipClassifier(nn.Module):
     """A net and a linear layer over its features: clips (B, C, T, H, W) -> scores (B, L) before the softmax."""
 
-    def __init__(self, net: R2Plus1D, classes: int) -> None:
+    def __init__(self, net: ClipNet, classes: int) -> None:
         super().__init__()
         self.net = net
         self.fc = nn.Linear(net.width, classes)
@@ -111,7 +50,7 @@ class Backbone:
     """A trained net with its clips' shape, and, where it was trained here, the classifier and its vocabulary."""
 
     settings: BackboneSettings
-    net: R2Plus1D
+    net: ClipNet
     fc: nn.Linear | None = None
     vocabulary: Vocabulary = dataclasses.field(default_factory=lambda: Vocabulary(()))
 
@@ -123,7 +62,7 @@ class Backbone:
     @cached_property
     def checksum(self) -> str:
         """Hash of all that decides the features: the net's weights, and how clips are made."""
-        digest = hashlib.sha256(json.dumps(as_table(self.settings), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.settings.identity(), sort_keys=True).encode())
         for name, tensor in sorted(self.net.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -150,7 +89,7 @@ class Backbone:
             "checksum": self.checksum,
             "width": self.width,
             "window_seconds": self.settings.window_seconds,
-            "preprocessing": as_table(self.settings) | {"channels": self.settings.transform().channels},
+            "preprocessing": as_table(self.settings) | {"channels": self.settings.channels},
             **(card or {}),
         }
         with replacing_folder(folder) as part:
@@ -166,7 +105,7 @@ class Backbone:
             weights = there / "model.safetensors"
             if not weights.is_file():
                 raise ProjectError(f"There is no backbone in {folder}. Run `whenabouts pretrain` first.")
-            told = read_toml(there / "settings.toml").get("backbone", {})
+            told = BackboneSettings.upgraded(read_toml(there / "settings.toml").get("backbone", {}))
             shape = load(BackboneSettings, told, f"{folder / 'settings.toml'} [backbone]")
             try:
                 check_content(weights, read_json(there / "card.json").get("sha256"))
@@ -222,5 +161,5 @@ def _check_names(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tens
         if tuple(found[name].shape) != shape:
             raise InvalidData(
                 f"{path}: {name} has shape {tuple(found[name].shape)}, but these settings ask for {shape}. "
-                "Check backbone.widths, .stem, .mid and .differences."
+                "Check backbone.widths, .stem, .mid and .input."
             )

@@ -36,11 +36,12 @@ class Compute:
         return tensor.to(self.device)
 
     def place_net(self, net: Net) -> Net:
-        """Bring a net to the device, its 3D kernels in the memory format that convolutions like."""
+        """Bring a net to the device, its kernels in the memory format that convolutions like."""
         net.to(self.device)
+        formats = {4: torch.channels_last, 5: self.memory_format}
         for parameter in net.parameters():
-            if parameter.ndim == 5:
-                parameter.data = parameter.data.contiguous(memory_format=self.memory_format)
+            if parameter.ndim in formats:
+                parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
         return net
 
     def __str__(self) -> str:

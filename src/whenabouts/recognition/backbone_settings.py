@@ -1,0 +1,152 @@
+"""The shape of a backbone and of its clips, and the nets that a shape may name."""
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from whenabouts.config import as_table, settings
+from whenabouts.core.errors import SettingsError
+from whenabouts.media.transforms import ClipTransform, FrameOrder
+from whenabouts.nets.clip_net import ClipNet
+from whenabouts.nets.conv2d import BlockKind, ResNet2D
+from whenabouts.nets.conv3d import MidChannels, R2Plus1D
+
+Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=2, le=4096)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Input = Literal["rgb", "rgb+differences"]
+
+
+@settings
+class BackboneSettings:
+    """Which net, its shape, and the clips that it takes.
+
+    `name` is one of `BACKBONES`. A net that has no use for a setting refuses any value but the default: `mid` is of
+    "r2plus1d", `block` and `pool` (a max pool behind the stem) of "resnet".
+
+    A clip is `frames` pictures at `rate` a second, each scaled to `height` x `width` pixels whatever its own shape:
+    one box for all videos, so that nothing is cut off and clips stack. Where height and width are not given, the
+    box has `short_side` and the median shape of the archive's pictures. `input` says what the net sees of a picture:
+    its colours, or beside them what changed since the picture before.
+    """
+
+    name: str = "r2plus1d"
+    widths: tuple[Count, ...] = (16, 32, 64)
+    blocks: tuple[Count, ...] = (1, 1, 1)
+    stem: Count = 16
+    mid: MidChannels = "per_convolution"
+    block: BlockKind = "basic"
+    pool: bool = False
+    epsilon: Positive = 1e-5
+    frames: Count = 8
+    rate: Positive = 6.0
+    short_side: Side = 48
+    height: Side | None = None
+    width: Side | None = None
+    input: Input = "rgb+differences"
+    order: FrameOrder = "ordered"
+
+    def boxed(self, aspect: float) -> "BackboneSettings":
+        """The same with height and width settled, for pictures of this width over height; sides are even."""
+        if self.height is not None and self.width is not None:
+            return self
+        long = 2 * round(self.short_side * max(aspect, 1 / aspect) / 2)
+        height, width = (self.short_side, long) if aspect >= 1 else (long, self.short_side)
+        return dataclasses.replace(self, height=height, width=width)
+
+    @property
+    def box(self) -> tuple[int, int]:
+        """(height, width) in pixels; raises SettingsError while they are not settled."""
+        if self.height is None or self.width is None:
+            raise SettingsError("backbone.height and backbone.width are not settled. Give both, or train a backbone.")
+        return self.height, self.width
+
+    @property
+    def window_seconds(self) -> float:
+        """Time that a clip looks at."""
+        return self.frames / self.rate
+
+    def transform(self, *, shift: float = 0.0, colour: float = 0.0) -> ClipTransform:
+        """How this backbone's clips become tensors; shift and colour matter for training only."""
+        differences = self.input == "rgb+differences"
+        return ClipTransform(differences=differences, frames=self.order, shift=shift, colour=colour)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the tensors that the net takes."""
+        return self.transform().channels
+
+    def build(self) -> ClipNet:
+        """A fresh net of this shape, with random weights; raises SettingsError for a shape that can't be."""
+        if self.name not in BACKBONES:
+            near = difflib.get_close_matches(self.name, BACKBONES, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Choose from: {', '.join(BACKBONES)}."
+            raise SettingsError(f"backbone.name is {self.name!r}, but there is no such net. {hint}")
+        try:
+            return BACKBONES[self.name](self)
+        except ValueError as error:
+            raise SettingsError(f"backbone: {error}") from None
+
+    @classmethod
+    def upgraded(cls, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A table that an earlier version wrote, in today's names: `differences` was what `input` is now."""
+        if not isinstance(table, Mapping) or "differences" not in table:
+            return table
+        others = {name: value for name, value in table.items() if name != "differences"}
+        return {"input": "rgb+differences" if table["differences"] else "rgb", **others}
+
+    def identity(self) -> dict[str, Any]:
+        """What decides features beside the weights, for checksums: settings that came later count where they are used.
+
+        So features of a backbone stay its own when a version adds a setting.
+        """
+        usual = as_table(BackboneSettings())
+        table = {name: value for name, value in as_table(self).items() if name not in _LATER or value != usual[name]}
+        seen = table.pop("input", usual["input"])
+        return {**table, "differences": seen == "rgb+differences"}
+
+
+_LATER = ("block", "pool", "input")
+
+
+def _r2plus1d(shape: BackboneSettings) -> ClipNet:
+    _refuse(shape, "block", "pool")
+    return R2Plus1D(
+        shape.channels,
+        widths=shape.widths,
+        blocks=shape.blocks,
+        stem=shape.stem,
+        mid=shape.mid,
+        epsilon=shape.epsilon,
+    )
+
+
+def _resnet(shape: BackboneSettings) -> ClipNet:
+    _refuse(shape, "mid")
+    return ResNet2D(
+        shape.channels,
+        widths=shape.widths,
+        blocks=shape.blocks,
+        stem=shape.stem,
+        block=shape.block,
+        pool=shape.pool,
+        epsilon=shape.epsilon,
+    )
+
+
+def _refuse(shape: BackboneSettings, *names: str) -> None:
+    """Settings that a net does not have stay at their defaults: else they would change nothing, in silence."""
+    usual = BackboneSettings()
+    for name in names:
+        if getattr(shape, name) != getattr(usual, name):
+            raise ValueError(f"{shape.name!r} has no {name!r}, but it is {getattr(shape, name)!r}. Leave it out.")
+
+
+BACKBONES: Mapping[str, Callable[[BackboneSettings], ClipNet]] = {
+    "r2plus1d": _r2plus1d,
+    "resnet": _resnet,
+}
+"""Every backbone by name: a function from its settings to a fresh net. A new one is a line here."""
