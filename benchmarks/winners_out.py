@@ -1,0 +1,91 @@
+"""The tables of the winners-out paper on planted worlds, with controls, a supervised ceiling and trivial floors.
+
+    python benchmarks/winners_out.py --out benchmarks/results      writes winners_out.json and winners_out.md there
+
+Every cell (world, seed, training) is one JSON file in --work and is not done again; so a run can be stopped at any time
+and goes on where it was. With --report only the tables are written, from the cells that there are.
+"""
+
+import argparse
+import itertools
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+from whenabouts.core.files import read_json, write_json
+from whenabouts.data.worlds.timelines import Kind
+from winners_out_cells import Place, bounds_cell, trained_cell, winners_cell
+from winners_out_report import write_report
+from winners_out_rows import MAIN, REST, SEGMENTS
+
+KINDS: tuple[Kind, ...] = ("thumos14", "activitynet")
+Cell = tuple[str, Callable[[], dict[str, Any]]]
+
+
+def main_cells(kind: Kind, seed: int, place: Place) -> Iterator[Cell]:
+    """The cells of one world in the order of their making: bounds and winners use models that were trained before."""
+    for training in MAIN[kind]:
+        yield training.name, lambda training=training: trained_cell(kind, seed, place, training)
+    yield "bounds", lambda: bounds_cell(kind, seed, place)
+    yield "winners", lambda: winners_cell(kind, seed, place)
+
+
+def further_cells(kind: Kind, seed: int, place: Place) -> Iterator[Cell]:
+    """The cells of the tables that come after the main ones."""
+    for training in REST[kind]:
+        if training.name != f"K = {SEGMENTS[kind]}":
+            yield training.name, lambda training=training: trained_cell(kind, seed, place, training)
+
+
+def path_of(kind: Kind, seed: int, place: Place, name: str) -> Path:
+    return place.work / "cells" / f"{kind}-{seed}-{name}.json"
+
+
+def run(kind: Kind, seed: int, place: Place, cells: Iterator[Cell]) -> None:
+    """Make the cells of one world that are not there yet."""
+    for name, make in cells:
+        path = path_of(kind, seed, place, name)
+        if not path.exists():
+            write_json(path, make(), indent=None)
+            sys.stderr.write(f"{kind} {seed} {name}: load {os.getloadavg()[0]:.1f}\n")
+
+
+def gathered(seeds: int, place: Place) -> dict[str, Any]:
+    """Cells by world and name, a list over seeds; a cell that some seed lacks is left out."""
+    told: dict[str, Any] = {}
+    for kind in KINDS:
+        names = [name for cells in (main_cells, further_cells) for name, _ in cells(kind, 0, place)]
+        paths = {name: [path_of(kind, seed, place, name) for seed in range(seeds)] for name in names}
+        told[kind] = {name: [read_json(path) for path in each] for name, each in paths.items()
+                      if all(path.exists() for path in each)}  # fmt: skip
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("winners-out-work"))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--videos", type=int, default=100, help="in each half of a world")
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--first", type=int, default=0, help="begin with this seed: for a second process beside one")
+    parser.add_argument("--report", action="store_true", help="make no cell")
+    options = parser.parse_args()
+    place = Place(options.work, options.videos, options.videos)
+    if not options.report:
+        order = [(options.first + number) % options.seeds for number in range(options.seeds)]
+        for cells in (main_cells, further_cells):
+            for kind, seed in itertools.product(options.kinds, order):
+                run(kind, seed, place, cells(kind, seed, place))
+    host = {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}
+    write_report(options.out, gathered(options.seeds, place), options.videos, host)
+
+
+if __name__ == "__main__":
+    main()
