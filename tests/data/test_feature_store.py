@@ -289,7 +289,7 @@ def test_a_flipped_bit_in_the_values_is_told_and_survives_no_merging(tmp_path: P
     content[-1] ^= 1
     path.write_bytes(content)
     store = FeatureStore(tmp_path)
-    with pytest.raises(InvalidData, match="the values of b are not those that were written.*Delete it"):
+    with pytest.raises(InvalidData, match=r"the values of b are not those that were written.*Delete it"):
         store.read("b", "rgb")
     assert store.compact() == 1
     assert len(list(tmp_path.iterdir())) == 2

@@ -75,6 +75,10 @@ def test_an_archive_without_labels_or_with_mere_categories_is_told_what_to_do(me
     assert "hint: none of the 2 videos has a label: tags stand in the sidecars that `yt-dlp --w" in bare.to_text()
     held_out = run(Project.create(tmp_path / "test"), "ytdlp", root, split="test")
     assert "hint:" not in held_out.to_text()
+    mistyped = run(Project(tmp_path / "test"), "ytdlp", root, split="tset", move_splits=True)
+    assert "hint: 'tset' is no usual name of a split (train, val, validation, test); now there are: tset" in (
+        mistyped.to_text()
+    )
     for name, tags in (("a", ["Dive", "sports"]), ("b", ["dive"])):
         info = {"tags": tags, "categories": ["People & Blogs", "Sports"]}
         (root / f"{name}.info.json").write_text(json.dumps(info))

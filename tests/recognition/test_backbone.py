@@ -70,19 +70,30 @@ def test_a_flipped_bit_anywhere_in_a_backbone_is_told_or_changes_nothing(tmp_pat
             damaged = bytearray(whole)
             damaged[place] ^= 1 << int(rng.integers(8))
             path.write_bytes(damaged)
+            found = told = None
             try:
                 found = Backbone.load(tmp_path / "b")
             except (InvalidData, SettingsError) as error:
-                assert str(tmp_path / "b") in str(error)
-            else:
-                assert name != "model.safetensors"
-                assert all(torch.equal(found.tensors()[key], value) for key, value in backbone.tensors().items())
+                told = str(error)
+            if found is None:
+                assert str(tmp_path / "b") in told
+                continue
+            assert name != "model.safetensors"
+            assert all(torch.equal(found.tensors()[key], value) for key, value in backbone.tensors().items())
         path.write_bytes(whole)
     assert Backbone.load(tmp_path / "b").source == backbone.source
 
 
-@pytest.mark.parametrize(("name", "text"), [("card.json", "{"), ("card.json", None), ("vocabulary.json", "[]"),
-                                            ("vocabulary.json", '{"names": [3]}'), ("vocabulary.json", None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("card.json", "{"),
+        ("card.json", None),
+        ("vocabulary.json", "[]"),
+        ("vocabulary.json", '{"names": [3]}'),
+        ("vocabulary.json", None),
+    ],
+)
 def test_a_broken_file_of_a_backbone_is_named(tmp_path: Path, backbone: Backbone, name: str, text: str | None) -> None:
     backbone.save(tmp_path / "b")
     path = tmp_path / "b" / name

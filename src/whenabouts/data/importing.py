@@ -21,6 +21,7 @@ from whenabouts.data.vocabulary import VocabularySettings, build_vocabulary, spe
 from whenabouts.data.vocabulary_report import VocabularyReport
 
 _CATEGORIES = ":categories"
+_SPLITS = ("train", "val", "validation", "test")
 _LABELS = {
     "ytdlp": "tags stand in the sidecars that `yt-dlp --write-info-json` puts beside each video.",
     "folders": "put videos into folders that are named after what happens in them.",
@@ -95,6 +96,11 @@ class ImportOutcome:
         """What to do where the import went well, but is not what people want."""
         entries, hints = self.imported.entries, []
         bare = not any(entry.labels or entry.segments for entry in entries)
+        if self.split not in _SPLITS:
+            told = ", ".join(self.manifest.splits)
+            hints.append(
+                f"hint: {self.split!r} is no usual name of a split ({', '.join(_SPLITS)}); now there are: {told}"
+            )
         if self.split == "train" and bare and self.kind in _LABELS:
             hints.append(f"hint: none of the {len(entries)} videos has a label: {_LABELS[self.kind]}")
         said = [(spelling(label.name), label.source) for entry in entries for label in entry.labels]
