@@ -84,9 +84,10 @@ class Run:
         return self.process.poll() is None
 
     def end(self, number: int) -> None:
-        """Send it a signal."""
+        """Send it a signal; Ctrl-C reaches its children too, as on a terminal."""
         if self.alive:
-            os.kill(self.process.pid, number)
+            for pid in (self.process.pid, *(self.children() if number == signal.SIGINT else ())):
+                os.kill(pid, number)
 
     def wait(self, seconds: float = 600) -> int:
         """Its exit code, once it has ended."""

@@ -21,7 +21,8 @@ from whenabouts.data.project import Project
 from whenabouts.recognition.pretraining import checkpoint_of
 from whenabouts.training.checkpoints import read_place
 
-KILL, TERM = signal.SIGKILL, signal.SIGTERM
+KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+SAID = {TERM: "ended by SIGTERM", INT: "ended by Ctrl-C"}
 Folders = dict[str, Path]
 
 
@@ -112,11 +113,11 @@ Ends = list[tuple[Callable[[Path], bool], int]]
 ENDS: dict[str, Ends] = {
     "pretrain": [
         (lambda project: frames(project) >= 3, KILL),
-        (lambda project: step(project) >= 30, TERM),
+        (lambda project: step(project) >= 30, INT),
     ],
     "extract": [
         (lambda project: shards(project) >= 1, KILL),
-        (lambda project: shards(project) >= 4, TERM),
+        (lambda project: shards(project) >= 4, INT),
         (lambda project: shards(project) >= 7, KILL),
     ],
     "train": [
@@ -134,10 +135,13 @@ def test_killed_and_ended_a_verb_goes_on_to_the_same_result(verb: str, before: F
     for reached, number in ENDS[verb]:
         run = killing.start(words, tmp_path / "logs")
         assert killing.end_when(run, lambda reached=reached: reached(project), number), run.said
-        assert run.process.returncode == (-KILL if number == KILL else 128 + TERM)
+        assert run.process.returncode == (-KILL if number == KILL else 128 + number)
         assert whole(project)
-        if number == TERM:
-            assert "ended by SIGTERM. Run the same command again" in run.said
+        if number in SAID:
+            assert run.said.endswith(
+                f"whenabouts: {SAID[number]}. Run the same command again: it goes on where it was.\n"
+            )
+            assert "Traceback" not in run.said
             assert not list(project.rglob(".*.part"))
     features, kept = Project(project).features(), step(project)
     done = len(features.video_ids("rgb")) if features.modalities() else 0

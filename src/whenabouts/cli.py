@@ -65,7 +65,8 @@ def main() -> None:
 
     1: it can't be done, 2: wrong settings, 128 + N: ended by signal N, after what was half-written is removed.
     """
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     try:
         app()
     except WhenaboutsError as error:
@@ -78,5 +79,6 @@ def main() -> None:
 
 def _end(number: int, frame: FrameType | None) -> None:
     # Not through sys.stderr: the signal may come in the middle of a write to it.
-    os.write(2, b"whenabouts: ended by SIGTERM. Run the same command again: it goes on where it was.\n")
+    what = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    os.write(2, f"whenabouts: ended by {what}. Run the same command again: it goes on where it was.\n".encode())
     raise SystemExit(128 + number)

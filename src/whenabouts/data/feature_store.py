@@ -226,10 +226,14 @@ class FeatureWriter:
     ) -> None:
         self.flush()
 
-    def add(self, sequence: FeatureSequence) -> None:
-        """Take the features of one video; NaN, infinity or another number format raise InvalidData."""
-        shards.storable(sequence)
-        self._items.append(Written(sequence, self._store.next_ns()))
+    def add(self, *sequences: FeatureSequence) -> None:
+        """Take the features of one video, all or none; NaN, infinity or another number format raise InvalidData.
+
+        All at once, for a signal may end the work at any point: half a video must not be kept.
+        """
+        for sequence in sequences:
+            shards.storable(sequence)
+        self._items += [Written(sequence, self._store.next_ns()) for sequence in sequences]
         gathered = sum(item.sequence.values.nbytes for item in self._items)
         if len(self._items) >= self._flush_count or gathered >= self._flush_bytes:
             self.flush()

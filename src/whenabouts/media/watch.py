@@ -170,6 +170,7 @@ _FROM_OUTSIDE = [-number for number in (signal.SIGTERM, getattr(signal, "SIGKILL
 
 # The child finds the same modules as we do, but never our main program: that may import torch.
 _START = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from whenabouts.media.child import serve; serve(int(sys.argv[2]))"
 )

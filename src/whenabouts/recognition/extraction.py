@@ -103,8 +103,7 @@ def extract(
         ends = computed(pieces, forward_of(backbone, compute), pool, waiting=2 + 2 * threads_of(compute))
         for end, values in progress.track(ends, total=len(due), title=f"extracting on {compute}"):
             report.note(end.video, progress)
-            for sequence in _sequences(end, values, backbone.source, how):
-                writer.add(sequence)
+            writer.add(*_sequences(end, values, backbone.source, how))
             writer.flush()
             written += end.grid is not None
             steps += len(values)

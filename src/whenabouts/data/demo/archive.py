@@ -5,8 +5,10 @@ the order of frames tells apart; one is only heard. See `demo_archive_plan`, `de
 `demo_archive_sounds` and `demo_archive_sidecars` for what happens, how it looks and sounds, and what is said about it.
 """
 
+import contextlib
 import multiprocessing
-from collections.abc import Iterator
+import signal
+from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from fractions import Fraction
@@ -76,9 +78,10 @@ def render_archive(
     with replacing_folder(folder) as part:
         for name in ("train", "heldout"):
             (part / name).mkdir()
-        rendered = _render_all(part, archive.plans, settings, seed, workers)
-        for _ in progress.track(rendered, total=len(archive.plans), title="rendering videos"):
-            pass
+        # Closed before the folder goes, if a signal ends the work: no process still writes there.
+        with contextlib.closing(_render_all(part, archive.plans, settings, seed, workers)) as rendered:
+            for _ in progress.track(rendered, total=len(archive.plans), title="rendering videos"):
+                pass
         write_json(part / "truth.json", truth_of(archive.plans))
     return archive
 
@@ -94,7 +97,7 @@ def render_video(path: Path, plan: VideoPlan, settings: DemoArchiveSettings, *, 
 
 def _render_all(
     folder: Path, plans: tuple[VideoPlan, ...], settings: DemoArchiveSettings, seed: int, workers: int
-) -> Iterator[str]:
+) -> Generator[str, None, None]:
     """Render every plan, in this process or in several, and yield ids as they are done."""
     paths = {plan.id: folder / ("train" if plan.subset == "train" else "heldout") / f"{plan.id}.mp4" for plan in plans}
     if workers <= 1:
@@ -103,11 +106,16 @@ def _render_all(
             yield plan.id
         return
     # Spawned, not forked: the parent may hold threads of torch or of a progress bar.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawning = multiprocessing.get_context("spawn")
+    # Ctrl-C reaches all processes, and is the parent's to answer.
+    with ProcessPoolExecutor(workers, spawning, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         tasks = {pool.submit(render_video, paths[plan.id], plan, settings, seed=seed): plan.id for plan in plans}
-        for task in as_completed(tasks):
-            task.result()
-            yield tasks[task]
+        try:
+            for task in as_completed(tasks):
+                task.result()
+                yield tasks[task]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _encode(path: Path, frames: Iterator[np.ndarray], wave: np.ndarray, settings: DemoArchiveSettings) -> None:
