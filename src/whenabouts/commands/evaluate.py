@@ -24,7 +24,7 @@ app = typer.Typer(
 TruthFile = Annotated[Path, typer.Option("--truth", help="Ground truth: ActivityNet JSON.", show_default=False)]
 PredictionFile = Annotated[
     Path,
-    typer.Option("--predictions", help="Results: ActivityNet JSON or a project's moments.json.", show_default=False),
+    typer.Option("--predictions", help="Results: ActivityNet JSON, moments.json, THUMOS14 txt.", show_default=False),
 ]
 Subset = Annotated[str, typer.Option("--subset", help="Which subset of the ground truth to measure on.")]
 Tiou = Annotated[
@@ -147,5 +147,7 @@ def _tell(table: str, values: dict[str, Any], truth: "Truth", found: "Prediction
     from whenabouts.evaluation.rows import as_remarks
 
     left_out = (*truth.left_out, *found.left_out)
-    text = "\n".join([table, f"policy: {values['policy']}, subset: {values['subset']}", *as_remarks(left_out)])
-    Terminal(as_json=as_json).result(text, {**values, "left_out": rows_as_json(left_out)})
+    named = [f"ground truth: {truth.name}"] if truth.name else []
+    told = [table, *named, f"policy: {values['policy']}, subset: {values['subset']}", *as_remarks(left_out)]
+    values = {**values, "ground_truth": truth.name, "left_out": rows_as_json(left_out)}
+    Terminal(as_json=as_json).result("\n".join(told), values)

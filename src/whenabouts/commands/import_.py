@@ -9,7 +9,10 @@ from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Json, Overrides, ProjectFolder, Recipe
 from whenabouts.core.errors import InvalidData, SettingsError
 
-Kind = Annotated[str, typer.Argument(help="folders, csv, hashtags, ytdlp or youtube8m: where the labels stand.")]
+Kind = Annotated[
+    str,
+    typer.Argument(help="folders, csv, hashtags, ytdlp, youtube8m, thumos14, activitynet or features: what to read."),
+]
 Root = Annotated[Path, typer.Argument(help="The folder of the videos; for csv, the table.")]
 Split = Annotated[str | None, typer.Option("--split", help="train or test.", show_default="train")]
 MinCount = Annotated[

@@ -51,6 +51,7 @@ class ImportOutcome:
             "split": self.split,
             **self.figures(),
             "counts": dict(self.imported.counts),
+            "facts": dict(self.imported.facts),
             "merged": self.merged.to_json(),
             "problems": [asdict(problem) for problem in self.imported.problems],
         }
@@ -78,6 +79,7 @@ class ImportOutcome:
         whole = self.vocabulary is self.imported.vocabulary
         lines = [f"concepts: all {len(self.vocabulary)} of the data set" if whole else self.report.to_text()]
         lines += [", ".join(counts)] if counts else []
+        lines += [f"{name.replace('_', ' ')}: {fact}" for name, fact in self.imported.facts.items()]
         unreadable = [entry for entry in self.imported.entries if entry.video.status == "unreadable"]
         lines += [f"unreadable: {entry.id}: {entry.video.reason}" for entry in unreadable[:most]]
         lines += [f"... and {len(unreadable) - most} more unreadable files"] if len(unreadable) > most else []
@@ -124,7 +126,8 @@ def import_into(
     now_ns: int,
     progress: Progress,
 ) -> ImportOutcome:
-    """Import `root` with the importer `kind` into the project; writes manifest, vocabulary and reports/import.json.
+    """Import `root` with the importer `kind` into the project; writes manifest, vocabulary, reports/import.json, and
+    the truth.json of a data set that brings one.
 
     An unknown kind raises SettingsError; a root without any video raises InvalidData and changes nothing. Several
     imports into one project may run at once: each joins what it found to what stands there by then.
@@ -140,12 +143,15 @@ def import_into(
     store = project.features()
     with locked(project.folder):
         # Features written before are stale for changed files, even if the clock was set back since.
-        manifest, report = merged(_known(project), imported, settings, max(now_ns, store.newest_ns + 1))
+        joining = replace(settings, move_splits=True) if imported.truth is not None else settings
+        manifest, report = merged(_known(project), imported, joining, max(now_ns, store.newest_ns + 1))
         vocabulary, vocabulary_report = build_vocabulary(manifest, labels)
         if imported.vocabulary is not None and not labels.only and all(_says(entry, imported) for entry in manifest):
             vocabulary = imported.vocabulary  # a data set's own classes, in its order, rare ones included
         project.write_manifest(manifest)
         project.write_vocabulary(vocabulary, labels)
+        if imported.truth is not None:
+            write_json(project.truth_path, imported.truth)
     outcome = ImportOutcome(kind, settings.split, imported, report, manifest, vocabulary, vocabulary_report)
     _store_features(imported, manifest, store, progress)
     told = {**outcome.to_json(), "settings": {"import": as_table(settings), "vocabulary": as_table(labels)}}

@@ -32,10 +32,10 @@ def merged(manifest: Manifest, imported: Imported, settings: ImportSettings, now
     """Join `imported` to `manifest`: new videos join, and of known ones this source's labels are replaced.
 
     A known video is found by its path; or by its id, where its old path is gone and the content is the same (a moved
-    archive) or both are records of shards below the root. Other content under the same path is noted at `now_ns`: older
-    features are stale. Videos below the imported root whose files are gone are marked as removed. Videos that stand in
-    another split are not touched, unless `settings.move_splits`; nothing in a split that the import does not name is
-    touched at all.
+    archive), both are records of shards below the root, or it never had a file. Other content under the same path is
+    noted at `now_ns`: older features are stale. Videos below the imported root whose files are gone are marked as
+    removed. Videos that stand in another split are not touched, unless `settings.move_splits`; nothing in a split that
+    the import does not name is touched at all.
     """
     report = Merged()
     by_path = {entry.video.path: entry for entry in manifest}
@@ -60,7 +60,11 @@ def merged(manifest: Manifest, imported: Imported, settings: ImportSettings, now
 
 def _moved(entry: Entry, known: Mapping[str, Entry], root: Path) -> Entry | None:
     earlier = known.get(entry.id)
-    if earlier is None or earlier.stamp is None or entry.stamp is None or earlier.video.path.exists():
+    if earlier is None or earlier.video.path.exists():
+        return None
+    if earlier.stamp is None and earlier.video.status == "complete":
+        return earlier  # Known from annotations or features alone: it never had a file.
+    if earlier.stamp is None or entry.stamp is None:
         return None
     places = (earlier.video.path, entry.video.path)
     # In one folder of shards, an id means one video, whichever shard it stands in.

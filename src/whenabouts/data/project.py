@@ -56,6 +56,11 @@ class Project:
         return self.folder / "vocabulary.json"
 
     @property
+    def truth_path(self) -> Path:
+        """When things truly happen in the measured split of a data set, JSON: for `evaluate` alone."""
+        return self.folder / "truth.json"
+
+    @property
     def features_folder(self) -> Path:
         """The feature store's shards."""
         return self.folder / "features"

@@ -12,6 +12,7 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import BoolArray
 from whenabouts.evaluation.rows import Needs, Policy, Problem, Reason, Rows, gathered, settled, span_faults
 from whenabouts.evaluation.tables import Predictions, Truth, numbered
+from whenabouts.evaluation.thumos_text import read_detections
 
 EVERYTHING = Needs()
 NO_SCORE = Needs(score=False)
@@ -35,7 +36,8 @@ def read_truth(
     "ambiguous" instead of being a class. Raises InvalidData for a broken file, a subset without annotation, and rows
     that the policy forbids.
     """
-    entries, others, problems = _of_subset(path, subset)
+    document = _document(path, "database")
+    entries, others, problems = _of_subset(document["database"], path, subset)
     rows = gathered("truth", {name: entry.get("annotations") for name, entry in entries.items()}, needs, policy)
     vague = gathered("truth", {name: entry.get("ambiguous", []) for name, entry in entries.items()}, AMBIGUOUS, policy)
     problems += [*rows.problems, *vague.problems]
@@ -56,6 +58,7 @@ def read_truth(
         ambiguous_spans=np.concatenate([vague.spans, named.spans]),
         other_video_ids=others,
         left_out=rows.problems,
+        name=str(document.get("ground_truth", "")),
     )
 
 
@@ -64,11 +67,12 @@ def read_predictions(
 ) -> Predictions:
     """Read `{"results": {video: [{"label", "score", "segment"}]}}`: ActivityNet's format, or our own moments.json.
 
+    A file that ends in .txt holds THUMOS14's lines `video start end class score`, classes by their official numbers.
     `needs` says which fields rows must have. Raises InvalidData for a broken file and for rows that the policy forbids;
     "official" lets videos outside the subset pass, where they count as false positives. Where our own file names a
     concept that the truth has in another spelling ("child pose", "child_pose"), its aliases tell that they are one.
     """
-    document = _document(path, "results")
+    document = read_detections(path) if path.suffix.lower() == ".txt" else _document(path, "results")
     rows = _as_spelled(gathered("predictions", document["results"], needs, policy), document, truth)
     faults = _outside(rows, truth)
     if needs.label:
@@ -99,9 +103,10 @@ def _outside(rows: Rows, truth: Truth) -> dict[Reason, BoolArray]:
     return {"other subset": other, "unknown video": unknown}
 
 
-def _of_subset(path: Path, subset: str) -> tuple[dict[str, dict[str, Any]], frozenset[str], list[Problem]]:
+def _of_subset(
+    database: dict[str, Any], path: Path, subset: str
+) -> tuple[dict[str, dict[str, Any]], frozenset[str], list[Problem]]:
     """Entries of the subset's videos, the ids of all other videos, and entries without any subset."""
-    database = _section(path, "database")
     entries = {name: entry for name, entry in database.items() if isinstance(entry, dict) and "subset" in entry}
     chosen = {name: entry for name, entry in entries.items() if entry["subset"] == subset}
     if not chosen:
@@ -114,11 +119,6 @@ def _of_subset(path: Path, subset: str) -> tuple[dict[str, dict[str, Any]], froz
         if name not in entries
     ]
     return chosen, frozenset(set(entries) - set(chosen)), problems
-
-
-def _section(path: Path, key: str) -> dict[str, Any]:
-    section: dict[str, Any] = _document(path, key)[key]
-    return section
 
 
 def _document(path: Path, key: str) -> dict[str, Any]:

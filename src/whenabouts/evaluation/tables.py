@@ -18,7 +18,7 @@ class Truth:
     video_ids (V,), durations (V,) in seconds (NaN where unsaid), labels (L,) in order of appearance: the classes that
     averages run over. videos (G,), classes (G,) index into them; spans (G, 2) are seconds as written, zero-length and
     inverted ones included. ambiguous_videos (A,) and ambiguous_spans (A, 2) are THUMOS14's "ambiguous" intervals.
-    other_video_ids are known, but belong to other subsets.
+    other_video_ids are known, but belong to other subsets. `name` says which of a data set's ground truths it is.
     """
 
     video_ids: tuple[str, ...]
@@ -31,6 +31,7 @@ class Truth:
     ambiguous_spans: FloatArray
     other_video_ids: frozenset[str] = frozenset()
     left_out: tuple[Problem, ...] = ()
+    name: str = ""
 
     def __len__(self) -> int:
         return len(self.videos)

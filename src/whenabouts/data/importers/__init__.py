@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from whenabouts.data.importers.activitynet import import_activitynet
 from whenabouts.data.importers.folders import import_folders
 from whenabouts.data.importers.hashtags import import_hashtags
 from whenabouts.data.importers.protocol import Imported, Importer, ImportSettings, Problem
 from whenabouts.data.importers.tables import import_table
+from whenabouts.data.importers.thumos14 import import_thumos14
 from whenabouts.data.importers.youtube8m import import_youtube8m
 from whenabouts.data.importers.ytdlp import import_ytdlp
 
@@ -15,6 +17,8 @@ IMPORTERS: Mapping[str, Importer] = {
     "hashtags": import_hashtags,
     "ytdlp": import_ytdlp,
     "youtube8m": import_youtube8m,
+    "thumos14": import_thumos14,
+    "activitynet": import_activitynet,
 }
 
 __all__ = ["IMPORTERS", "ImportSettings", "Imported", "Importer", "Problem"]

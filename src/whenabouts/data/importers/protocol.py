@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -110,6 +110,29 @@ class YouTube8mSettings:
 
 
 @settings
+class Thumos14Settings:
+    """How THUMOS14 is read: `ground_truth` chooses the test videos by their number, "" takes those that are there.
+
+    213 are the official ones, 212 are without the one that has ambiguous spans alone, 211 without two whose annotations
+    are wrong, 210 without all three. `media` names the folder of the videos, "" where there are features only.
+    """
+
+    ground_truth: Literal["", "213", "212", "211", "210"] = ""
+    media: str = ""
+
+
+@settings
+class ActivityNetSettings:
+    """How ActivityNet is read: the split that is `measured` on ("": validation where it has instances, else test).
+
+    `media` names the folder of the videos, "" where there are features only.
+    """
+
+    measured: Literal["", "validation", "test"] = ""
+    media: str = ""
+
+
+@settings
 class ImportSettings:
     """What all importers share, and a table for each.
 
@@ -129,6 +152,8 @@ class ImportSettings:
     tags: TagSettings = field(default_factory=TagSettings)
     ytdlp: YtdlpSettings = field(default_factory=YtdlpSettings)
     youtube8m: YouTube8mSettings = field(default_factory=YouTube8mSettings)
+    thumos14: Thumos14Settings = field(default_factory=Thumos14Settings)
+    activitynet: ActivityNetSettings = field(default_factory=ActivityNetSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +185,9 @@ class FeatureSupply:
 class Imported:
     """What one import found: entries below `root` (in order of path), problems, and counts by name.
 
-    Labels and segments carry `source`, or `source:` and a detail. A data set may bring a `vocabulary` and features.
+    Labels and segments carry `source`, or `source:` and a detail. A data set may bring a `vocabulary`, features, and
+    the `truth` of its measured split (ActivityNet's JSON layout): its splits then hold, whatever was said before.
+    `facts` are plain JSON values to report.
     """
 
     entries: tuple[Entry, ...]
@@ -170,6 +197,8 @@ class Imported:
     counts: Mapping[str, int] = field(default_factory=dict)
     vocabulary: Vocabulary | None = None
     supply: FeatureSupply | None = None
+    truth: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Importer(Protocol):

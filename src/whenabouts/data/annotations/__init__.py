@@ -1,0 +1,1 @@
+"""Published annotations: who did what when, as the data sets tell it."""
