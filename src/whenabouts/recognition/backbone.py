@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from whenabouts import __version__
 from whenabouts.config import as_table, load, read_toml, to_toml
-from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.files import (
     check_content,
     read_json,
@@ -126,7 +126,10 @@ def with_weights(shape: BackboneSettings, path: Path, vocabulary: Vocabulary | N
     except (safetensors.SafetensorError, OSError) as error:
         raise InvalidData(f"{path} can't be read as safetensors ({error}). Give a model.safetensors.") from None
     head = {name: tensors.pop(f"fc.{name}") for name in ("weight", "bias") if f"fc.{name}" in tensors}
-    net = shape.build()
+    try:
+        net = shape.build()
+    except SettingsError as error:
+        raise SettingsError(f"{path} and the settings for it: {error}") from None
     _check_names({name: tuple(t.shape) for name, t in net.state_dict().items()}, tensors, path)
     net.load_state_dict(tensors)
     net.eval()
