@@ -1,8 +1,11 @@
 """What all tests share: where the shared material lies, and small things that many rooms need."""
 
 import os
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Tests run side by side on few cores: a team of threads per test would only spin while waiting for its members.
@@ -23,3 +26,32 @@ def shared() -> Path:
     if folder is None:
         pytest.skip("needs the shared golden files and data: set WHENABOUTS_SHARED or put them beside the repository")
     return folder
+
+
+def golden_fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The rule of the golden files' README: float32 weights from a hash of name and index."""
+    count = int(np.prod(shape))
+    x = np.arange(count, dtype=np.uint32)
+    x *= np.uint32(2654435761)
+    x += np.uint32(zlib.crc32(name.encode()))
+    x ^= x >> np.uint32(16)
+    x *= np.uint32(2246822519)
+    x ^= x >> np.uint32(13)
+    x *= np.uint32(3266489917)
+    x ^= x >> np.uint32(16)
+    u = x / 2.0**32
+    if name.endswith("running_var"):
+        values = 0.5 + u
+    elif name.endswith(("running_mean", "bias")):
+        values = 0.2 * (u - 0.5)
+    elif len(shape) == 1:
+        values = 0.75 + 0.5 * u
+    else:
+        values = (2 * u - 1) * np.sqrt(3 / (count / shape[0])) * (0.1 if "nonlocal" in name else 1.0)
+    return values.astype(np.float32).reshape(shape)
+
+
+@pytest.fixture(scope="session")
+def fill() -> Callable[[str, tuple[int, ...]], np.ndarray]:
+    """`golden_fill`, for tests in all rooms."""
+    return golden_fill

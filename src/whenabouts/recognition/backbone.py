@@ -112,7 +112,10 @@ class Backbone:
                 vocabulary = Vocabulary.load(there / "vocabulary.json")
             except (InvalidData, FileNotFoundError) as error:
                 raise InvalidData(f"The backbone is broken: {error} Run `whenabouts pretrain` again.") from None
-            return with_weights(shape, weights, vocabulary)
+            try:
+                return with_weights(shape, weights, vocabulary)
+            except SettingsError as error:
+                raise SettingsError(f"{folder / 'settings.toml'}: {error}") from None
 
 
 def with_weights(shape: BackboneSettings, path: Path, vocabulary: Vocabulary | None = None) -> Backbone:

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,7 +13,10 @@ from whenabouts.core.errors import SettingsError
 from whenabouts.media.transforms import ClipTransform, FrameOrder
 from whenabouts.nets.clip_net import ClipNet
 from whenabouts.nets.conv2d import BlockKind, ResNet2D
-from whenabouts.nets.conv3d import MidChannels, R2Plus1D
+from whenabouts.nets.conv3d import MidChannels, R2Plus1D, mc3, r3d
+from whenabouts.nets.csn import Interaction, csn_of
+from whenabouts.nets.i3d import i3d_of
+from whenabouts.nets.slowfast import slowfast_of
 
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=2, le=4096)]
@@ -25,7 +29,7 @@ class BackboneSettings:
     """Which net, its shape, and the clips that it takes.
 
     `name` is one of `BACKBONES`. A net that has no use for a setting refuses any value but the default: `mid` is of
-    "r2plus1d", `block` and `pool` (a max pool behind the stem) of "resnet".
+    "r2plus1d", `stem` of that and of "resnet", `block` and `pool` (a max pool behind the stem) of both and of "r3d".
 
     A clip is `frames` pictures at `rate` a second, each scaled to `height` x `width` pixels whatever its own shape:
     one box for all videos, so that nothing is cut off and clips stack. Where height and width are not given, the
@@ -113,13 +117,14 @@ _LATER = ("block", "pool", "input")
 
 
 def _r2plus1d(shape: BackboneSettings) -> ClipNet:
-    _refuse(shape, "block", "pool")
     return R2Plus1D(
         shape.channels,
         widths=shape.widths,
         blocks=shape.blocks,
         stem=shape.stem,
         mid=shape.mid,
+        bottleneck=shape.block == "bottleneck",
+        pool=shape.pool,
         epsilon=shape.epsilon,
     )
 
@@ -137,6 +142,38 @@ def _resnet(shape: BackboneSettings) -> ClipNet:
     )
 
 
+def _r3d(shape: BackboneSettings) -> ClipNet:
+    _refuse(shape, "mid", "stem")
+    return r3d(
+        shape.channels,
+        widths=shape.widths,
+        blocks=shape.blocks,
+        bottleneck=shape.block == "bottleneck",
+        pool=shape.pool,
+        epsilon=shape.epsilon,
+    )
+
+
+def _mc3(shape: BackboneSettings) -> ClipNet:
+    _refuse(shape, "mid", "stem", "block", "pool")
+    return mc3(shape.channels, widths=shape.widths, blocks=shape.blocks, epsilon=shape.epsilon)
+
+
+def _csn(shape: BackboneSettings, interaction: Interaction) -> ClipNet:
+    _refuse(shape, "mid", "stem", "block", "pool")
+    return csn_of(shape.blocks, shape.channels, interaction=interaction, widths=shape.widths, epsilon=shape.epsilon)
+
+
+def _i3d(shape: BackboneSettings) -> ClipNet:
+    _refuse(shape, "mid", "stem", "block", "pool")
+    return i3d_of(shape.blocks, shape.channels, widths=shape.widths, epsilon=shape.epsilon)
+
+
+def _slowfast(shape: BackboneSettings) -> ClipNet:
+    _refuse(shape, "mid", "stem", "block", "pool")
+    return slowfast_of(shape.blocks, shape.channels, widths=shape.widths, epsilon=shape.epsilon)
+
+
 def _refuse(shape: BackboneSettings, *names: str) -> None:
     """Settings that a net does not have stay at their defaults: else they would change nothing, in silence."""
     usual = BackboneSettings()
@@ -148,5 +185,11 @@ def _refuse(shape: BackboneSettings, *names: str) -> None:
 BACKBONES: Mapping[str, Callable[[BackboneSettings], ClipNet]] = {
     "r2plus1d": _r2plus1d,
     "resnet": _resnet,
+    "r3d": _r3d,
+    "mc3": _mc3,
+    "ir-csn": partial(_csn, interaction="reduced"),
+    "ip-csn": partial(_csn, interaction="preserved"),
+    "i3d": _i3d,
+    "slowfast": _slowfast,
 }
 """Every backbone by name: a function from its settings to a fresh net. A new one is a line here."""
