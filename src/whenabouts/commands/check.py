@@ -12,7 +12,7 @@ Frames = Annotated[
     bool, typer.Option("--frames/--no-frames", help="Look for copies across splits by comparing frames.")
 ]
 Files = Annotated[
-    bool, typer.Option("--files", help="Read every file in full: is its content still what was imported?")
+    bool, typer.Option("--files", help="Read all files and features in full: are they whole, and what was imported?")
 ]
 
 

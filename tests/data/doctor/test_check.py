@@ -261,7 +261,7 @@ def test_half_extracted_projects_are_told_what_is_missing(tmp_path: Path, entry:
                    "rgb features older than their files: 1 (dive1)"):  # fmt: skip
         assert wanted in told
     assert "rgb features of videos that the manifest lacks: 1 (old)" in said(report, "note", "features")
-    assert report.figures["features"]["rgb"] == {"wanted": 10, "present": 4, "stale": 1}
+    assert report.figures["features"]["rgb"] == {"wanted": 10, "present": 4, "stale": 1, "mixed": False}
     assert report.next_step == "Run `whenabouts extract`."
 
 
@@ -293,13 +293,30 @@ def test_trained_projects_are_told_to_find_and_then_that_all_is_done(tmp_path: P
     assert checked(project).next_step == "Run `whenabouts train`."
 
 
+def test_features_that_can_not_be_used_are_found_when_files_are_read(
+    tmp_path: Path, entry: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = healthy(entry)
+    project = project_of(tmp_path / "p", entries)
+    holed = features(entries[3].id)
+    holed.values[1] = np.nan
+    monkeypatch.setattr("whenabouts.data.shards.storable", lambda sequence: None)  # Another program wrote them.
+    project.features().append([features(one.id) for one in entries[:3]] + [holed])
+    assert "features_broken" not in checked(project).figures
+    report = check_project(project.folder, frames=False, files=True, progress=Silent())
+    assert report.figures["features_broken"] == 1
+    assert f"1 videos ({entries[3].id}). {entries[3].id}: rgb features hold nan" in said(report, "warning", "features")
+
+
 def test_mixed_and_broken_features_are_told(tmp_path: Path, entry: Make) -> None:
     entries = healthy(entry)
     project = project_of(tmp_path / "p", entries)
     store = project.features()
     store.append([features(one.id) for one in entries[:9]] + [features(entries[9].id, width=5, source="net@2")])
     (project.features_folder / "cut.safetensors").write_bytes(b"x" * 30)
-    told = said(checked(project), "warning", "features")
+    report = checked(project)
+    assert report.next_step == "Run `whenabouts extract`."
+    told = said(report, "warning", "features")
     assert "rgb features come in several backbones: net@1 (9 videos), net@2 (1 videos)" in told
     assert "rgb features come in several widths: 2 (9 videos), 5 (1 videos)" in told
     assert "the file cut.safetensors is broken. Delete it" in told

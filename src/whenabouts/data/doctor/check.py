@@ -9,7 +9,7 @@ from whenabouts.core.errors import InvalidData, ProjectError, WhenaboutsError
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.doctor.deduplicate import Duplicate, same_files, same_frames, small_frames
-from whenabouts.data.doctor.features import check_features, check_freshness, check_models, json_or_none
+from whenabouts.data.doctor.features import check_features, check_freshness, check_models, check_values, json_or_none
 from whenabouts.data.doctor.findings import CheckReport, Severity, some
 from whenabouts.data.doctor.labels import check_labels
 from whenabouts.data.importing import reported_imports
@@ -26,7 +26,8 @@ def check_project(folder: Path, *, frames: bool, files: bool = False, progress: 
     """Look at everything that a project holds and never raise for what it lacks.
 
     With `frames`, and more than one split, five frames of each video are compared to find copies across splits. With
-    `files`, every file is read in full: damage since the import is found even under the same size and time.
+    `files`, every file is read in full: damage since the import is found even under the same size and time, and
+    features that can't be used.
     """
     report, project = CheckReport(), Project(folder)
     try:
@@ -50,6 +51,8 @@ def check_project(folder: Path, *, frames: bool, files: bool = False, progress: 
     _check_splits(manifest, project.cache_folder / "small_frames.safetensors", frames, report, progress)
     store = project.features()
     check_features(entries, store, json_or_none(project.reports_folder / "extraction.json") or {}, report)
+    if files:
+        check_values(entries, store, report, progress)
     check_models(project.models_folder, store, vocabulary.names if vocabulary else (), report)
     check_freshness(project, entries, store, report)
     _check_cache(project, report)
@@ -198,7 +201,7 @@ def _next(project: Project, report: CheckReport) -> str:
     features = report.figures["features"]
     if not project.backbone_folder.is_dir() and not features:
         return "Run `whenabouts pretrain` for a backbone, then `whenabouts extract`."
-    if not features or any(row["present"] < row["wanted"] or row["stale"] for row in features.values()):
+    if not features or any(row["present"] < row["wanted"] or row["stale"] or row["mixed"] for row in features.values()):
         return "Run `whenabouts extract`."
     trained = project.localizer_folder.is_dir()
     if not trained or any("localizer" in found.names and found.severity == "warning" for found in report.findings):

@@ -6,6 +6,7 @@ from typing import Any
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import check_content, read_json
+from whenabouts.core.progress import Progress
 from whenabouts.data.doctor.findings import CheckReport, some
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.freshness import Lessons, MomentsCard
@@ -48,7 +49,9 @@ def _check_modality(
         if store.has(entry.id, modality) and not store.has(entry.id, modality, newer_than_ns=entry.changed_ns)
     ]
     present = len(wanted) - len(missing)
-    report.figures["features"][modality] = {"wanted": len(wanted), "present": present, "stale": len(stale)}
+    mixed = len(store.sources(modality)) > 1 or len(store.widths(modality)) > 1
+    counts = {"wanted": len(wanted), "present": present, "stale": len(stale), "mixed": mixed}
+    report.figures["features"][modality] = counts
     run = "Run `whenabouts extract`."
     if missing:
         text = f"{modality} features are missing: {len(missing)} of {len(wanted)} videos ({some(missing)})."
@@ -64,6 +67,23 @@ def _check_modality(
         if len(found) > 1:
             seen = ", ".join(f"{value} ({count} videos)" for value, count in sorted(found.items(), key=str))
             report.add("warning", "features", f"{modality} features come in several {what}: {seen}. {run}")
+
+
+def check_values(entries: Sequence[Entry], store: FeatureStore, report: CheckReport, progress: Progress) -> None:
+    """Read all features of these entries, and add a finding about those that are damaged or hold NaN or infinity."""
+    kept = [
+        (entry.id, modality) for modality in store.modalities() for entry in entries if store.has(entry.id, modality)
+    ]
+    bad: dict[str, str] = {}
+    for video_id, modality in progress.track(kept, total=len(kept), title="Reading features"):
+        try:
+            store.read(video_id, modality).check_finite()
+        except InvalidData as error:
+            bad.setdefault(video_id, str(error))
+    report.figures["features_broken"] = len(bad)
+    if bad:
+        text = f"features that can't be used: {len(bad)} videos ({some(list(bad))}). {next(iter(bad.values()))}"
+        report.add("warning", "features", text, bad)
 
 
 def check_models(models: Path, store: FeatureStore, concepts: Sequence[str], report: CheckReport) -> None:
