@@ -6,13 +6,14 @@ from types import MappingProxyType
 from typing import Any
 
 from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.model_folder import read_card
 from whenabouts.localizers.protocol import Localizer
 from whenabouts.localizers.winners_out import WinnersOut
 
-LOCALIZERS: dict[str, type[Localizer]] = {"winners-out": WinnersOut}
+LOCALIZERS: dict[str, type[Localizer]] = {"winners-out": WinnersOut, "two-stage": TwoStage}
 
-__all__ = ["LOCALIZERS", "Localizer", "WinnersOut", "load_localizer", "localizer_named"]
+__all__ = ["LOCALIZERS", "Localizer", "TwoStage", "WinnersOut", "load_localizer", "localizer_named"]
 
 
 def localizer_named(name: str) -> type[Localizer]:
