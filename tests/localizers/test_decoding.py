@@ -1,11 +1,17 @@
 """Scores over time become moments."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from whenabouts.core import ScoreSequence, TimeGrid, Vocabulary
 from whenabouts.localizers.decoding import (
+    Decoder,
+    Track,
     contrast_moments,
+    even_shares,
+    levels_between,
     likely_classes,
     moments_of_runs,
     uniform_windows,
@@ -85,3 +91,60 @@ def test_nothing_comes_of_an_empty_video() -> None:
     ):
         assert len(found) == 0
         assert found.vocabulary is WORDS
+
+
+def plain_proposals(values: list[float], shares: list[float], margin: float) -> dict[tuple[int, int], float]:
+    """Contrast of every run at every threshold, one after the other."""
+    low, high = min(values), max(values)
+    found = {}
+    for share in shares:
+        above = [value >= low + share * (high - low) for value in values]
+        first = None
+        for step, flag in enumerate([*above, False]):
+            if flag and first is None:
+                first = step
+            if not flag and first is not None:
+                reach = max(1, round(margin * (step - first)))
+                beside = values[max(0, first - reach) : first] + values[step : step + reach]
+                inside = values[first:step]
+                outer = sum(beside) / len(beside) if beside else 0.0
+                found[first, step] = sum(inside) / len(inside) - outer
+                first = None
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_contrast_is_the_plain_loop(seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=40).round(1)
+    track = Track("v", np.array([1]), values[None], np.array([0.2]), TimeGrid.of_length(40.0, 1.0), WORDS)
+    decoder = Decoder(tiou=1.0, video_weight=2.0)
+    found = decoder.decode(track, levels_between(track.values, even_shares(9)))
+    plain = plain_proposals(values.tolist(), even_shares(9).tolist(), 0.25)
+    assert {tuple(span) for span in found.spans.tolist()} == set(plain)
+    for span, score in zip(found.spans.tolist(), found.scores.tolist(), strict=True):
+        assert score == pytest.approx(plain[span[0], span[1]] + 0.4)
+
+
+def test_a_run_of_the_first_segment_alone_is_a_moment() -> None:
+    """`if runs.any()` in place of `if len(runs)` loses it: its only index is 0."""
+    found = contrast_moments(scored([[5, 0, 0, 0], [0] * 4, [0] * 4]), classes=[0])
+    assert found.spans.tolist() == [[0.0, 0.5]]
+    assert found.scores.tolist() == [5.0]
+
+
+def test_one_decoder_reads_the_same_levels_in_three_ways() -> None:
+    values = np.array([[0.0, 2.0, 4.0, 4.0, 2.0, 0.0]])
+    track = Track("v", np.array([0]), values, np.zeros(1), TimeGrid.of_length(6.0, 1.0), WORDS)
+    levels = levels_between(values, [0.5, 0.9])
+
+    def found(**choices: Any) -> list[list[float]]:
+        moments = Decoder(**choices).decode(track, levels)
+        return [[*span, score] for span, score in zip(moments.spans.tolist(), moments.scores.tolist(), strict=True)]
+
+    assert found(proposals="union") == [[1, 5, 3]]
+    assert found(proposals="union", length_credit=0.5) == [[1, 5, 6]]
+    assert found(proposals="nested", tiou=0.6) == [[2, 4, 4], [1, 5, 3]]
+    assert found(proposals="nested", tiou=0.45) == [[2, 4, 4]]
+    assert found(proposals="contrast", tiou=0.6) == [[1, 5, 3], [2, 4, 2]]
+    soft = found(proposals="contrast", suppression="soft", sigma=0.5)
+    assert soft == [[1, 5, 3], [2, 4, pytest.approx(2 * np.exp(-0.5))]]

@@ -11,7 +11,7 @@ from whenabouts.config import as_table, load, read_toml
 from whenabouts.core import FeatureMismatch, InvalidData, Moments, SettingsError
 from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
-from whenabouts.localizers.decoding import uniform_windows
+from whenabouts.localizers.decoding import contrast_moments, uniform_windows
 from whenabouts.localizers.winners_out import WinnersOut
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
 
@@ -250,3 +250,15 @@ def test_class_specific_scores_beat_attention_scores_and_uniform_windows() -> No
     assert maps["cam"] > 0.6, maps
     assert maps["class-specific"] > 3 * maps["attention"], maps
     assert maps["class-specific"] > 3 * maps["windows"], maps
+
+
+def test_contrast_proposals_come_from_the_first_steps_scores(world: PlantedWorld, quick: WinnersOut) -> None:
+    features = world.examples[2].features
+    plain = read_otherwise(quick, score_scale="none", class_threshold=1.0, proposals="contrast", nested_tiou=0.45)
+    scores = quick.score(features)
+    wanted = contrast_moments(scores, classes=[int(scores.video_scores.argmax())]).ranked()
+    found = plain.localize(features).ranked()
+    np.testing.assert_array_equal(found.spans, wanted.spans)
+    np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-5, atol=1e-7)
+    soft = read_otherwise(plain, suppression="soft").localize(features)
+    assert len(soft) > len(found)

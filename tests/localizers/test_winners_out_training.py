@@ -284,3 +284,39 @@ def test_one_concept_needs_videos_without_it() -> None:
     unsaid = [replace(e, labels=replace(e.labels, absent="unknown")) for e in alone.examples]
     with pytest.raises(InvalidData, match="one concept"):
         fit(unsaid, alone)
+
+
+def test_erasing_by_the_mean_keeps_segments_and_puts_the_training_mean_there(world: PlantedWorld) -> None:
+    settings = replace(QUICK, erasing="mean", standardised=False)
+    training = training_of(world, settings)
+    assert training.run() is training.net
+    index = next(i for i, kept in enumerate(training.remaining) if not kept.all())
+    kept, whole = training.remaining[index], training.videos.features(index)
+    seen, mask = training._erased(whole, kept)
+    assert mask.all()
+    stacked = np.concatenate([training.videos.features(i)[1] for i in range(len(training.videos))])
+    np.testing.assert_array_equal(seen[1][kept], whole[1][kept])
+    np.testing.assert_allclose(seen[1][~kept], np.tile(stacked.mean(axis=0), ((~kept).sum(), 1)), atol=1e-5)
+
+
+def test_rounds_stop_where_what_remains_tells_nothing(world: PlantedWorld, tmp_path: Path) -> None:
+    """Half of each video goes at each round: the last rounds have nothing to learn from and are undone."""
+    greedy = replace(QUICK, winners_share=0.5, positive_only=False, rounds=6, stop_below=0.9)
+    training = training_of(world, greedy, checkpoints=tmp_path / "a")
+    net = training.run()
+    assert 1 < len(training.history) < 6
+    undone = len(training.history) - 1
+    shorter = training_of(world, replace(greedy, rounds=undone))
+    for name, tensor in shorter.run().state_dict().items():
+        assert torch.equal(tensor, net.state_dict()[name]), name
+    again = training_of(world, greedy, checkpoints=tmp_path / "a")
+    for name, tensor in again.run().state_dict().items():
+        assert torch.equal(tensor, net.state_dict()[name]), name
+    assert again._hits == training._hits
+
+
+def training_of(
+    world: PlantedWorld, settings: WinnersOutSettings, *, checkpoints: Path | None = None
+) -> WinnersOutTraining:
+    videos = TrainingVideos(world.examples, 4, settings, Silent())
+    return WinnersOutTraining(videos, settings, CPU, Silent(), seed=3, checkpoints=checkpoints)

@@ -1,14 +1,15 @@
 """Moments: the result. Parallel columns, one row per (video, concept, start, end, score)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.core.timing import FloatArray, IntArray, as_spans, temporal_iou, union_of
+from whenabouts.core.suppression import kept_spans, softened_scores
+from whenabouts.core.timing import FloatArray, IntArray, as_spans, union_of
 from whenabouts.core.vocabulary import Vocabulary
 
 Kind = Literal["truth", "ambiguous", "found", "confirmed", "rejected", "imported"]
@@ -134,14 +135,22 @@ class Moments:
         """Greedy non-maximum suppression per video and class: drop what overlaps a better one by more than `tiou`."""
         ordered = self.ranked()
         keep = np.ones(len(ordered), bool)
-        groups: dict[tuple[str, int], list[int]] = {}
-        for row, key in enumerate(zip(ordered.video_ids.tolist(), ordered.classes.tolist(), strict=True)):
-            winners = groups.setdefault(key, [])
-            if winners and temporal_iou(ordered.spans[row], ordered.spans[winners]).max() > tiou:
-                keep[row] = False
-            else:
-                winners.append(row)
+        for rows in _groups(ordered):
+            keep[rows] = kept_spans(ordered.spans[rows], ordered.scores[rows], tiou)
         return ordered[keep]
+
+    def softened(self, sigma: float, *, least: float = 0.0) -> "Moments":
+        """Soft suppression per video and class (`softened_scores`), without those that fall to `least` or below.
+
+        Scores below 0 are left as they are and lower nothing.
+        """
+        ordered = self.ranked()
+        scores = ordered.scores.copy()
+        for rows in _groups(ordered):
+            lowered = rows[scores[rows] >= 0]
+            scores[lowered] = softened_scores(ordered.spans[lowered], scores[lowered], sigma)
+        keep = (scores > least) | (ordered.scores <= least)
+        return replace(ordered, scores=scores)[keep].ranked()
 
     def merged(self) -> "Moments":
         """Join overlapping or touching moments of one video, class and kind; the best score of each group remains."""
@@ -192,3 +201,11 @@ class Moments:
         video_ids = np.asarray([video_id for video_id, _ in rows], np.str_)
         return cls(video_ids, np.asarray(spans, np.float64).reshape(-1, 2), vocabulary.encode(labels),
                    np.asarray(scores, np.float64), kinds, vocabulary)  # fmt: skip
+
+
+def _groups(moments: Moments) -> list[IntArray]:
+    """Rows of each video and class, in order."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for row, key in enumerate(zip(moments.video_ids.tolist(), moments.classes.tolist(), strict=True)):
+        groups.setdefault(key, []).append(row)
+    return [np.asarray(rows, np.int64) for rows in groups.values()]

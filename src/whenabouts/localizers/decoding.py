@@ -1,14 +1,20 @@
 """From scores over time to moments, and the simple rivals that every localizer has to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from whenabouts.core.moments import Moments
 from whenabouts.core.scores import ScoreSequence
-from whenabouts.core.timing import BoolArray, FloatArray, IntArray, TimeGrid, runs_of
+from whenabouts.core.timing import BoolArray, FloatArray, IntArray, TimeGrid
 from whenabouts.core.vocabulary import Vocabulary
+
+Proposals = Literal["union", "nested", "contrast"]
+Suppression = Literal["hard", "soft"]
+Levels = Callable[[int], BoolArray]
 
 
 def likely_classes(video_scores: ArrayLike, *, threshold: float, top: int = 0) -> IntArray:
@@ -16,6 +22,85 @@ def likely_classes(video_scores: ArrayLike, *, threshold: float, top: int = 0) -
     scores = np.asarray(video_scores, np.float64)
     best = np.argsort(-scores, kind="stable")[:top]
     return np.union1d(np.flatnonzero(scores > threshold), best).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is known of one video for classes (P,): values (P, K) over its segments, and its video scores (P,)."""
+
+    video_id: str
+    classes: IntArray
+    values: FloatArray
+    video_scores: FloatArray
+    grid: TimeGrid
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How runs of segments become moments; the same for every localizer.
+
+    Runs come from levels, masks from strict to generous: "union" takes the last level alone, "nested" and "contrast"
+    the runs of all, each once. "union" and "nested" score a run by its mean, times its number of segments to the power
+    `length_credit`; "contrast" by its mean minus the mean beside it, `margin` times its length on either side
+    (outer-inner contrast: Shou et al., "AutoLoc", ECCV 2018). `video_weight` times the class's video score is added.
+    Runs of one level never overlap; of the others those go that overlap a better one by more than `tiou` ("hard"), or
+    they are lowered by `sigma` ("soft": `softened_scores`).
+    """
+
+    proposals: Proposals = "contrast"
+    length_credit: float = 0.0
+    margin: float = 0.25
+    video_weight: float = 0.0
+    suppression: Suppression = "hard"
+    tiou: float = 0.45
+    sigma: float = 0.3
+
+    def decode(self, track: Track, levels: Levels) -> Moments:
+        """Moments of one video; `levels(row)` gives the masks (S, K) of one row of its values."""
+        parts = []
+        for row, values in enumerate(track.values):
+            masks = levels(row)
+            runs = unique_runs(masks[-1:] if self.proposals == "union" else masks)
+            scores = self._scores(values, runs) + self.video_weight * track.video_scores[row]
+            parts.append(Moments.build([track.video_id] * len(runs), track.grid.spans(runs),
+                                       np.full(len(runs), track.classes[row]), track.vocabulary,
+                                       scores=scores))  # fmt: skip
+        found = Moments.concatenate(parts, track.vocabulary)
+        if self.proposals == "union":
+            return found
+        return found.suppressed(self.tiou) if self.suppression == "hard" else found.softened(self.sigma)
+
+    def _scores(self, values: FloatArray, runs: IntArray) -> FloatArray:
+        if self.proposals == "contrast":
+            return run_means(values, runs) - means_beside(values, runs, self.margin)
+        return run_means(values, runs) * (runs[:, 1] - runs[:, 0]) ** self.length_credit
+
+
+def levels_between(values: FloatArray, shares: Sequence[float] | FloatArray) -> Levels:
+    """Levels of each row of values (P, K): above shares (S,) of the way from its lowest to its highest, falling."""
+    falling = np.sort(np.asarray(shares, np.float64))[::-1, None]
+
+    def levels(row: int) -> BoolArray:
+        low, high = float(values[row].min()), float(values[row].max())
+        above: BoolArray = values[row] >= low + falling * (high - low)
+        return above
+
+    return levels
+
+
+def even_shares(count: int) -> FloatArray:
+    """Shares (count,) strictly between 0 and 1, evenly: 19 are 0.05, 0.1 and so on to 0.95."""
+    return np.arange(1, count + 1) / (count + 1)
+
+
+def unique_runs(masks: BoolArray) -> IntArray:
+    """Runs (R, 2) `[first, stop)` of consecutive True in any of the masks (S, K), each once, in order of time."""
+    flags = np.pad(masks.astype(np.int8), ((0, 0), (1, 1)))
+    edges = np.diff(flags, axis=1)
+    runs = np.stack([np.nonzero(edges == 1)[1], np.nonzero(edges == -1)[1]], axis=1)
+    unique: IntArray = np.unique(runs.astype(np.int64), axis=0)
+    return unique
 
 
 def moments_of_runs(
@@ -33,13 +118,8 @@ def moments_of_runs(
     The mean is multiplied by the number of steps to the power `length_credit`: 0 leaves it, and 0.5 ranks runs by how
     sure they are if steps err independently, for then the mean of n steps errs by 1 / sqrt(n).
     """
-    parts = []
-    for index, chosen, row in zip(classes, selected, values, strict=True):
-        runs = runs_of(chosen)
-        means = _means(row, runs) * (runs[:, 1] - runs[:, 0]) ** length_credit
-        parts.append(Moments.build([video_id] * len(runs), grid.spans(runs), np.full(len(runs), index), vocabulary,
-                                   scores=means))  # fmt: skip
-    return Moments.concatenate(parts, vocabulary)
+    track = Track(video_id, np.asarray(classes, np.int64), values, np.zeros(len(values)), grid, vocabulary)
+    return Decoder(proposals="union", length_credit=length_credit).decode(track, lambda row: selected[row][None])
 
 
 def contrast_moments(
@@ -51,27 +131,19 @@ def contrast_moments(
     tiou: float = 0.45,
     video_weight: float = 0.0,
 ) -> Moments:
-    """Runs above many thresholds, scored by how much they stand out, overlapping ones suppressed.
+    """Runs above many thresholds, scored by how much they stand out, overlapping ones suppressed (`Decoder`).
 
-    Thresholds are shares of the way from a class's lowest to its highest score. A run's score is the mean inside minus
-    the mean outside, `margin` times its length on either side (outer-inner contrast: Shou et al., ECCV 2018), plus
-    `video_weight` times the class's video score. Where scores don't change, the whole video is one moment.
+    Thresholds are shares of the way from a class's lowest to its highest score. Where scores don't change, the whole
+    video is one moment.
     """
-    parts = []
-    for index in np.asarray(classes, np.int64).tolist():
-        values = np.asarray(scores.scores[:, index], np.float64)
-        if not len(values):
-            continue
-        low, high = float(values.min()), float(values.max())
-        runs = np.unique(
-            np.concatenate([runs_of(values >= low + share * (high - low)) for share in thresholds]), axis=0
-        )
-        contrast = _means(values, runs) - _outside(values, runs, margin)
-        parts.append(
-            Moments.build([scores.video_id] * len(runs), scores.grid.spans(runs), np.full(len(runs), index),
-                          scores.vocabulary, scores=contrast + video_weight * float(scores.video_scores[index]))
-        )  # fmt: skip
-    return Moments.concatenate(parts, scores.vocabulary).suppressed(tiou)
+    chosen = np.asarray(classes, np.int64)
+    if not scores.grid.steps or not len(chosen):
+        return Moments.empty(scores.vocabulary)
+    values = np.asarray(scores.scores[:, chosen].T, np.float64)
+    video_scores = np.asarray(scores.video_scores[chosen], np.float64)
+    track = Track(scores.video_id, chosen, values, video_scores, scores.grid, scores.vocabulary)
+    decoder = Decoder(margin=margin, tiou=tiou, video_weight=video_weight)
+    return decoder.decode(track, levels_between(values, thresholds))
 
 
 def whole_video(scores: ScoreSequence, *, classes: Sequence[int] | IntArray) -> Moments:
@@ -99,16 +171,22 @@ def _spread(scores: ScoreSequence, spans: FloatArray, classes: Sequence[int] | I
     )
 
 
-def _means(values: FloatArray, runs: IntArray) -> FloatArray:
-    """Mean (R,) of values (T,) within runs (R, 2)."""
-    return np.array([values[first:stop].mean() for first, stop in runs.tolist()], np.float64)
+def run_means(values: FloatArray, runs: IntArray) -> FloatArray:
+    """Mean (R,) of values (K,) within runs (R, 2), none of them empty."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    means: FloatArray = (sums[runs[:, 1]] - sums[runs[:, 0]]) / (runs[:, 1] - runs[:, 0])
+    return means
 
 
-def _outside(values: FloatArray, runs: IntArray, margin: float) -> FloatArray:
-    """Mean (R,) of values (T,) beside runs (R, 2), on both sides `margin` times their length; 0 where nothing is."""
-    result: NDArray[np.float64] = np.zeros(len(runs))
-    for row, (first, stop) in enumerate(runs.tolist()):
-        reach = max(1, round(margin * (stop - first)))
-        beside = np.concatenate([values[max(0, first - reach) : first], values[stop : stop + reach]])
-        result[row] = beside.mean() if len(beside) else 0.0
-    return result
+def means_beside(values: FloatArray, runs: IntArray, margin: float) -> FloatArray:
+    """Mean (R,) of values (K,) beside runs (R, 2), on both sides `margin` times their length, at least one segment.
+
+    Beyond the video's borders there is nothing: the mean is of what lies within, and 0 where a run is the whole video.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    reach = np.maximum(1, np.rint(margin * (runs[:, 1] - runs[:, 0])).astype(np.int64))
+    before, behind = np.maximum(runs[:, 0] - reach, 0), np.minimum(runs[:, 1] + reach, len(values))
+    total = sums[runs[:, 0]] - sums[before] + sums[behind] - sums[runs[:, 1]]
+    count = runs[:, 0] - before + behind - runs[:, 1]
+    means: FloatArray = np.divide(total, count, out=np.zeros(len(runs)), where=count > 0)
+    return means

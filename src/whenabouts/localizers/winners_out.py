@@ -18,13 +18,13 @@ from whenabouts.core.features import FeatureSequence
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
 from whenabouts.core.scores import ScoreSequence
-from whenabouts.core.timing import FloatArray, IntArray, TimeGrid
+from whenabouts.core.timing import FloatArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
-from whenabouts.localizers.decoding import likely_classes, moments_of_runs
+from whenabouts.localizers.decoding import Track, even_shares, levels_between, likely_classes
 from whenabouts.localizers.model_folder import Card, read_model, write_model
 from whenabouts.localizers.protocol import Stream
-from whenabouts.localizers.segments import Matrix, cut
+from whenabouts.localizers.segments import Cut, Matrix, cut
 from whenabouts.localizers.training_videos import TrainingVideos, told
 from whenabouts.localizers.winners_out_selection import Judge, Selection
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
@@ -113,8 +113,7 @@ class WinnersOut:
         if not len(classes):
             return Moments.empty(self.vocabulary)
         selection = self._judge.select(placed, torch.from_numpy(classes).to(self._judge.device), grid.steps)
-        weights = self._weights(probabilities[classes], grid.steps)
-        return self._moments(video.video_id, selection, weights, classes=classes, grid=grid)
+        return self._decoded(video, selection, probabilities[classes], classes)
 
     def save(self, folder: Path) -> None:
         """Write a model folder, whole or not at all."""
@@ -165,16 +164,11 @@ class WinnersOut:
             weights *= segments
         return weights * probabilities if self.settings.fusion == "probability" else weights
 
-    def _moments(
-        self, video_id: str, selection: Selection, weights: FloatArray, *, classes: IntArray, grid: TimeGrid
-    ) -> Moments:
-        values = (selection.scores if self.settings.score == "selection" else selection.first) * weights[:, None]
-        last = int(selection.steps.max())
-        nested = self.settings.proposals == "nested"
-        parts = [
-            moments_of_runs(video_id, selection.until(step), values, classes=classes, grid=grid,
-                            vocabulary=self.vocabulary, length_credit=self.settings.length_credit)
-            for step in range(0 if nested else last, last + 1)
-        ]  # fmt: skip
-        found = Moments.concatenate(parts, self.vocabulary)
-        return found.suppressed(self.settings.nested_tiou) if nested else found
+    def _decoded(self, video: Cut, selection: Selection, probabilities: Matrix, classes: IntArray) -> Moments:
+        """Moments by the levels of the selection, from strict to generous, or by thresholds on the first step."""
+        settings, contrast = self.settings, self.settings.proposals == "contrast"
+        scores = selection.first if contrast or settings.score == "first_step" else selection.scores
+        values = scores * self._weights(probabilities, video.grid.steps)[:, None]
+        track = Track(video.video_id, classes, values, probabilities.astype(np.float64), video.grid, self.vocabulary)
+        levels = levels_between(values, even_shares(settings.levels)) if contrast else selection.levels
+        return settings.decoder().decode(track, levels)

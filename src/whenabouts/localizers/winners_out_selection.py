@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,12 @@ class Selection:
     def until(self, step: int) -> BoolArray:
         """True (P, K) where a segment was selected at this step or before."""
         return (self.steps >= 0) & (self.steps <= step)
+
+    def levels(self, row: int) -> BoolArray:
+        """True (S, K) where a segment was selected for one class until each step."""
+        steps = np.arange(int(self.steps.max()) + 1)[:, None]
+        selected: BoolArray = (self.steps[row] >= 0) & (self.steps[row] <= steps)
+        return selected
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from whenabouts.config import settings
+from whenabouts.localizers.decoding import Decoder, Proposals, Suppression
 
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
@@ -31,7 +32,11 @@ class WinnersOutSettings:
 
     Training: `rounds` trainings with a removal of winners between them, `winners_share` of a video's segments for each
     of its classes (or `winners_count`, if above 0); each round goes on with the net of the one before, or begins anew
-    (`restart`). `epochs` per round; `decay_every` epochs the learning rate falls to a tenth (0: a cosine to 0).
+    (`restart`). `erasing` "removal" takes winners out of the video; "mean" puts the mean of all training segments in
+    their place, as adversarial erasing does with pixels (Wei et al., CVPR 2017). `stop_below` above 0 makes `rounds`
+    the most there may be: once the share of training videos that what remains still classifies rightly falls below
+    that part of the first round's, the round is undone and training ends.
+    `epochs` per round; `decay_every` epochs the learning rate falls to a tenth (0: a cosine to 0).
     `penalty` is beta of Eq. 6. Videos of more than `longest` segments are thinned at random in training.
 
     Use: a video has the classes whose probability is above `class_threshold`, and always the `top_classes` best
@@ -40,8 +45,10 @@ class WinnersOutSettings:
     "first_step" (Eq. 11), times the number of its segments to the power `length_credit`: the mean of many segments is
     surer than that of one. By `score_scale` it is relative to an even share of the video ("length": scores of short and
     long videos compare) or as it is ("none"), by `fusion` times the class's "probability" or not ("none").
-    `proposals` "nested" makes proposals after every step and suppresses those that overlap a better one by more than
-    `nested_tiou`.
+    `proposals` "nested" makes proposals after every step, "contrast" at `levels` thresholds of the first step's scores,
+    scored by how they stand out from `margin` times their length beside them, plus `video_weight` times the class's
+    probability; of these, those go that overlap a better one by more than `nested_tiou` (`suppression` "hard"), or are
+    lowered by `sigma` ("soft"): see `decoding.Decoder`.
     """
 
     segment_seconds: Positive = 0.5
@@ -59,6 +66,8 @@ class WinnersOutSettings:
 
     rounds: Count = 2
     restart: bool = False
+    erasing: Literal["removal", "mean"] = "removal"
+    stop_below: Probability = 0.0
     winners_share: Share = 0.075
     winners_count: CountOrZero = 0
     epochs: Count = 20
@@ -79,8 +88,13 @@ class WinnersOutSettings:
     length_credit: NotNegative = 0.5
     score_scale: Literal["length", "none"] = "length"
     fusion: Literal["probability", "none"] = "none"
-    proposals: Literal["union", "nested"] = "union"
+    proposals: Proposals = "union"
     nested_tiou: Probability = 0.5
+    suppression: Suppression = "hard"
+    sigma: Positive = 0.3
+    levels: Count = 19
+    margin: Positive = 0.25
+    video_weight: NotNegative = 0.0
 
     def __post_init__(self) -> None:
         if self.attention_bias == "position" and not self.segment_count:
@@ -123,6 +137,18 @@ class WinnersOutSettings:
         if self.winners_count:
             return min(segments, self.winners_count * self.test_steps)
         return max(1, min(segments, round(self.winners_share * self.test_steps * segments)))
+
+    def decoder(self) -> Decoder:
+        """How selected or scored segments become moments."""
+        return Decoder(
+            proposals=self.proposals,
+            length_credit=self.length_credit,
+            margin=self.margin,
+            video_weight=self.video_weight,
+            suppression=self.suppression,
+            tiou=self.nested_tiou,
+            sigma=self.sigma,
+        )
 
     def weight_of(self, modality: str) -> float:
         """The weight gamma of one stream's scores."""

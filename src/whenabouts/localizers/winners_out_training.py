@@ -1,7 +1,7 @@
 """Winners-out training: train, remove the winners, train on what is left (Zeng et al., Algorithm 1)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,9 @@ class WinnersOutTraining:
         self.net = make_net(videos, settings, seed)
         self.remaining: list[BoolArray] = [np.ones(video.grid.steps, bool) for video in videos.videos]
         self.history: list[tuple[dict[str, float], ...]] = []
+        self._means = [mean for mean, _ in videos.spread()] if settings.erasing == "mean" else []
+        self._before: dict[str, Tensor] = {}
+        self._hits: list[float] = []
         self._identity = identity_of(videos, settings, seed)
 
     def run(self) -> GroupAttentionNet:
@@ -90,11 +93,55 @@ class WinnersOutTraining:
         for number in range(first, self.settings.rounds):
             if number > first:
                 self._remove_winners()
+                self._before = _copied(self.net)
                 if self.settings.restart:
                     self.net = make_net(self.videos, self.settings, self.seed + number)
                 self._keep(number)
             self._train(number)
+            if self._exhausted(number):
+                break
         return self.net
+
+    def _exhausted(self, number: int) -> bool:
+        """Whether what remains no longer tells the classes: then the round is undone (`stop_below`)."""
+        if not self.settings.stop_below:
+            return False
+        self._hits.append(self._hit_rate())
+        self.progress.say(f"Round {number + 1}: {self._hits[-1]:.1%} of the videos are told by what remains")
+        if self._hits[-1] >= self.settings.stop_below * self._hits[0]:
+            return False
+        self.net.load_state_dict(self._before)
+        self.progress.say(f"Too little is left to learn from: back to the net after round {number}")
+        return True
+
+    @torch.no_grad()
+    def _hit_rate(self) -> float:
+        """Share of the training videos whose likeliest output on what remains is one of their labels."""
+        right = 0
+        for index, video in enumerate(self.videos.videos):
+            matrices, remaining = self._erased(self.videos.features(index), self.remaining[index])
+            placed = self._judge().placed(matrices)
+            present = torch.tensor([[matrix is not None for matrix in matrices]], device=self.compute.device)
+            features = [torch.zeros(1, len(remaining), stream.width, device=self.compute.device)
+                        if matrix is None else matrix[None]
+                        for stream, matrix in zip(self.videos.streams, placed, strict=True)]  # fmt: skip
+            mask = torch.from_numpy(remaining)[None].to(self.compute.device)
+            best = int(self.net(features, mask, present=present).logits[0].argmax())
+            right += bool(video.targets[best] > 0)
+        return right / len(self.videos)
+
+    def _judge(self) -> Judge:
+        return Judge(self.net, self.settings, self.videos.streams, self.compute.device)
+
+    def _erased(self, matrices: Sequence[Matrix | None], remaining: BoolArray) -> tuple[list[Matrix | None], BoolArray]:
+        """What the net sees of a video: its remaining segments, or all, with the mean where winners were."""
+        if self.settings.erasing == "removal" or remaining.all():
+            return list(matrices), remaining
+        seen = [
+            None if matrix is None else np.where(remaining[:, None], matrix, mean).astype(np.float32)
+            for matrix, mean in zip(matrices, self._means, strict=True)
+        ]
+        return seen, np.ones(len(remaining), bool)
 
     def _train(self, number: int) -> None:
         self.progress.say(f"Round {number + 1} of {self.settings.rounds}: {len(self.videos)} videos")
@@ -138,7 +185,7 @@ class WinnersOutTraining:
 
     def _thinned(self, index: int, rng: np.random.Generator) -> tuple[list[Matrix | None], BoolArray]:
         """Segments of one video and which of them remain; of a very long video a random part of what remains."""
-        matrices, remaining = self.videos.features(index, rng), self.remaining[index]
+        matrices, remaining = self._erased(self.videos.features(index, rng), self.remaining[index])
         if len(remaining) <= self.settings.longest or self.settings.attention_bias == "position":
             return matrices, remaining
         rows = np.flatnonzero(remaining)
@@ -163,13 +210,12 @@ class WinnersOutTraining:
     def _remove_winners(self) -> None:
         """Take from each video the winners of all its classes, judged on the same segments (Alg. 1, lines 4-11)."""
         before = sum(int(mask.sum()) for mask in self.remaining)
-        judge = Judge(self.net, self.settings, self.videos.streams, self.compute.device)
+        judge = self._judge()
         for index in self.progress.track(range(len(self.videos)), total=len(self.videos), title="Removing winners"):
             classes = self.videos.videos[index].classes
             if classes:
-                self.remaining[index] = remove_winners(
-                    judge, self.videos.features(index), classes, self.remaining[index]
-                )
+                matrices, seen = self._erased(self.videos.features(index), self.remaining[index])
+                self.remaining[index] = remove_winners(judge, matrices, classes, self.remaining[index], seen=seen)
         removed = before - sum(int(mask.sum()) for mask in self.remaining)
         self.progress.say(f"Winners out: {removed} of {before} segments ({removed / before:.1%})")
 
@@ -182,8 +228,10 @@ class WinnersOutTraining:
         if path is None:
             return
         tensors = {f"net.{name}": tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
+        if self.settings.stop_below:
+            tensors |= {f"before.{name}": tensor.contiguous() for name, tensor in self._before.items()}
         tensors["remaining"] = torch.from_numpy(np.concatenate(self.remaining))
-        state = {"identity": self._identity, "history": json.dumps(self.history)}
+        state = {"identity": self._identity, "history": json.dumps(self.history), "hits": json.dumps(self._hits)}
         with replacing(path) as part:
             save_file(tensors, part, metadata=state)
 
@@ -206,18 +254,36 @@ class WinnersOutTraining:
             return False
         lengths = np.cumsum([len(mask) for mask in self.remaining])[:-1]
         self.remaining = [np.array(part) for part in np.split(tensors.pop("remaining").numpy(), lengths)]
-        self.net.load_state_dict({name.removeprefix("net."): tensor for name, tensor in tensors.items()})
+        self.net.load_state_dict(_below("net.", tensors))
+        self._before, self._hits = _below("before.", tensors), json.loads(state["hits"])
         self.history = json.loads(state["history"])
         return True
 
 
 @torch.no_grad()
 def remove_winners(
-    judge: Judge, matrices: Sequence[Matrix | None], classes: Sequence[int], remaining: BoolArray
+    judge: Judge,
+    matrices: Sequence[Matrix | None],
+    classes: Sequence[int],
+    remaining: BoolArray,
+    *,
+    seen: BoolArray | None = None,
 ) -> BoolArray:
-    """What remains (K,) of one video when the winners of all its classes, judged on the same segments, are out."""
+    """What remains (K,) of one video when the winners of all its classes, judged on the same segments, are out.
+
+    `seen` (K,) are the segments that attention looks at, by default those that remain.
+    """
     evidence = judge.evidence(judge.placed(matrices), torch.tensor(classes, device=judge.device))
     mask = torch.from_numpy(remaining)[None].to(judge.device)
-    scores = judge.scores(evidence, mask)
+    looked = mask if seen is None else torch.from_numpy(seen)[None].to(judge.device)
+    scores = judge.scores(evidence, looked)
     winners = judge.winners(scores, mask.expand_as(scores), judge.settings.winners(len(remaining)))
     return without(remaining, winners.any(dim=0).cpu().numpy(), scores.amax(dim=0).cpu().numpy())
+
+
+def _copied(net: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone().cpu() for name, tensor in net.state_dict().items()}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
