@@ -21,11 +21,13 @@ def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert "LOADED []" in done.stdout
-    for verb in ("demo", "import", "check", "pretrain", "extract", "train", "find", "evaluate"):
+    for verb in ("demo", "import", "check", "pretrain", "extract", "train", "find", "evaluate", "show"):
         assert f"  {verb} " in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["demo", "import", "check", "pretrain", "extract", "train", "find", "evaluate"])
+@pytest.mark.parametrize(
+    "verb", ["demo", "import", "check", "pretrain", "extract", "train", "find", "evaluate", "show"]
+)
 def test_each_verb_explains_itself(verb: str) -> None:
     result = CliRunner().invoke(app, [verb, "--help"])
     assert result.exit_code == 0

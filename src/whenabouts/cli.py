@@ -17,6 +17,7 @@ from whenabouts.commands.extract import extract
 from whenabouts.commands.find import find
 from whenabouts.commands.import_ import import_
 from whenabouts.commands.pretrain import pretrain
+from whenabouts.commands.show import show
 from whenabouts.commands.train import train
 from whenabouts.core.errors import SettingsError, WhenaboutsError
 
@@ -29,6 +30,7 @@ VERBS: dict[str, Callable[..., Any] | typer.Typer] = {
     "train": train,
     "find": find,
     "evaluate": evaluate,
+    "show": show,
 }
 
 app = typer.Typer(
