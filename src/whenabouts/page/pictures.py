@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TRUTH, FOUND, CURVE, ATTENTION, INK, FAINT = "#4477aa", "#228833", "#444444", "#cc6677", "#333333", "#dddddd"
-WIDTH = 9.0  # inches
+WIDTH, MARGIN, GAP, TITLE, LANE, LEGEND = 9.0, 0.2, 0.08, 0.5, 0.9, 0.25  # inches
+TICKS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
 @dataclass(frozen=True)
@@ -86,21 +87,40 @@ def draw_moments(videos: Sequence[Shown], path: Path) -> None:
 
 
 def draw_winners(rows: Sequence[WinnerRow], path: Path) -> None:
-    """Fig. 6: the best winner of each step as a frame, and below where all winners of each step lie."""
-    steps = max(len(row.frames) for row in rows)
-    figure = _figure(2.3 * len(rows) + 0.3)
-    grid = figure.add_gridspec(2 * len(rows), steps, height_ratios=[3, 1] * len(rows), hspace=0.35, wspace=0.06)
-    for number, row in enumerate(rows):
-        for step in range(steps):
-            axes = figure.add_subplot(grid[2 * number, step])
-            axes.axis("off")
-            if step < len(row.frames):
-                _picture(axes, row, step)
-            if step == 0:
-                title = f"{row.concept}, {row.title}"
-                axes.text(0, 1.22, title, transform=axes.transAxes, fontsize=9, color=INK, parse_math=False)
-        _winner_lane(figure.add_subplot(grid[2 * number + 1, :]), row, steps)
+    """Fig. 6: the best winner of each step as a frame, and below where all winners of each step lie, in its colour."""
+    steps = max(max(len(row.frames) for row in rows), 4)  # Few frames stay small.
+    width = (WIDTH - 2 * MARGIN - (steps - 1) * GAP) / steps
+    tall = [width * _proportion(row) for row in rows]
+    height = sum(tall) + len(rows) * (TITLE + LANE) + MARGIN + LEGEND
+    figure = _figure(height, layout=None)
+    top = height - MARGIN
+    for row, frame_height in zip(rows, tall, strict=True):
+        top -= TITLE + frame_height
+        title = f"{row.concept}, {row.title}"
+        figure.text(
+            MARGIN / WIDTH, (top + frame_height + 0.27) / height, title, fontsize=9, color=INK, parse_math=False
+        )
+        for step in range(len(row.frames)):
+            left = MARGIN + step * (width + GAP)
+            axes = figure.add_axes((left / WIDTH, top / height, width / WIDTH, frame_height / height))
+            _picture(axes, row, step, _shades(steps)[step])
+        top -= LANE
+        lane = figure.add_axes((MARGIN / WIDTH, (top + 0.32) / height, 1 - 2 * MARGIN / WIDTH, 0.4 / height))
+        _winner_lane(lane, row, _shades(steps))
     _finish(figure, path)
+
+
+def _proportion(row: WinnerRow) -> float:
+    """Height over width of a row's frames."""
+    seen = next((frame for frame in row.frames if frame is not None), None)
+    return 0.75 if seen is None else seen.shape[0] / seen.shape[1]
+
+
+def _shades(steps: int) -> Sequence[Any]:
+    """A colour for each step, darker the earlier it is."""
+    from matplotlib import colormaps
+
+    return list(colormaps["YlOrBr"](np.linspace(0.9, 0.3, steps)))
 
 
 def require_matplotlib() -> None:
@@ -111,11 +131,11 @@ def require_matplotlib() -> None:
         )
 
 
-def _figure(height: float) -> "Figure":
+def _figure(height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
     require_matplotlib()
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(WIDTH, height), layout="constrained")
+    return Figure(figsize=(WIDTH, height), layout=layout)
 
 
 def _rows(figure: "Figure", count: int) -> list["Axes"]:
@@ -132,8 +152,9 @@ def _frame(axes: "Axes", video: Shown, *, top: float = 1.3) -> None:
 
 def _time(axes: "Axes", duration: float) -> None:
     axes.set_xlim(0, max(duration, 1e-3))
-    ticks = np.linspace(0, duration, 7)
-    axes.set_xticks(ticks, [clock(round(float(at), 1)).split(".")[0] for at in ticks])
+    apart = next((step for step in TICKS_SECONDS if duration / step <= 10), 86400)
+    ticks = np.arange(0, duration, apart)
+    axes.set_xticks(ticks, [clock(float(at)).split(".")[0] for at in ticks])
     axes.set_yticks([])
     axes.tick_params(labelsize=8, colors=INK, length=2)
     for side in ("top", "left", "right"):
@@ -156,25 +177,28 @@ def _boxes(axes: "Axes", spans: FloatArray, height: float, colour: str, name: st
     axes.broken_barh(widths, (height, 0.12), color=colour, label=name, linewidth=0)
 
 
-def _picture(axes: "Axes", row: WinnerRow, step: int) -> None:
+def _picture(axes: "Axes", row: WinnerRow, step: int, shade: Any) -> None:
+    """The frame of one step, underlined in the step's colour."""
     frame = row.frames[step]
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in ("top", "left", "right"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set(color=shade, linewidth=4)
     if frame is None:
         axes.text(0.5, 0.5, "no picture", ha="center", va="center", fontsize=8, color=INK, transform=axes.transAxes)
     else:
-        axes.imshow(frame)
-    axes.set_title(f"step {step + 1}: {clock(round(row.seconds[step], 1))[:-2]}", fontsize=8, color=INK, pad=2)
+        axes.imshow(frame, aspect="auto")
+    axes.set_title(f"step {step + 1}: {clock(round(row.seconds[step], 1))[:-2]}", fontsize=8, color=INK, pad=3)
 
 
-def _winner_lane(axes: "Axes", row: WinnerRow, steps: int) -> None:
-    """All winners along the video, darker the earlier they were taken, below the true moments."""
-    from matplotlib import colormaps
-
-    shades = colormaps["YlOrBr"](np.linspace(0.9, 0.3, steps))
+def _winner_lane(axes: "Axes", row: WinnerRow, shades: Sequence[Any]) -> None:
+    """All winners along the video in the colours of their steps, below the true moments."""
     _time(axes, row.grid.duration_seconds)
     axes.set_ylim(0, 0.4)
-    for step in range(steps):
+    for step, shade in enumerate(shades):
         spans = row.grid.spans(runs_of(row.steps == step))
-        axes.broken_barh([(a, b - a) for a, b in spans.tolist()], (0.0, 0.16), color=shades[step], linewidth=0)
+        axes.broken_barh([(a, b - a) for a, b in spans.tolist()], (0.0, 0.16), color=shade, linewidth=0)
     if row.truth is not None:
         _boxes(axes, row.truth, 0.22, TRUTH, "truth")
 
@@ -186,7 +210,8 @@ def _finish(figure: "Figure", path: Path) -> None:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(name, handle)
     if named:
-        figure.legend(named.values(), named.keys(), loc="outside lower right", ncols=len(named), fontsize=8,
+        place: Any = "outside lower right" if figure.get_layout_engine() else "lower right"
+        figure.legend(list(named.values()), list(named), loc=place, ncols=len(named), fontsize=8,
                       frameon=False, labelcolor=INK)  # fmt: skip
     with replacing(path) as part:
         figure.savefig(part, format=path.suffix[1:], dpi=150)
