@@ -13,7 +13,7 @@ Kind = Annotated[
     str,
     typer.Argument(help="folders, csv, hashtags, ytdlp, youtube8m, thumos14, activitynet or features: what to read."),
 ]
-Root = Annotated[Path, typer.Argument(help="The folder of the videos; for csv, the table.")]
+Root = Annotated[Path, typer.Argument(help="The folder of the videos or features; for csv and data sets, the file.")]
 Split = Annotated[str | None, typer.Option("--split", help="train or test.", show_default="train")]
 MinCount = Annotated[
     int | None, typer.Option("--min-count", min=1, help="Training videos that a concept needs.", show_default="5")
@@ -41,6 +41,14 @@ Columns = Annotated[
 Include = Annotated[
     list[str] | None, typer.Option("--include", help="Only paths like this, e.g. '*/2024/*'.", show_default=False)
 ]
+LayoutName = Annotated[
+    str | None,
+    typer.Option("--layout", help="How features lie: i3d, wtalc, actionformer, activitynet-csv.", show_default="i3d"),
+]
+Annotations = Annotated[
+    Path | None,
+    typer.Option("--annotations", help="Whose features these are.", show_default="the project's videos"),
+]
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="No paths like this.", show_default=False)]
 
 
@@ -56,14 +64,17 @@ def import_(
     columns: Columns = None,
     include: Include = None,
     exclude: Exclude = None,
+    layout: LayoutName = None,
+    annotations: Annotations = None,
     recipe: Recipe = None,
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
-    """Read videos and what is said about them: folder names, a table, hashtags, or a yt-dlp archive.
+    """Read videos and what is said about them: folder names, a table, hashtags, a yt-dlp archive, or a data set.
 
     Writes manifest.jsonl, vocabulary.json and reports/import.json. Import again to add videos or labels: what is
     known stays, changed and removed files are noticed. Broken files and rows are reported and never stop the import.
+    Data sets bring truth.json, which `evaluate` reads; `features` brings files of features, matched to videos by name.
     """
     import time
 
@@ -75,7 +86,9 @@ def import_(
 
     terminal = Terminal(as_json=as_json)
     home = Project(project)
-    told = {"split": split, "include": include, "exclude": exclude, "csv": {"columns": _columns(columns)}}
+    features = {"layout": layout, "annotations": None if annotations is None else str(annotations)}
+    told = {"split": split, "include": include, "exclude": exclude, "csv": {"columns": _columns(columns)},
+            "features": features}  # fmt: skip
     only = [name.strip() for name in (concepts or "").split(",") if name.strip()]
     named = {"min_count": min_count, "max_concepts": max_concepts, "only": only, "absent": absent}
     try:

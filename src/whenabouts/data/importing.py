@@ -14,6 +14,7 @@ from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.importers import IMPORTERS, Imported, ImportSettings
+from whenabouts.data.importers.protocol import FeatureSupply
 from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.merging import Merged, merged
 from whenabouts.data.project import Project
@@ -148,12 +149,14 @@ def import_into(
         vocabulary, vocabulary_report = build_vocabulary(manifest, labels)
         if imported.vocabulary is not None and not labels.only and all(_says(entry, imported) for entry in manifest):
             vocabulary = imported.vocabulary  # a data set's own classes, in its order, rare ones included
+        elif _features_alone(imported) and project.vocabulary_path.is_file():
+            vocabulary = project.vocabulary()  # nothing was said that could change it
         project.write_manifest(manifest)
         project.write_vocabulary(vocabulary, labels)
         if imported.truth is not None:
             write_json(project.truth_path, imported.truth)
+    imported = _store_features(imported, manifest, store, progress)
     outcome = ImportOutcome(kind, settings.split, imported, report, manifest, vocabulary, vocabulary_report)
-    _store_features(imported, manifest, store, progress)
     told = {**outcome.to_json(), "settings": {"import": as_table(settings), "vocabulary": as_table(labels)}}
     path = project.reports_folder / "import.json"
     with locked(project.folder):
@@ -171,24 +174,41 @@ def _says(entry: Entry, imported: Imported) -> bool:
     return all(source == imported.source for source in sources)
 
 
-def _store_features(imported: Imported, manifest: Manifest, store: FeatureStore, progress: Progress) -> None:
-    """Keep the features that came with the import, where the store lacks them or has those of older content."""
-    if imported.supply is None:
-        return
-    sources = imported.supply.sources
+def _features_alone(imported: Imported) -> bool:
+    """True where an import says nothing of what happens in videos, and brings features."""
+    return imported.supply is not None and not any(entry.labels or entry.segments for entry in imported.entries)
+
+
+def _store_features(imported: Imported, manifest: Manifest, store: FeatureStore, progress: Progress) -> Imported:
+    """Keep the features that came with the import, where the store lacks them or has those of older content.
+
+    Returns the import with what was found wrong in them.
+    """
+    supply = imported.supply
+    if supply is None:
+        return imported
     by_path = {entry.video.path: entry for entry in manifest}
     entries = {entry.id: by_path[entry.video.path] for entry in imported.entries}
+    due = {given: _due(supply, given, entry.changed_ns) for given, entry in entries.items()}
     lacking = {
         given
-        for given, entry in entries.items()
-        if not all(store.has(entry.id, modality, source=source, newer_than_ns=entry.changed_ns)
-                   for modality, source in sources.items())
+        for given, times in due.items()
+        if not all(store.has(entries[given].id, modality, source=supply.sources[modality], newer_than_ns=time_ns)
+                   for modality, time_ns in times.items())
     }  # fmt: skip
-    total = len(lacking) * len(sources)
-    changed_ns = max((entry.changed_ns for entry in entries.values()), default=0)
-    with store.writer(flush_count=1024, after_ns=changed_ns) as writer:
-        for features in progress.track(imported.supply.read(lacking), total=total, title="Keeping features"):
+    total = sum(len(due[given]) for given in lacking)
+    newest_ns = max((time_ns for times in due.values() for time_ns in times.values()), default=0)
+    with store.writer(flush_count=1024, after_ns=newest_ns) as writer:
+        for features in progress.track(supply.read(lacking), total=total, title="Keeping features"):
             writer.add(replace(features, video_id=entries[features.video_id].id))
+    counts = {**imported.counts, **supply.report.counts}
+    return replace(imported, problems=(*imported.problems, *supply.report.problems), counts=counts)
+
+
+def _due(supply: FeatureSupply, given: str, changed_ns: int) -> dict[str, int]:
+    """The modalities that a video should have, and the time after which their features must be written."""
+    files = dict.fromkeys(supply.sources, 0) if supply.newest is None else supply.newest.get(given, {})
+    return {modality: max(changed_ns, time_ns) for modality, time_ns in files.items()}
 
 
 def reported_imports(path: Path) -> list[dict[str, Any]]:

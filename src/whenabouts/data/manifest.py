@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from whenabouts.core.clock import FeatureClock
 from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import write_text
 from whenabouts.core.video import Video
@@ -70,7 +71,8 @@ class Entry:
     """One video with all that is said about it.
 
     `removed` says that an import did not find the file any more. `changed_ns` (nanoseconds since 1970; 0 = never)
-    says when an import found other content in it: features written before that are stale.
+    says when an import found other content in it: features written before that are stale. `clocks` say when the steps
+    of imported features are.
     """
 
     video: Video
@@ -82,6 +84,7 @@ class Entry:
     stamp: FileStamp | None = None
     removed: bool = False
     changed_ns: int = 0
+    clocks: tuple[FeatureClock, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.video.id:
@@ -106,6 +109,7 @@ class Entry:
         values["labels"] = [asdict(label) for label in self.labels]
         values["segments"] = [asdict(segment) for segment in self.segments]
         values["stamp"] = None if self.stamp is None else asdict(self.stamp)
+        values["clocks"] = [clock.to_json() for clock in self.clocks]
         return values
 
     @classmethod
@@ -116,6 +120,7 @@ class Entry:
             known["video"] = Video.from_json(known["video"])
             known["labels"] = tuple(WeakLabel(**label) for label in known.get("labels", ()))
             known["segments"] = tuple(RatedSegment(**segment) for segment in known.get("segments", ()))
+            known["clocks"] = tuple(FeatureClock.from_json(clock) for clock in known.get("clocks", ()))
             known["stamp"] = None if known.get("stamp") is None else FileStamp(**known["stamp"])
             return cls(**known)
         except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:

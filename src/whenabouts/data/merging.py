@@ -82,6 +82,7 @@ def _joined(known: Entry, fresh: Entry, source: str, now_ns: int) -> Entry:
         segments=(*(part for part in known.segments if not _from(part.source, source)), *fresh.segments),
         title=fresh.title or known.title,
         uploader=fresh.uploader or known.uploader,
+        clocks=fresh.clocks or known.clocks,
         changed_ns=now_ns if other else known.changed_ns,
     )
 

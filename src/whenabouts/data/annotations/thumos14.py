@@ -56,7 +56,7 @@ def read_thumos14(path: Path, ground_truth: Variant = "") -> AnnotationSet:
     else:
         document = read_document(path)
         videos = videos_of(document, faults, lambda subset: _SUBSET.get(subset.casefold(), subset))
-    kept, name = _chosen(checked(videos, str(path)), ground_truth, path)
+    kept, name = chosen(checked(videos, str(path)), ground_truth, path)
     return AnnotationSet("THUMOS14", name, "test", kept, tuple(faults), LABELS)
 
 
@@ -128,10 +128,13 @@ def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         yield from enumerate(csv.DictReader(file), start=1)
 
 
-def _chosen(
+def chosen(
     videos: tuple[AnnotatedVideo, ...], ground_truth: Variant, path: Path
 ) -> tuple[tuple[AnnotatedVideo, ...], str]:
-    """The videos of the ground truth asked for, and its name; those that it leaves out move to split left-out."""
+    """The videos of the ground truth asked for, and its name; those that it leaves out move to split left-out.
+
+    Raises InvalidData where the test videos asked for are not all there.
+    """
     there = {video.id for video in videos if video.split == "test"}
     if ground_truth:
         dropped = MISSING[ground_truth]

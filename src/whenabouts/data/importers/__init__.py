@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from whenabouts.data.importers.activitynet import import_activitynet
+from whenabouts.data.importers.features import import_features
 from whenabouts.data.importers.folders import import_folders
 from whenabouts.data.importers.hashtags import import_hashtags
 from whenabouts.data.importers.protocol import Imported, Importer, ImportSettings, Problem
@@ -19,6 +20,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "youtube8m": import_youtube8m,
     "thumos14": import_thumos14,
     "activitynet": import_activitynet,
+    "features": import_features,
 }
 
 __all__ = ["IMPORTERS", "ImportSettings", "Imported", "Importer", "Problem"]

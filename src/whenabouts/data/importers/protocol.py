@@ -1,5 +1,6 @@
 """What importers take and give."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +134,29 @@ class ActivityNetSettings:
 
 
 @settings
+class FeatureSettings:
+    """How feature files of other programs are read; see `data/feature_files/layouts.py` for what each layout is.
+
+    `annotations` names the data set's file or folder; "" takes the videos that the project knows. Of `fps`,
+    `hop_frames` and `window_frames`, 0 is the layout's own; the first window begins at `offset_frames`. A file for both
+    streams is cut in halves, rgb before flow, or kept as modality "joint" ("auto": as the layout says). With
+    `covered_frames`, equal parts are those of the frames that ActivityNet's features cover, not of the duration.
+    `maker` names the backbone; `storage` float16 halves the store.
+    """
+
+    layout: Literal["i3d", "wtalc", "actionformer", "activitynet-csv"] = "i3d"
+    annotations: str = ""
+    fps: float = Field(default=0.0, ge=0)
+    hop_frames: int = Field(default=0, ge=0)
+    window_frames: int = Field(default=0, ge=0)
+    offset_frames: int = 0
+    joint: Literal["auto", "split", "whole"] = "auto"
+    covered_frames: bool = False
+    maker: str = ""
+    storage: Literal["float32", "float16"] = "float32"
+
+
+@settings
 class ImportSettings:
     """What all importers share, and a table for each.
 
@@ -154,6 +178,7 @@ class ImportSettings:
     youtube8m: YouTube8mSettings = field(default_factory=YouTube8mSettings)
     thumos14: Thumos14Settings = field(default_factory=Thumos14Settings)
     activitynet: ActivityNetSettings = field(default_factory=ActivityNetSettings)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +195,27 @@ class Problem:
         return "".join(parts) + (f" {self.do}" if self.do else "")
 
 
+@dataclass
+class SupplyReport:
+    """What was wrong with features, known once they are read."""
+
+    problems: list[Problem] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
 @dataclass(frozen=True)
 class FeatureSupply:
     """Features that come with an import: the maker of each modality, and how to read those of some videos.
 
-    `read` takes ids as the entries have them.
+    `read` takes ids as the entries have them. `newest` says, by id, which modalities a video has, and when their files
+    changed (nanoseconds since 1970); None: every video has all, and they change with the entry. `report` fills as
+    features are read.
     """
 
     sources: Mapping[str, str]
     read: Callable[[Collection[str]], Iterator[FeatureSequence]]
+    newest: Mapping[str, Mapping[str, int]] | None = None
+    report: SupplyReport = field(default_factory=SupplyReport)
 
 
 @dataclass(frozen=True)

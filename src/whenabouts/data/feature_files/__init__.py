@@ -1,0 +1,1 @@
+"""Features as people have them: files of other programs, one or two a video."""
