@@ -175,6 +175,12 @@ def test_a_full_disk_and_a_read_only_folder_are_told_and_harm_nothing(before: Fo
     assert run.wait() == 1
     assert "can't be written: Permission denied. Choose another place, or change its rights" in run.said
     assert "Traceback" not in run.said
+    check = killing.start(["check", "--project", str(project), "--json"], tmp_path / "logs",
+                          launcher=killing.without_rights())  # fmt: skip
+    assert check.wait() == 0, check.said
+    assert "small_frames.safetensors can't be written" in check.said
+    assert "reports/check.json can't be written" in check.said
+    assert check.result()["figures"]["videos"] == 12
     for folder in folders:
         folder.chmod(0o755)
     assert killing.snapshot(project) == kept

@@ -21,6 +21,7 @@ def check(project: ProjectFolder = Path(), frames: Frames = True, files: Files =
 
     Writes reports/check.json. The exit code is 1 where the project can't be trained on, else 0.
     """
+    from whenabouts.core.errors import WriteError
     from whenabouts.core.files import write_json
     from whenabouts.data.doctor.check import check_project
     from whenabouts.data.project import Project
@@ -28,11 +29,14 @@ def check(project: ProjectFolder = Path(), frames: Frames = True, files: Files =
     terminal = Terminal(as_json=as_json)
     report = check_project(project, frames=frames, files=files, progress=terminal)
     home = Project(project)
-    if home.manifest_path.is_file():
-        write_json(home.reports_folder / "check.json", report.to_json())
     text = report.to_text()
     if text:
         terminal.say(text)
+    if home.manifest_path.is_file():
+        try:
+            write_json(home.reports_folder / "check.json", report.to_json())
+        except WriteError as error:  # Who may only read a project can have it checked.
+            terminal.say(str(error))
     verdict = "can be trained on" if report.trainable else "can't be trained on"
     terminal.result(f"{home.folder} {verdict}. {report.next_step}", report.to_json())
     if not report.trainable:

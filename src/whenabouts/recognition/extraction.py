@@ -107,7 +107,8 @@ def extract(
             writer.flush()
             written += end.grid is not None
             steps += len(values)
-    report.save()
+    if due or not report.path.exists():
+        report.save()
     return Extracted(written, len(present) - len(wanted), len(wanted) - len(due), steps, time.perf_counter() - started)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whenabouts.core.errors import WriteError
 from whenabouts.core.files import replacing
 from whenabouts.core.progress import Progress
 from whenabouts.data.manifest import Entry
@@ -70,8 +71,11 @@ def same_frames(entries: Sequence[Entry], frames: Mapping[str, NDArray[np.uint8]
 
 
 def small_frames(entries: Sequence[Entry], cache: Path, progress: Progress) -> dict[str, NDArray[np.uint8]]:
-    """Five grey frames (5, 16, 16) of each video that can be read, by id; `cache` keeps them by the file's content."""
-    kept = _load(cache)
+    """Five grey frames (5, 16, 16) of each video that can be read, by id; `cache` keeps them by the file's content.
+
+    Where the cache can't be written, that is told, and the frames are compared all the same.
+    """
+    kept, saving = _load(cache), True
     wanted = {
         entry.id: _key(entry) for entry in entries if entry.stamp is not None and entry.video.duration_seconds > 0
     }
@@ -80,8 +84,12 @@ def small_frames(entries: Sequence[Entry], cache: Path, progress: Progress) -> d
     for number, (entry, pixels) in enumerate(decoded, start=1):
         if pixels is not None:  # Else it can't be decoded: extraction says why.
             kept[_key(entry)] = _small(pixels)
-        if kept and (number % _SAVE_EACH == 0 or number == len(new)):
-            _save(cache, kept)
+        if saving and kept and (number % _SAVE_EACH == 0 or number == len(new)):
+            try:
+                _save(cache, kept)
+            except WriteError as error:
+                saving = False
+                progress.say(f"{error} Until then frames are read again each time.")
     return {video_id: kept[key] for video_id, key in wanted.items() if key in kept}
 
 
