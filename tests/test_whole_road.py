@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from whenabouts.cli import app
+from whenabouts.core.files import sha256_of
 from whenabouts.core.progress import Silent
 from whenabouts.data.demo.archive import DemoArchive, render_archive
 from whenabouts.data.demo.plan import DemoArchiveSettings
@@ -86,6 +87,35 @@ def test_from_files_with_tags_to_measured_moments(archive: DemoArchive, recipe: 
         "--tiou", "0.1,0.5", "--policy", "clean",
     )  # fmt: skip
     assert 0 <= measured["average_map"] <= 1  # type: ignore[operator]
+
+
+def contents(project: Path) -> dict[str, str]:
+    """A hash of each file of the models and of the moments; a card of moments holds times, and is left out."""
+    files = [*(project / "models").rglob("*"), *(project / "moments").rglob("*")]
+    kept = [path for path in files if path.is_file() and path != project / "moments" / "card.json"]
+    return {str(path.relative_to(project)): sha256_of(path) for path in kept}
+
+
+def test_two_walks_with_one_seed_give_identical_models_and_moments(
+    archive: DemoArchive, recipe: Path, tmp_path: Path
+) -> None:
+    """In other folders, with another number of workers; and another seed gives others."""
+    found = []
+    for workers in (1, 2):
+        home = ("--project", tmp_path / f"p{workers}", "--recipe", recipe)
+        run("import", "ytdlp", archive.train_folder, "--concepts", ",".join(archive.concepts), *home)
+        for verb in ("pretrain", "extract"):
+            run(verb, *home, "--device", "cpu", "--workers", workers)
+        for verb in ("train", "find"):
+            run(verb, *home, "--device", "cpu")
+        found.append(contents(tmp_path / f"p{workers}"))
+    assert found[0] == found[1]
+    assert len(found[0]) > 12
+    run("train", *home, "--device", "cpu", "--seed", 1)
+    assert (
+        contents(tmp_path / "p2")["models/localizer/model.safetensors"]
+        != (found[0]["models/localizer/model.safetensors"])
+    )
 
 
 def test_evaluate_names_the_subsets_that_a_truth_has(archive: DemoArchive, tmp_path: Path) -> None:
