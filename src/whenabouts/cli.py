@@ -13,6 +13,7 @@ from whenabouts import __version__
 from whenabouts.commands.check import check
 from whenabouts.commands.demo import demo
 from whenabouts.commands.evaluate import app as evaluate
+from whenabouts.commands.export import export
 from whenabouts.commands.extract import extract
 from whenabouts.commands.find import find
 from whenabouts.commands.import_ import import_
@@ -30,6 +31,7 @@ VERBS: dict[str, Callable[..., Any] | typer.Typer] = {
     "train": train,
     "find": find,
     "evaluate": evaluate,
+    "export": export,
     "show": show,
 }
 

@@ -23,6 +23,7 @@ SECTIONS = {
     "pretrain": "pretrain",
     "extract": "extract",
     "train": "train and find",
+    "export": "export",
 }
 """Sections of a recipe, and the verbs that read them."""
 

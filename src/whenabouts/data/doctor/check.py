@@ -126,6 +126,9 @@ def _check_import(project: Project, report: CheckReport) -> None:
         ("rows_ambiguous", "rows that name a video which several files could be"),
         ("sidecars_without_video", "sidecars without a video beside them"),
         ("sidecars_rejected", "sidecars that can't be read"),
+        ("files_without_video", "files of features of videos that are not in the project"),
+        ("videos_refused", "videos whose imported features are refused"),
+        ("length_mismatches", "imported features whose length does not fit the video's"),
         ("chapters_refused", "chapters refused, because their times do not hold for the file"),
     ):
         if counts[name] > 0:

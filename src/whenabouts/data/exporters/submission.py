@@ -15,13 +15,36 @@ import numpy as np
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import replacing
 from whenabouts.core.moments import Kind, Moments
+from whenabouts.core.progress import Progress
 from whenabouts.core.timing import IntArray
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.exporters.protocol import Exported, ExportSettings, moments_of
+from whenabouts.data.project import Project
+from whenabouts.data.youtube8m.vocabulary import read_class_table
 from whenabouts.evaluation.ranked_lists import HEADER, Convention, RankedList, read_ranked_lists
 from whenabouts.evaluation.segment_ranking import TOP_SEGMENTS
 
 SEGMENT_SECONDS = 5
 SEGMENT = re.compile(r'[^\s,"]+:[0-9]+')
+
+
+def export_submission(project: Project, target: Path, settings: ExportSettings, *, progress: Progress) -> Exported:
+    """Write moments of 5 seconds as a submission; a concept that the class table lacks raises InvalidData."""
+    moments, how = moments_of(project, settings), settings.submission
+    class_ids = _ids_of(moments.vocabulary, how.class_table)
+    lists = lists_of_moments(moments, class_ids, top=how.top)
+    return Exported({"segments": write_submission(target, lists, class_ids=class_ids, top=how.top)})
+
+
+def _ids_of(vocabulary: Vocabulary, class_table: str) -> list[int]:
+    """Class numbers (L,): by the table's names, or the places in the vocabulary."""
+    if not class_table:
+        return list(range(len(vocabulary)))
+    numbers = {name: index for index, name in read_class_table(Path(class_table)).names.items()}
+    strangers = [name for name in vocabulary.names if name not in numbers]
+    if strangers:
+        raise InvalidData(f"{class_table} has no class {strangers[0]!r} ({len(strangers)} concepts are not its own).")
+    return [numbers[name] for name in vocabulary.names]
 
 
 def write_submission(

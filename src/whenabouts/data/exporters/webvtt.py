@@ -4,9 +4,21 @@ import hashlib
 from pathlib import Path
 from urllib.parse import quote
 
+from whenabouts.core.files import replacing_folder
 from whenabouts.core.moments import Moment, Moments
+from whenabouts.core.progress import Progress
+from whenabouts.data.exporters.protocol import Exported, ExportSettings, by_video, free_folder, moments_of
+from whenabouts.data.project import Project
 
 LONGEST_NAME = 150
+
+
+def export_webvtt(project: Project, target: Path, settings: ExportSettings, *, progress: Progress) -> Exported:
+    """Write a folder of subtitles; a folder that holds anything else raises ProjectError."""
+    moments = moments_of(project, settings)
+    with replacing_folder(free_folder(target, ".vtt")) as part:
+        files = write_webvtt(moments, part)
+    return Exported({"moments": len(moments), "files": files})
 
 
 def to_webvtt(moments: Moments) -> str:
@@ -17,9 +29,7 @@ def to_webvtt(moments: Moments) -> str:
 
 def write_webvtt(moments: Moments, folder: Path) -> int:
     """Write one file per video into a folder that exists; return how many."""
-    rows: dict[str, list[int]] = {}
-    for row, video_id in enumerate(moments.video_ids.tolist()):
-        rows.setdefault(video_id, []).append(row)
+    rows = by_video(moments)
     for video_id, of_video in rows.items():
         (folder / f"{file_name(video_id)}.vtt").write_text(to_webvtt(moments[of_video]), encoding="utf-8")
     return len(rows)

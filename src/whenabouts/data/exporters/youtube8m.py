@@ -8,19 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from whenabouts.config import settings
 from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import replacing_folder
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.exporters.protocol import Exported, ExportSettings, ShardSettings
 from whenabouts.data.exporters.youtube8m_records import ColumnMoments, by_second, five_seconds
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
+from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import labels_of, segments_of
 from whenabouts.data.youtube8m.card import CARD, Meaning, ShardCard
 from whenabouts.data.youtube8m.frames import FRAMES, HIGHEST, LOWEST, STEP, nearest_bytes
@@ -29,21 +29,6 @@ from whenabouts.data.youtube8m.shards import write_shards
 from whenabouts.data.youtube8m.vocabulary import write_class_table
 
 _FROM_BYTES = ", from bytes"
-
-
-@settings
-class ShardSettings:
-    """What is written: modalities of the store as rgb and as audio (empty: none), and how numbers become bytes.
-
-    Bytes stand for -2 to 2. `scale` "fit" moves each column by its mean and divides it by two standard deviations of
-    the training videos, so that it looks like the dataset's; "none" takes numbers as they are; "auto" is "none" for
-    features that came from YouTube-8M and "fit" for all others.
-    """
-
-    rgb: str = "rgb"
-    audio: str = "audio"
-    scale: Literal["auto", "fit", "none"] = "auto"
-    videos_per_shard: int = Field(default=256, ge=1)
 
 
 @dataclass
@@ -70,6 +55,16 @@ class ExportReport:
         """Plain JSON values."""
         shares = {name: self.clipped[name] / count for name, count in self.written.items() if count}
         return {**vars(self), "written": dict(self.written), "clipped": dict(self.clipped), "clipped_share": shares}
+
+
+def export_youtube8m(project: Project, target: Path, settings: ExportSettings, *, progress: Progress) -> Exported:
+    """Write the project's features and labels as shards; see `export_shards`."""
+    entries = [entry for entry in project.manifest() if settings.split in ("all", entry.split)]
+    vocabulary, store = project.vocabulary(), project.features()
+    report = export_shards(target, entries, vocabulary, store, settings.youtube8m, progress=progress)
+    told = [f"left out: {video_id}: {reason}" for video_id, reason in report.left_out.items()]
+    told[5:] = [f"... and {len(told) - 5} more left out"] if len(told) > 5 else []
+    return Exported(report.to_json(), (*report.notes, *told))
 
 
 def export_shards(

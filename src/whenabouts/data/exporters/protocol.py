@@ -1,0 +1,129 @@
+"""What exporters take and give."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from whenabouts.config import settings
+from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.files import read_json
+from whenabouts.core.moments import Moments
+from whenabouts.core.progress import Progress
+from whenabouts.core.timing import BoolArray
+from whenabouts.data.project import Project
+
+NOT_FOUND = ("rejected", "truth", "ambiguous")
+
+
+@settings
+class ActivityNetFile:
+    """`version` as the challenge wants it; `external_data` says what was used beyond the data set ("": nothing)."""
+
+    version: str = "VERSION 1.3"
+    external_data: str = ""
+
+
+@settings
+class ThumosFile:
+    """How classes are numbered: as the kit does ("official", 7 to 97), 1 to 20, or by their place in the vocabulary."""
+
+    numbers: Literal["official", "renumbered", "vocabulary"] = "official"
+
+
+@settings
+class SubmissionFile:
+    """`class_table` is YouTube-8M's vocabulary.csv, "" for the project's own order; at most `top` segments a class."""
+
+    class_table: str = ""
+    top: int = Field(default=100_000, ge=1)
+
+
+@settings
+class ShardSettings:
+    """What is written: modalities of the store as rgb and as audio (empty: none), and how numbers become bytes.
+
+    Bytes stand for -2 to 2. `scale` "fit" moves each column by its mean and divides it by two standard deviations of
+    the training videos, so that it looks like the dataset's; "none" takes numbers as they are; "auto" is "none" for
+    features that came from YouTube-8M and "fit" for all others.
+    """
+
+    rgb: str = "rgb"
+    audio: str = "audio"
+    scale: Literal["auto", "fit", "none"] = "auto"
+    videos_per_shard: int = Field(default=256, ge=1)
+
+
+@settings
+class ExportSettings:
+    """What all exporters share, and a table for each: videos of a `split` ("all"), moments of at least `min_score`."""
+
+    split: str = "all"
+    min_score: float = Field(default=-1e300, allow_inf_nan=False)
+    activitynet: ActivityNetFile = field(default_factory=ActivityNetFile)
+    thumos: ThumosFile = field(default_factory=ThumosFile)
+    youtube8m: ShardSettings = field(default_factory=ShardSettings)
+    submission: SubmissionFile = field(default_factory=SubmissionFile)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote, in figures, and what a reader of it should know."""
+
+    figures: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+class Exporter(Protocol):
+    """Writes what a project holds in the format of other programs, whole or not at all."""
+
+    def __call__(self, project: Project, target: Path, settings: ExportSettings, *, progress: Progress) -> Exported:
+        """Export to a file or a folder; raises WhenaboutsError where there is nothing to write or no room for it."""
+        ...
+
+
+def moments_of(project: Project, settings: ExportSettings) -> Moments:
+    """The moments that were found, of the split and score asked for, without those that a person rejected."""
+    path = project.moments_folder / "moments.json"
+    try:
+        moments = Moments.from_json(read_json(path))
+    except FileNotFoundError:
+        raise ProjectError(f"There is no {path}. Run `whenabouts find` first.") from None
+    kept = moments[~_among(moments.kinds.tolist(), NOT_FOUND) & (moments.scores >= settings.min_score)]
+    if settings.split == "all":
+        return kept
+    manifest = project.manifest()
+    if settings.split not in manifest.splits:
+        known = ", ".join(manifest.splits)
+        raise ProjectError(f"No video is in split {settings.split!r}. Choose all or one of: {known}.")
+    wanted = {entry.id for entry in manifest.of_split(settings.split)}
+    return kept[_among(kept.video_ids.tolist(), wanted)]
+
+
+def by_video(moments: Moments) -> dict[str, list[int]]:
+    """Rows of each video, videos and rows in their order."""
+    rows: dict[str, list[int]] = {}
+    for row, video_id in enumerate(moments.video_ids.tolist()):
+        rows.setdefault(video_id, []).append(row)
+    return rows
+
+
+def free_folder(target: Path, ending: str) -> Path:
+    """The folder, where it is new, empty, or holds nothing but files of an earlier export; else ProjectError."""
+    if target.exists() and (not target.is_dir() or any(not path.name.endswith(ending) for path in target.iterdir())):
+        raise ProjectError(f"{target} holds other things than {ending} files. Give an empty or new folder.")
+    return target
+
+
+def checked_name(video_id: str, what: str) -> str:
+    """A video's id, where a format of blanks can hold it; else InvalidData."""
+    if not video_id or any(sign.isspace() for sign in video_id):
+        raise InvalidData(f"{what} can't name the video {video_id!r}: blanks part its columns. Rename the file.")
+    return video_id
+
+
+def _among(values: list[str], wanted: Collection[str]) -> BoolArray:
+    return np.asarray([value in wanted for value in values], bool)
