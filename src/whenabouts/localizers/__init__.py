@@ -8,12 +8,17 @@ from typing import Any
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.model_folder import read_card
+from whenabouts.localizers.multiple_instance import MultipleInstance
 from whenabouts.localizers.protocol import Localizer
 from whenabouts.localizers.winners_out import WinnersOut
 
-LOCALIZERS: dict[str, type[Localizer]] = {"winners-out": WinnersOut, "two-stage": TwoStage}
+LOCALIZERS: dict[str, type[Localizer]] = {
+    "winners-out": WinnersOut,
+    "multiple-instance": MultipleInstance,
+    "two-stage": TwoStage,
+}
 
-__all__ = ["LOCALIZERS", "Localizer", "TwoStage", "WinnersOut", "load_localizer", "localizer_named"]
+__all__ = ["LOCALIZERS", "Localizer", "MultipleInstance", "TwoStage", "WinnersOut", "load_localizer", "localizer_named"]
 
 
 def localizer_named(name: str) -> type[Localizer]:

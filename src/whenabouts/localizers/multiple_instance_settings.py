@@ -1,0 +1,130 @@
+"""Settings of the multiple-instance localizer: our own recipe as defaults, its ancestors as presets."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from whenabouts.config import settings
+from whenabouts.localizers.decoding import Decoder, Proposals, Suppression
+
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+NotAll = Annotated[float, Field(ge=0, lt=1)]
+
+
+@settings
+class MultipleInstanceSettings:
+    """How videos are cut, what the net is, how segments speak for a video, and how moments are read from them.
+
+    Segments: as in winners-out; `segment_seconds` long, or `segment_count` to every video.
+
+    Net: one classifier over the joined features of all `streams`, or "separate" ones that are averaged; a convolution
+    over time, `width` segments wide, into `hidden` features (0: at once into logits).
+
+    Training: `pooling` "top" takes the mean of the `top_share` (or `top_count`) largest logits of a class, of raw
+    logits, of those times attention ("attended"), or both (`judged`); "soft" is UntrimmedNets' soft selection,
+    "weighted" STPN's. `attention`: "sigmoid" (each segment alone), "softmax" (segments against each other) or "none".
+    `sparsity` weighs the mean of a sigmoid attention. `background` adds an output that every video shows, but not
+    where attention looks (BaS-Net: Lee et al., AAAI 2020). `co_activity` weighs the loss of that name. `hide` is the
+    share of blocks of `hide_segments` segments that are hidden in training (Hide-and-Seek: Singh and Lee, ICCV 2017).
+    `dropout` drops features of a whole video. Of videos of more than `longest` segments random stretches are taken.
+
+    Use: `scores` of segments are "logits", "attended" (times attention), "sigmoid" (sigmoid of logits times attention:
+    STPN's weighted T-CAM) or "softmax" (class probabilities times attention). A video has the classes whose probability
+    is above `class_threshold`, and the `top_classes` best. Moments come from `levels` thresholds between the lowest and
+    highest score of a class (`decoding.Decoder`), "union" from one alone, at the share `union_level` of that way.
+    """
+
+    segment_seconds: Positive = 0.5
+    segment_count: CountOrZero = 0
+    snippets: CountOrZero = 0
+    standardised: bool = True
+
+    streams: Literal["joined", "separate"] = "joined"
+    hidden: CountOrZero = 0
+    width: Literal[1, 3] = 3
+
+    pooling: Literal["top", "soft", "weighted"] = "top"
+    judged: Literal["raw", "attended", "both"] = "both"
+    top_share: Share = 0.125
+    top_count: CountOrZero = 0
+    attention: Literal["none", "sigmoid", "softmax"] = "sigmoid"
+    sparsity: NotNegative = 0.1
+    background: bool = False
+    co_activity: NotNegative = 0.0
+    hide: NotAll = 0.0
+    hide_segments: Count = 8
+
+    epochs: Count = 40
+    batch_size: Count = 16
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Positive = 3e-3
+    momentum: Probability = 0.9
+    weight_decay: NotNegative = 0.01
+    dropout: NotAll = 0.5
+    longest: Count = 2000
+
+    class_threshold: Probability = 0.05
+    top_classes: CountOrZero = 1
+    scores: Literal["logits", "attended", "sigmoid", "softmax"] = "attended"
+    proposals: Proposals = "contrast"
+    levels: Count = 19
+    union_level: Probability = 0.5
+    margin: Positive = 0.25
+    length_credit: NotNegative = 0.0
+    video_weight: NotNegative = 0.0
+    suppression: Suppression = "hard"
+    tiou: Probability = 0.45
+    sigma: Positive = 0.3
+
+    def __post_init__(self) -> None:
+        if self.attention == "none" and (self.judged != "raw" or self.pooling != "top"):
+            raise ValueError('without attention there is pooling "top" of judged "raw" logits alone')
+        if self.pooling == "soft" and self.attention != "softmax":
+            raise ValueError('pooling "soft" needs attention "softmax"')
+        if self.background and (self.pooling != "top" or self.judged != "both"):
+            raise ValueError('background is learned from the difference between raw and attended logits: judged "both"')
+
+    @classmethod
+    def top_k(cls, **changes: Any) -> "MultipleInstanceSettings":
+        """Top-k multiple-instance learning alone, as in W-TALC (Paul et al., ECCV 2018) without its second loss."""
+        base = {"width": 1, "attention": "none", "judged": "raw", "sparsity": 0.0, "scores": "logits"}
+        return cls(**{**base, **changes})
+
+    @classmethod
+    def untrimmed_soft(cls, **changes: Any) -> "MultipleInstanceSettings":
+        """UntrimmedNets' soft selection (Wang et al., CVPR 2017)."""
+        base = {"width": 1, "attention": "softmax", "pooling": "soft", "sparsity": 0.0, "scores": "softmax"}
+        return cls(**{**base, **changes})
+
+    @classmethod
+    def untrimmed_hard(cls, **changes: Any) -> "MultipleInstanceSettings":
+        """UntrimmedNets' hard selection: the three best segments of a class speak for the video."""
+        return cls.top_k(**{"top_count": 3, "scores": "softmax", **changes})
+
+    @classmethod
+    def stpn(cls, **changes: Any) -> "MultipleInstanceSettings":
+        """Sparse temporal pooling (Nguyen et al., CVPR 2018), with a softmax over classes in place of its sigmoids."""
+        base = {"width": 1, "attention": "sigmoid", "pooling": "weighted", "scores": "sigmoid"}
+        return cls(**{**base, **changes})
+
+    @classmethod
+    def hide_and_seek(cls, **changes: Any) -> "MultipleInstanceSettings":
+        """Hide-and-Seek (Singh and Lee, ICCV 2017) on top-k learning: half of the blocks are hidden at each sight."""
+        return cls.top_k(**{"hide": 0.5, **changes})
+
+    def decoder(self) -> Decoder:
+        """How scored segments become moments."""
+        return Decoder(
+            proposals=self.proposals,
+            length_credit=self.length_credit,
+            margin=self.margin,
+            video_weight=self.video_weight,
+            suppression=self.suppression,
+            tiou=self.tiou,
+            sigma=self.sigma,
+        )

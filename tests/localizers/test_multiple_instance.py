@@ -1,0 +1,141 @@
+"""The multiple-instance localizer: its presets find moments, and what training sees is what the settings say."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from whenabouts.core import Moments
+from whenabouts.core.progress import Silent
+from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
+from whenabouts.evaluation.moments import evaluate_moments
+from whenabouts.evaluation.tables import Predictions, Truth
+from whenabouts.localizers import load_localizer
+from whenabouts.localizers.multiple_instance import MultipleInstance
+from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings as Settings
+from whenabouts.localizers.multiple_instance_training import seen_blocks, stretches, with_background
+
+QUICK = Settings(epochs=4)
+
+
+def fit(world: PlantedWorld, settings: Settings, **choices: Any) -> MultipleInstance:
+    return MultipleInstance.fit(world.examples, settings, Silent(), vocabulary=world.vocabulary, seed=3, **choices)
+
+
+@pytest.fixture(scope="module")
+def larger() -> PlantedWorld:
+    shape = WorldShape(classes=3, weak=0.2, seconds=(15.0, 30.0))
+    return planted_world(52, np.random.default_rng(2), shape)
+
+
+@pytest.mark.parametrize(
+    ("settings", "least"),
+    [
+        (Settings.top_k(), 0.4),
+        (Settings.untrimmed_soft(), 0.15),
+        (Settings.untrimmed_hard(), 0.3),
+        (Settings.stpn(), 0.4),
+        (Settings.hide_and_seek(), 0.3),
+        (Settings(background=True), 0.6),
+        (Settings(hidden=16, co_activity=0.1), 0.6),
+        (Settings(streams="separate"), 0.45),
+    ],
+    ids=["top-k", "untrimmed-soft", "untrimmed-hard", "stpn", "hide-and-seek", "background", "hidden", "separate"],
+)
+def test_every_rival_finds_planted_activity(larger: PlantedWorld, settings: Settings, least: float) -> None:
+    train, held_out = replace(larger, examples=larger.examples[:40]), larger.examples[40:]
+    made = fit(train, replace(settings, epochs=20, learning_rate=0.01))
+    found = Moments.concatenate([made.localize(each.features) for each in held_out], larger.vocabulary)
+    ids = [each.video_id for each in held_out]
+    truth = Truth.of(larger.truth[np.isin(larger.truth.video_ids, ids)], video_ids=ids)
+    assert evaluate_moments(truth, Predictions.of(found, truth), tiou=[0.3, 0.5]).average_map > least
+
+
+def test_killed_training_goes_on_to_the_same_bits(
+    world: PlantedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(QUICK, hide=0.5)
+    whole = fit(world, settings)
+
+    class Killed(Exception):
+        pass
+
+    measure, calls = torch.Tensor.backward, [0]
+
+    def dying(self: torch.Tensor, *given: Any, **named: Any) -> None:
+        calls[0] += 1
+        if calls[0] == 6:
+            raise Killed
+        measure(self, *given, **named)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(torch.Tensor, "backward", dying)
+        fit(world, settings, checkpoints=tmp_path)
+    assert (tmp_path / "steps.safetensors").exists()
+    again = fit(world, settings, checkpoints=tmp_path)
+    for name, tensor in again.net.state_dict().items():
+        assert torch.equal(tensor, whole.net.state_dict()[name]), name
+
+
+def test_a_video_may_lack_a_stream(world: PlantedWorld) -> None:
+    silent = [replace(each, features={"rgb": each.features["rgb"]}) for each in world.examples[:6]]
+    mixed = replace(world, examples=(*silent, *world.examples[6:]))
+    for streams in ("joined", "separate"):
+        made = fit(mixed, replace(QUICK, streams=streams))
+        assert made.training["videos"] == 20
+        assert len(made.localize(silent[0].features)) > 0
+
+
+def test_what_matters_in_use_can_be_changed_after_training(world: PlantedWorld, tmp_path: Path) -> None:
+    fit(world, QUICK).save(tmp_path / "model")
+    features = world.examples[0].features
+    union = load_localizer(tmp_path / "model", changes={"proposals": "union"}).localize(features)
+    for index in np.unique(union.classes):
+        spans = union[union.classes == index].spans
+        assert (spans[1:, 0] >= spans[:-1, 1]).all()
+    nested = load_localizer(tmp_path / "model", changes={"proposals": "nested", "tiou": 1.0}).localize(features)
+    assert len(nested) > len(union)
+    soft = load_localizer(tmp_path / "model", changes={"suppression": "soft"}).localize(features)
+    assert len(soft) > 0
+
+
+def test_hidden_blocks_are_a_share_and_never_all() -> None:
+    rng = np.random.default_rng(0)
+    shown = np.stack([seen_blocks(83, 0.5, 8, rng) for _ in range(200)])
+    assert shown.any(axis=1).all()
+    assert shown.mean() == pytest.approx(0.5, abs=0.05)
+    assert (shown[:, :80].reshape(200, 10, 8).std(axis=2) == 0).all()
+    assert seen_blocks(5, 0.99, 8, rng).all()
+    assert seen_blocks(5, 0.0, 8, rng).all()
+
+
+def test_stretches_of_long_videos_are_whole_and_in_order() -> None:
+    rng = np.random.default_rng(0)
+    assert stretches(200, 200, rng) is None
+    rows = stretches(1001, 200, rng)
+    assert rows is not None
+    assert len(rows) <= 200
+    assert rows.max() < 1001
+    assert (np.diff(rows) > 0).all()
+    assert (np.diff(rows) == 1).sum() >= len(rows) - 3
+
+
+def test_background_is_in_every_video_but_not_where_attention_looks() -> None:
+    targets = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    raw = with_background(targets, attended=False)
+    assert raw.flatten().tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3, 0, 0, 0.5, 0.5])
+    assert with_background(targets, attended=True).tolist() == [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    for wrong in (
+        {"attention": "none"},
+        {"pooling": "soft"},
+        {"background": True, "judged": "raw"},
+        {"pooling": "weighted", "attention": "none", "judged": "raw"},
+    ):
+        with pytest.raises(ValueError, match=r"attention|background"):
+            Settings(**wrong)
