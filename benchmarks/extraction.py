@@ -31,7 +31,6 @@ from whenabouts.data.manifest import Entry
 from whenabouts.media.probe import probe
 from whenabouts.media.writing import Encoding, write_video
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
-from whenabouts.recognition.decoding import Windows, WindowSource
 from whenabouts.recognition.extraction import (
     ExtractSettings,
     computing_threads,
@@ -40,6 +39,7 @@ from whenabouts.recognition.extraction import (
 )
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.overlap import SharedIterator, overlapped
+from whenabouts.recognition.window_source import Windows, WindowSource
 from whenabouts.training.devices import choose_compute
 
 RATE = 24

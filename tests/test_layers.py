@@ -52,6 +52,13 @@ def test_imports_go_downward_only() -> None:
     assert not wrong
 
 
+def test_every_room_is_a_package() -> None:
+    """A folder without __init__.py may be one that .gitignore hides, and wheels leave those out."""
+    rooms = {path.parent for path in ROOT.rglob("*.py")}
+    assert {"demo", "doctor", "nets"} <= {room.name for room in rooms}
+    assert [str(room) for room in rooms if not (room / "__init__.py").is_file()] == []
+
+
 def test_relative_imports_hide_no_floor() -> None:
     hidden = [
         path.name

@@ -20,12 +20,12 @@ from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.project import Project
 from whenabouts.media.probe import probe
 from whenabouts.media.writing import Encoding, Sound, write_video
-from whenabouts.recognition import decoding
+from whenabouts.recognition import window_source
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
-from whenabouts.recognition.decoding import End, Finished, Windows
 from whenabouts.recognition.extraction import AUDIO, RGB, Extracted, ExtractSettings, computed, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.frame_cache import FrameCache, FrameFormat
+from whenabouts.recognition.window_source import End, Finished, Windows
 from whenabouts.training.devices import Compute
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -282,7 +282,7 @@ def test_what_the_system_is_to_blame_for_is_told_but_tried_again(
 ) -> None:
     (tmp_path / "greedy_parts.py").write_text(WITHOUT_MEMORY)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(decoding, "clip_parts", importlib.import_module("greedy_parts").clip_parts)
+    monkeypatch.setattr(window_source, "clip_parts", importlib.import_module("greedy_parts").clip_parts)
     store, report, _ = extracted(own_archive.manifest(), backbone, tmp_path)
     assert store.video_ids(RGB) == ("video 00", "video 03")
     assert (report.count("partial"), report.count("unreadable")) == (1, 1)
@@ -297,7 +297,7 @@ def test_a_decoder_that_crashes_ends_one_video_and_not_the_run(
 ) -> None:
     (tmp_path / "crashing_parts.py").write_text(CRASHING)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(decoding, "clip_parts", importlib.import_module("crashing_parts").clip_parts)
+    monkeypatch.setattr(window_source, "clip_parts", importlib.import_module("crashing_parts").clip_parts)
     store, report, done = extracted(own_archive.manifest(), backbone, tmp_path, workers=2)
     assert done.written == 4
     assert report.count("partial") == 1

@@ -12,7 +12,7 @@ from whenabouts.localizers.segments import mean_features, segment_grid
 from whenabouts.media.probe import probe
 from whenabouts.media.writing import Encoding, Sound, write_video
 from whenabouts.recognition.backbone import BackboneSettings
-from whenabouts.recognition.decoding import End, WindowSource
+from whenabouts.recognition.window_source import End, WindowSource
 
 SWITCHES = (3.0, 3.12, 3.36, 3.52, 3.76, 3.88, 4.24, 4.48)
 

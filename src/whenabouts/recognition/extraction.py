@@ -23,9 +23,9 @@ from whenabouts.core.progress import Progress
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
 from whenabouts.recognition.backbone import Backbone
-from whenabouts.recognition.decoding import SOUND_SOURCE, SOUND_WIDTH, End, Finished, Windows, WindowSource
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.overlap import SharedIterator, overlapped
+from whenabouts.recognition.window_source import SOUND_SOURCE, SOUND_WIDTH, End, Finished, Windows, WindowSource
 from whenabouts.training.devices import Compute, deterministic
 
 RGB, AUDIO = "rgb", "audio"

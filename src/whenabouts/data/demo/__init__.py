@@ -1,0 +1,1 @@
+"""The demo's archive: what it shows and says, planned, drawn and written."""
