@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from whenabouts.config import load, read_toml
 from whenabouts.core import InvalidData, Moments, SegmentLabels, SettingsError, TimeGrid, VideoLabels
 from whenabouts.core.progress import Silent
 from whenabouts.data.examples import Example
@@ -205,3 +206,8 @@ def test_settings_may_change_where_it_is_used(model: TwoStage, world: PlantedWor
 def test_nets_that_do_not_belong_together_are_refused_before_any_work() -> None:
     with pytest.raises(ValueError, match="same values"):
         TwoStageSettings(video=VideoModelSettings(net=small("lstm")))
+
+
+def test_the_papers_recipe_is_the_preset() -> None:
+    recipe = Path(__file__).parents[3] / "recipes" / "two-stage-paper.toml"
+    assert load(TwoStageSettings, read_toml(recipe)["train"], "recipe") == TwoStageSettings.paper()

@@ -1,0 +1,92 @@
+"""The two-stage localizer in a project: chapters and ratings in the manifest, `train`, then `find`."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from whenabouts.commands.find import find
+from whenabouts.commands.train import train
+from whenabouts.core import Moments, SettingsError, Video, temporal_iou
+from whenabouts.data.manifest import Entry, Manifest, RatedSegment, WeakLabel
+from whenabouts.data.project import Project
+from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
+from whenabouts.localizers import TwoStage, load_localizer
+
+TRAINED = 30
+QUICK = ["train.video.fit.least_steps=150", "train.segment.fit.least_steps=60"]
+
+
+@pytest.fixture(scope="module")
+def world() -> PlantedWorld:
+    shape = WorldShape(classes=3, weak=0.2, seconds=(12.0, 20.0), widths={"rgb": 16, "sound": 8})
+    return planted_world(38, np.random.default_rng(9), shape)
+
+
+@pytest.fixture
+def project(tmp_path: Path, world: PlantedWorld) -> Project:
+    """Thirty training videos with tags, ten of them with chapters, and eight test videos."""
+    home = Project.create(tmp_path / "project")
+    entries = []
+    for number, example in enumerate(world.examples):
+        own = world.truth[world.truth.video_ids == example.video_id]
+        chapters = tuple(
+            RatedSegment(moment.concept, moment.start_seconds, moment.end_seconds, source="chapter") for moment in own
+        )
+        names = [world.vocabulary.names[index] for index in example.labels.classes]
+        entries.append(
+            Entry(
+                Video(example.video_id, home.folder / f"{example.video_id}.mp4", duration_seconds=20.0),
+                tuple(map(WeakLabel, names)),
+                segments=chapters if number < 10 else (),
+                split="train" if number < TRAINED else "test",
+            )
+        )
+    home.write_vocabulary(world.vocabulary)
+    home.write_manifest(Manifest(tuple(entries)))
+    home.features().append([sequence for example in world.examples for sequence in example.features.values()])
+    return home
+
+
+def test_chapters_teach_a_segment_model_that_finds_moments(
+    project: Project, world: PlantedWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("two-stage", project=project.folder, overrides=QUICK, device="cpu", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["localizer"], told["videos"], told["modalities"]) == ("two-stage", TRAINED, ["rgb", "sound"])
+    assert not (project.cache_folder / "train" / "two-stage").exists()
+    model = load_localizer(project.localizer_folder)
+    assert isinstance(model, TwoStage)
+    assert model.taught.all()
+    assert model.training["rated_segments"] == sum(
+        len(set(map(tuple, world.truth.spans[world.truth.video_ids == example.video_id].tolist())))
+        for example in world.examples[:10]
+    )
+    find(project=project.folder, split="test", device="cpu", as_json=True)
+    capsys.readouterr()
+    found = Moments.from_json(json.loads((project.moments_folder / "moments.json").read_text()))
+    assert set(found.video_ids.tolist()) == {example.video_id for example in world.examples[TRAINED:]}
+    for name in world.vocabulary.names:
+        best, truth = next(iter(found.of_class(name).ranked(1))), world.truth.of_class(name)
+        spans = truth.spans[truth.video_ids == best.video_id]
+        assert temporal_iou([best.start_seconds, best.end_seconds], spans).max() > 0.5
+
+
+def test_without_chapters_it_says_that_the_video_model_is_all(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = [replace(entry, segments=()) for entry in project.manifest().entries]
+    project.write_manifest(Manifest(tuple(bare)))
+    train("two-stage", project=project.folder, overrides=QUICK, device="cpu")
+    assert "so the video model ranks segments too. Rate some, or import chapters" in capsys.readouterr().err
+    find(project=project.folder, device="cpu", as_json=True)
+    assert json.loads(capsys.readouterr().out)["moments"] > 0
+
+
+def test_nested_settings_are_named_where_they_are_wrong(project: Project) -> None:
+    with pytest.raises(SettingsError, match=r"\[train\], video, net: 'hiden' is not a setting. Did you mean 'hidden'"):
+        train("two-stage", project=project.folder, overrides=["train.video.net.hiden=3"], device="cpu")
+    with pytest.raises(SettingsError, match=r"give video\.net and segment\.net the same values"):
+        train("two-stage", project=project.folder, overrides=['train.video.net.kind="lstm"'], device="cpu")
