@@ -190,12 +190,10 @@ def _store_features(imported: Imported, manifest: Manifest, store: FeatureStore,
     by_path = {entry.video.path: entry for entry in manifest}
     entries = {entry.id: by_path[entry.video.path] for entry in imported.entries}
     due = {given: _due(supply, given, entry.changed_ns) for given, entry in entries.items()}
+    kept = {given: _kept(supply, given, entry.id, store) for given, entry in entries.items()}
     lacking = {
-        given
-        for given, times in due.items()
-        if not all(store.has(entries[given].id, modality, source=supply.sources[modality], newer_than_ns=time_ns)
-                   for modality, time_ns in times.items())
-    }  # fmt: skip
+        given for given, times in due.items() if any(kept[given].get(name, 0) <= time for name, time in times.items())
+    }
     total = sum(len(due[given]) for given in lacking)
     newest_ns = max((time_ns for times in due.values() for time_ns in times.values()), default=0)
     with store.writer(flush_count=1024, after_ns=newest_ns) as writer:
@@ -209,6 +207,15 @@ def _due(supply: FeatureSupply, given: str, changed_ns: int) -> dict[str, int]:
     """The modalities that a video should have, and the time after which their features must be written."""
     files = dict.fromkeys(supply.sources, 0) if supply.newest is None else supply.newest.get(given, {})
     return {modality: max(changed_ns, time_ns) for modality, time_ns in files.items()}
+
+
+def _kept(supply: FeatureSupply, given: str, video_id: str, store: FeatureStore) -> dict[str, int]:
+    """The modalities that the store has of a video as they would be written now, and when they were written."""
+    return {
+        modality: store.written_ns(video_id, modality)
+        for modality, source in supply.sources.items()
+        if store.has(video_id, modality, source=source) and supply.fits(given, modality, store.grid(video_id, modality))
+    }
 
 
 def reported_imports(path: Path) -> list[dict[str, Any]]:

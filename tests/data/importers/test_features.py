@@ -200,6 +200,19 @@ def test_changed_files_are_read_again_and_others_not(tmp_path: Path, said: str) 
     np.testing.assert_array_equal(store.read(TRAIN, "rgb").values, values)
 
 
+def test_another_rate_or_duration_moves_what_was_kept(tmp_path: Path, said: str) -> None:
+    """The file is the same, and so is what its maker is called; only when its steps are has changed."""
+    saved(tmp_path / "f" / f"{TRAIN}.npy", 45)
+    how = {"layout": "actionformer", "annotations": said}
+    into(tmp_path / "p", tmp_path / "f", **how)
+    row = {"subset": "Validation", "duration": 7.68, "fps": 25.0, "annotations": []}
+    annotations(tmp_path / "gt.json", **{TRAIN: row})
+    into(tmp_path / "p", tmp_path / "f", **how)
+    grid = Project(tmp_path / "p").features().grid(TRAIN, "flow")
+    assert grid.duration_seconds == 7.68
+    assert grid.centre(0) == pytest.approx(0.32)
+
+
 def test_features_join_the_projects_own_videos_and_change_no_label(tmp_path: Path) -> None:
     project = Project.create(tmp_path / "p")
     entries = tuple(

@@ -68,13 +68,14 @@ def _files(
 
 
 def _known(video: AnnotatedVideo, known: Manifest) -> Entry | None:
-    """What the project holds of a video that it knows, with its file if it has one."""
+    """What the project holds of a video that it knows: a file knows its duration best, else annotations do."""
     if video.id not in known:
         return None
     entry = known.by_id(video.id)
     held = entry.video
-    if not held.duration_seconds:
-        held = replace(held, duration_seconds=video.duration_seconds, fps=held.fps or video.fps)
+    if entry.stamp is None or not held.duration_seconds:
+        duration = video.duration_seconds or held.duration_seconds
+        held = replace(held, duration_seconds=duration, fps=video.fps or held.fps)
     return Entry(held, stamp=entry.stamp)
 
 

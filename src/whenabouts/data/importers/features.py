@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.progress import Progress
+from whenabouts.core.timing import TimeGrid
 from whenabouts.data.annotations.reading import read_annotations
 from whenabouts.data.annotations.wtalc import CONVERT_FEATURES
 from whenabouts.data.feature_files.arrays import holds_objects
@@ -134,7 +135,13 @@ def _supply(plan: Plan, how: FeatureSettings, layout: Layout) -> FeatureSupply:
             report.problems += map(_problem, reader.faults)
             report.counts.update(reader.counts)
 
-    return FeatureSupply(sources, read, newest, report)
+    def fits(video_id: str, modality: str, grid: TimeGrid) -> bool:
+        video = plan.videos.get(video_id)
+        clocks = {clock.modality: clock for clock in video.clocks} if video else {}
+        expected = clocks[modality].grid(grid.steps, video.duration_seconds) if video and modality in clocks else None
+        return expected == grid
+
+    return FeatureSupply(sources, read, newest, fits, report)
 
 
 def _rule(layout: Layout, how: FeatureSettings) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 from whenabouts.config import settings
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.progress import Progress, Silent
+from whenabouts.core.timing import TimeGrid
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Entry, Manifest
 
@@ -208,13 +209,15 @@ class FeatureSupply:
     """Features that come with an import: the maker of each modality, and how to read those of some videos.
 
     `read` takes ids as the entries have them. `newest` says, by id, which modalities a video has, and when their files
-    changed (nanoseconds since 1970); None: every video has all, and they change with the entry. `report` fills as
-    features are read.
+    changed (nanoseconds since 1970); None: every video has all, and they change with the entry. `fits` says whether a
+    grid that the store has of a video's modality is the one that would be written now. `report` fills as features are
+    read.
     """
 
     sources: Mapping[str, str]
     read: Callable[[Collection[str]], Iterator[FeatureSequence]]
     newest: Mapping[str, Mapping[str, int]] | None = None
+    fits: Callable[[str, str, TimeGrid], bool] = lambda video_id, modality, grid: True
     report: SupplyReport = field(default_factory=SupplyReport)
 
 
