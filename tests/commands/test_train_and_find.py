@@ -15,6 +15,7 @@ from whenabouts.data.doctor.check import check_project
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
 from whenabouts.data.project import Project
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
+from whenabouts.localizers import MultipleInstance, WinnersOut, load_localizer
 
 TRAINED, QUICK = 24, ["train.epochs=4", "train.attentions=3"]
 
@@ -247,6 +248,20 @@ def test_a_recipe_is_read_and_wrong_settings_are_named(project: Project, tmp_pat
         train(modality=["rgb", "sund"], project=project.folder)
     with pytest.raises(SettingsError, match=r"There is no localizer 'winner'\. Choose one of: winners-out"):
         train("winner", project=project.folder)
+
+
+def test_a_recipe_may_name_its_localizer(project: Project, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[train]\nlocalizer = "multiple-instance"\nepochs = 1\n')
+    train(project=project.folder, recipe=recipe, device="cpu", as_json=True)
+    assert load_localizer(project.localizer_folder).settings == MultipleInstance.Settings(epochs=1)
+    find(project=project.folder, recipe=recipe, overrides=["train.proposals=union"], device="cpu")
+    with pytest.raises(SettingsError, match="The settings are for 'winners-out', but"):
+        find(project=project.folder, overrides=["train.localizer=winners-out"], device="cpu")
+    with pytest.raises(SettingsError, match="There is no localizer 'winner'"):
+        train(project=project.folder, overrides=["train.localizer=winner"])
+    train("winners-out", project=project.folder, recipe=recipe, device="cpu")
+    assert isinstance(load_localizer(project.localizer_folder), WinnersOut)
 
 
 def test_what_is_missing_is_named_with_the_verb_that_makes_it(tmp_path: Path, world: PlantedWorld) -> None:

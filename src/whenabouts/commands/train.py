@@ -8,7 +8,10 @@ import typer
 from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe, Seed
 
-Name = Annotated[str, typer.Option("--localizer", help="Which localizer to train.")]
+Name = Annotated[
+    str | None,
+    typer.Option("--localizer", help="Which localizer to train.", show_default="train.localizer, else winners-out"),
+]
 Modalities = Annotated[
     list[str] | None,
     typer.Option("--modality", help="Which features to read; again for more.", show_default="all there are"),
@@ -16,7 +19,7 @@ Modalities = Annotated[
 
 
 def train(
-    localizer: Name = "winners-out",
+    localizer: Name = None,
     modality: Modalities = None,
     project: ProjectFolder = Path(),
     recipe: Recipe = None,
@@ -28,7 +31,8 @@ def train(
     """Learn when things happen from labels that only say what.
 
     Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Settings stand
-    in [train]. Killed, it goes on from its last checkpoint, to the same result. One training at a time.
+    in [train], where `localizer` may name one as well. Killed, it goes on from its last checkpoint, to the same result.
+    One training at a time.
     """
     from whenabouts.config import load, tables
     from whenabouts.core.errors import ProjectError
@@ -37,11 +41,12 @@ def train(
     from whenabouts.data.examples import Examples
     from whenabouts.data.freshness import Lessons
     from whenabouts.data.project import Project
-    from whenabouts.localizers import localizer_named
+    from whenabouts.localizers import LOCALIZERS, chosen_localizer
 
     terminal = Terminal(as_json=as_json)
-    kind = localizer_named(localizer)
-    settings = load(kind.Settings, tables(recipe, overrides, sections=("train",))["train"], "[train]")
+    localizer, told = chosen_localizer(localizer, tables(recipe, overrides, sections=("train",))["train"])
+    kind = LOCALIZERS[localizer]
+    settings = load(kind.Settings, told, "[train]")
     home = Project.open(project)
     store, vocabulary = home.features(), home.vocabulary()
     modalities = tuple(modality or store.modalities())

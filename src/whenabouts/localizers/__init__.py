@@ -18,7 +18,19 @@ LOCALIZERS: dict[str, type[Localizer]] = {
     "two-stage": TwoStage,
 }
 
-__all__ = ["LOCALIZERS", "Localizer", "MultipleInstance", "TwoStage", "WinnersOut", "load_localizer", "localizer_named"]
+DEFAULT = "winners-out"
+
+__all__ = [
+    "DEFAULT",
+    "LOCALIZERS",
+    "Localizer",
+    "MultipleInstance",
+    "TwoStage",
+    "WinnersOut",
+    "chosen_localizer",
+    "load_localizer",
+    "localizer_named",
+]
 
 
 def localizer_named(name: str) -> type[Localizer]:
@@ -28,14 +40,30 @@ def localizer_named(name: str) -> type[Localizer]:
     return LOCALIZERS[name]
 
 
+def chosen_localizer(asked: str | None, table: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name of a localizer, as asked for, else the table's `localizer`, else the default; and the table without it.
+
+    Raises SettingsError for an unknown name.
+    """
+    rest = dict(table)
+    told = rest.pop("localizer", DEFAULT)
+    name = asked if asked is not None else str(told)
+    localizer_named(name)
+    return name, rest
+
+
 def load_localizer(
     folder: Path, *, device: str = "cpu", changes: Mapping[str, Any] = MappingProxyType({})
 ) -> Localizer:
     """Load whatever localizer a folder holds, with `changes` laid over its settings.
 
-    Raises ProjectError where there is none, InvalidData where it is broken.
+    Raises ProjectError where there is none, InvalidData where it is broken, SettingsError where `changes` are meant for
+    another localizer.
     """
     name = read_card(folder).localizer
     if name not in LOCALIZERS:
         raise InvalidData(f"{folder} holds a {name!r}, but this program knows {', '.join(LOCALIZERS)}. Train again.")
+    meant, changes = chosen_localizer(None, {"localizer": name, **changes})
+    if meant != name:
+        raise SettingsError(f"The settings are for {meant!r}, but {folder} holds {name!r}: run `whenabouts train`.")
     return LOCALIZERS[name].load(folder, device=device, changes=changes)
