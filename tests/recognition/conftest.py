@@ -1,5 +1,6 @@
 """A tiny archive of real H.264 files in which only motion tells the two concepts apart."""
 
+import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -71,3 +72,30 @@ def own_archive(tmp_path: Path) -> Project:
 def moving_video() -> Callable[..., None]:
     """Write one video: `moving_video(path, seconds, step, seed=...)`."""
     return write_moving
+
+
+def caffe2_pickle(blobs: dict[str, np.ndarray], *, beside: bytes = b"") -> bytes:
+    """A pickle as Python 2 wrote those of Caffe2's trainers: bytes for texts, numpy's own old names."""
+
+    def text(value: bytes) -> bytes:
+        return b"T" + struct.pack("<i", len(value)) + value
+
+    def number(value: int) -> bytes:
+        return b"J" + struct.pack("<i", value)
+
+    def array(values: np.ndarray) -> bytes:
+        values = np.ascontiguousarray(values)
+        kind = b"cnumpy\ndtype\n" + text(values.dtype.str[1:].encode()) + number(0) + number(1) + b"\x87R"
+        kind += b"(" + number(3) + text(b"<") + b"NNN" + number(-1) + number(-1) + number(0) + b"tb"
+        made = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n" + number(0) + b"\x85" + text(b"b") + b"\x87R"
+        shape = b"(" + b"".join(number(side) for side in values.shape) + b"t"
+        return made + b"(" + number(1) + shape + kind + b"\x89" + text(values.tobytes()) + b"tb"
+
+    items = b"".join(text(name.encode()) + array(values) for name, values in blobs.items())
+    return b"\x80\x02}" + text(b"blobs") + b"}(" + items + beside + b"us."
+
+
+@pytest.fixture(scope="session")
+def pickled() -> Callable[..., bytes]:
+    """`caffe2_pickle`."""
+    return caffe2_pickle

@@ -33,14 +33,16 @@ def pyslowfast_caffe2(names: Collection[str]) -> dict[str, str]:
 def pytorchvideo(names: Collection[str]) -> dict[str, str]:
     """pytorchvideo's CSN, R(2+1)D and SlowFast: `blocks.1.multipathway_blocks.0.res_blocks.0.branch2.conv_a.weight`."""
     two = any(name.startswith("slow.") for name in names)
-    return {name: _by_rules(name, _pytorchvideo_rules(two)) for name in names}
+    rules = _pytorchvideo_rules(two)
+    return {name: _by_rules(name, rules) for name in names}
 
 
 def mmaction2(names: Collection[str]) -> dict[str, str]:
     """mmaction2's CSN and SlowFast: `backbone.layer1.0.conv2.1.bn.weight`."""
     preserved = any(re.search(r"conv2\.0\.2\.weight$", name) for name in names)
     two = any(name.startswith("slow.") for name in names)
-    return {name: _by_rules(name, _mmaction2_rules(two, preserved)) for name in names}
+    rules = _mmaction2_rules(two, preserved)
+    return {name: _by_rules(name, rules) for name in names}
 
 
 def vmz_caffe2(names: Collection[str]) -> dict[str, str]:
