@@ -119,6 +119,15 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert len(found.faults) == 1
 
 
+def test_names_decide_what_is_tested_whatever_subsets_are_called(tmp_path: Path) -> None:
+    """OpenTAD's file calls the validation videos "training" and the test videos "validation"."""
+    rows = [{"segment": [1, 2], "label": "Diving"}]
+    database = {"video_validation_0000001": {"subset": "training", "annotations": rows},
+                "video_test_0000002": {"subset": "validation", "annotations": rows}}  # fmt: skip
+    (tmp_path / "x.json").write_text(json.dumps({"database": database}))
+    assert [video.split for video in read_thumos14(tmp_path / "x.json").videos] == ["train", "test"]
+
+
 def test_what_is_no_annotation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="holds no file like BaseballPitch_val"):
         read_thumos14(tmp_path)

@@ -55,7 +55,8 @@ def read_thumos14(path: Path, ground_truth: Variant = "") -> AnnotationSet:
         videos = _of_table(path, faults)
     else:
         document = read_document(path)
-        videos = videos_of(document, faults, lambda subset: _SUBSET.get(subset.casefold(), subset))
+        said = videos_of(document, faults, lambda subset: _SUBSET.get(subset.casefold(), subset))
+        videos = [replace(video, split=_split_by_name(video)) for video in said]
     kept, name = chosen(checked(videos, str(path)), ground_truth, path)
     return AnnotationSet("THUMOS14", name, "test", kept, tuple(faults), LABELS)
 
@@ -68,6 +69,13 @@ def is_text_folder(path: Path) -> bool:
 def is_thumos14(video_id: str) -> bool:
     """True for names as THUMOS14's videos have them."""
     return re.fullmatch(r"video_(test|validation)_\d{7}", video_id) is not None
+
+
+def _split_by_name(video: AnnotatedVideo) -> str:
+    """Names tell the challenge's parts apart; subsets do not: some files call its test videos "validation"."""
+    if not is_thumos14(video.id):
+        return video.split
+    return "test" if video.id.startswith("video_test_") else "train"
 
 
 def _of_text(folder: Path, faults: list[Fault]) -> list[AnnotatedVideo]:
