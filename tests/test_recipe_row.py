@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -82,6 +83,26 @@ def test_the_papers_rows_are_those_of_its_tables(row: ModuleType, shared: Path) 
     text = (shared / "papers" / "iterative-winners-out.md").read_text()
     for paper in row.ROWS.values():
         assert f"{paper.name}\t" + "\t".join(f"{value:.1f}" for value in paper.map) in text
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    ("kind", "file", "recipe", "tiou", "wanted"),
+    [
+        ("thumos14", "thumos14.json", "winners-out-thumos14-ours-a", (0.1, 0.3, 0.5), (1.5, 0.17, 0.07)),
+        ("activitynet", "activitynet13.json", "winners-out-activitynet13-ours-a", (0.5, 0.75, 0.95), (35.2, 19.2, 4.6)),
+    ],
+)
+def test_whole_videos_score_what_is_known_of_them(
+    row: ModuleType, shared: Path, tmp_path: Path, kind: str, file: str, recipe: str, tiou: tuple[float, ...],
+    wanted: tuple[float, ...],
+) -> None:  # fmt: skip
+    """The trivial row on the real annotations, against figures found with the official code (notes on the paper)."""
+    home, path = Project.create(tmp_path), shared / "data" / "annotations" / file
+    import_into(home, kind, path, ImportSettings(), VocabularySettings(), now_ns=1, progress=Silent())
+    paper = replace(row.ROWS[recipe], tiou=tiou)
+    work = row.Work(home, Path(f"{recipe}.toml"), paper, None, (), "winners-out", ("rgb",), "cpu")
+    assert [round(100 * value, 1 if value > 0.01 else 2) for value in row.whole_videos(work)] == list(wanted)
 
 
 def test_from_features_to_a_row_seed_by_seed(

@@ -12,6 +12,7 @@ from whenabouts.core.clock import FeatureClock
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
+from whenabouts.data.doctor.check import check_project
 from whenabouts.data.importers import ImportSettings
 from whenabouts.data.importers.protocol import FeatureSettings
 from whenabouts.data.importing import ImportOutcome, import_into
@@ -75,6 +76,8 @@ def test_i3d_pairs(tmp_path: Path, said: str, names: str) -> None:
     assert entry.clocks == (FeatureClock("flow", 25.0, 16, 16), FeatureClock("rgb", 25.0, 16, 16))
     assert [label.name for label in entry.labels] == ["Diving"]
     assert project.truth_path.is_file()
+    told = [finding.text for finding in check_project(project.folder, frames=False, progress=Silent()).findings]
+    assert not [text for text in told if "held-out" in text]  # their labels stand in truth.json
     assert not [problem for problem in outcome.imported.problems if "steps" in problem.what]
 
 

@@ -47,7 +47,7 @@ def check_project(folder: Path, *, frames: bool, files: bool = False, progress: 
     _check_import(project, report)
     vocabulary, settings = _vocabulary(project, report)
     if vocabulary is not None:
-        check_labels(entries, vocabulary, settings, report)
+        check_labels(entries, vocabulary, settings, report, truth=project.truth_path.is_file())
     _check_splits(manifest, project.cache_folder / "small_frames.safetensors", frames, report, progress)
     store = project.features()
     check_features(entries, store, json_or_none(project.reports_folder / "extraction.json") or {}, report)
