@@ -98,3 +98,17 @@ def test_the_generator_decides_alone() -> None:
 def test_no_clips() -> None:
     empty = clips()[:0]
     assert ClipTransform(frames="single").test(empty).shape == (0, 6, 8, 12, 10)
+
+
+def test_stacks_of_flow_alternate_x_and_y_and_stillness_is_zero() -> None:
+    fields = torch.randint(0, 256, (2, 7, 6, 5, 2), generator=drawing(), dtype=torch.uint8)
+    transform = ClipTransform(stack=5, colour=0.5)
+    made = transform.test(fields)
+    assert (transform.channels, made.shape) == (10, (2, 10, 3, 6, 5))
+    for start in range(3):
+        for place in range(5):
+            for axis in range(2):
+                wanted = (fields[:, start + place, :, :, axis].float() - 128) / (255 * 0.225)
+                torch.testing.assert_close(made[:, 2 * place + axis, start], wanted)
+    assert torch.equal(transform.train(fields, drawing()), made)
+    assert (transform.test(torch.full((1, 5, 3, 3, 2), 128, dtype=torch.uint8)) == 0).all()

@@ -17,6 +17,7 @@ from whenabouts.recognition.pretraining import (
     LabelledVideo,
     Pretrained,
     Run,
+    checkpoint_of,
     labelled_videos,
     median_aspect,
     pretrain,
@@ -101,7 +102,7 @@ def test_a_backbone_is_written_and_the_checkpoint_cleared(archive: Project, tmp_
     videos = labelled_videos(archive.manifest(), vocabulary)
     run = Run(tmp_path / "cache", CPU, seed=4, workers=1)
     made = pretrain_to(tmp_path / "backbone", videos, vocabulary, SHAPE, SHORT, run)
-    assert not run.checkpoint.exists()
+    assert not checkpoint_of(run.cache).exists()
     assert_same(made.backbone, Backbone.load(tmp_path / "backbone"))
     assert made.backbone.source in made.told()
 

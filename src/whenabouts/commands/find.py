@@ -99,12 +99,13 @@ def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", mani
         terminal.say(
             f"For training since the model was made: {'; '.join(since)}. Run `whenabouts train` to learn them."
         )
-    backbone = source_of(home.backbone_folder)
-    others = [source for source in store.sources("rgb") if source != backbone]
-    if backbone and others:
-        terminal.say(
-            f"Features are of {others[0]}, but the backbone is {backbone}: run `whenabouts extract`, then train."
-        )
+    for modality, folder in home.backbones().items():
+        backbone = source_of(folder)
+        others = [source for source in store.sources(modality) if source != backbone]
+        if backbone and others:
+            terminal.say(
+                f"Features are of {others[0]}, but the backbone is {backbone}: run `whenabouts extract`, then train."
+            )
 
 
 def _write(moments: "Moments", folder: Path, card: "MomentsCard") -> None:

@@ -52,17 +52,23 @@ class TimeGrid:
 
     @classmethod
     def centred(
-        cls, duration_seconds: float, *, hop_seconds: float, window_seconds: float, rate: float | None = None
+        cls,
+        duration_seconds: float,
+        *,
+        hop_seconds: float,
+        window_seconds: float,
+        rate: float | None = None,
+        lag: float = 0.0,
     ) -> "TimeGrid":
         """Windows around the middles of cells of `hop_seconds` that begin at 0: step k is centred on (k + 1/2) hop.
 
         The first windows may begin before 0. There are as many as have their centre inside the video (at least one).
-        Frames at `rate` a second stand for the time around their instants k / rate: with it, the windows are moved
-        by at most half a frame so that they hold whole frames, and say where those truly lie.
+        Frames at `rate` a second stand for the time around their instants (k + lag) / rate: with it, the windows are
+        moved by at most half a frame so that they hold whole frames, and say where those truly lie.
         """
         start = (hop_seconds - window_seconds) / 2
         if rate is not None:
-            start = (nearest_frame(start, rate) - 0.5) / rate
+            start = (nearest_frame(start, rate, lag) + lag - 0.5) / rate
         if duration_seconds <= 0:
             return cls(start, hop_seconds, window_seconds, 0, 0.0)
         inside = math.ceil((duration_seconds - start - window_seconds / 2) / hop_seconds - 1e-9)
@@ -129,12 +135,13 @@ class TimeGrid:
         return np.stack([first, stop], axis=1)
 
 
-def nearest_frame(seconds: float, rate: float) -> int:
+def nearest_frame(seconds: float, rate: float, lag: float = 0.0) -> int:
     """The frame at `rate` a second with which a window that begins at `seconds` begins; below 0 before the first.
 
     Frame k stands for the time around its instant, `[(k - 1/2) / rate, (k + 1/2) / rate)`; of two as near, the later.
+    What lies between frames k and k + 1, such as motion, stands `lag` = 1/2 frame later.
     """
-    return math.floor(seconds * rate + 1.0 + 1e-6)
+    return math.floor(seconds * rate - lag + 1.0 + 1e-6)
 
 
 def as_spans(spans: ArrayLike) -> FloatArray:

@@ -19,7 +19,7 @@ from whenabouts.data.project import Project
 
 @dataclass(frozen=True)
 class MomentsCard:
-    """Checksums of the model and the backbone ("" where there was none) and of moments.json, and what was searched.
+    """Checksums of the model and the backbones ("" where there was none) and of moments.json, and what was searched.
 
     `videos` maps each video of `split` ("all" for all) that had features of any of the `modalities` to the time at
     which the newest of them were written (nanoseconds since 1970). `asked` holds what the search was told beyond the
@@ -45,7 +45,7 @@ class MomentsCard:
             split,
             kept,
             folder_checksum(project.localizer_folder),
-            folder_checksum(project.backbone_folder),
+            "+".join(folder_checksum(folder) for folder in project.backbones().values()),
             {video_id: written for video_id, written in times.items() if written},
             asked={name: value for name, value in asked.items() if value is not None and value != {}},
         )

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from whenabouts.config import as_table, load
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
-from whenabouts.core.files import checksum, read_json, write_json
+from whenabouts.core.files import checksum, read_json, reading_folder, write_json
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Manifest
@@ -72,8 +72,22 @@ class Project:
 
     @property
     def backbone_folder(self) -> Path:
-        """The backbone that makes the project's features."""
-        return self.models_folder / "backbone"
+        """The backbone that makes the project's features of pictures."""
+        return self.backbone_of("rgb")
+
+    def backbone_of(self, modality: str) -> Path:
+        """The backbone of one stream: models/backbone for "rgb", models/backbone-flow for "flow"."""
+        return self.models_folder / ("backbone" if modality == "rgb" else f"backbone-{modality}")
+
+    def backbones(self) -> dict[str, Path]:
+        """The folders of the backbones that are there, by the stream that each makes."""
+        found = {}
+        for modality in ("rgb", "flow"):
+            folder = self.backbone_of(modality)
+            with reading_folder(folder) as there:
+                if there.is_dir():
+                    found[modality] = folder
+        return found
 
     @property
     def localizer_folder(self) -> Path:

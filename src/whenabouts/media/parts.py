@@ -47,11 +47,11 @@ def video_parts(
     yield described
     reader = VideoReader(path, rate=rate, size=_pair(size), threads=threads, video_id=described.id)
     end = math.inf if until_seconds is None else until_seconds
-    yield from _chunks(itertools.takewhile(lambda frame: frame[0] < end, reader), chunk_frames)
+    yield from chunked(itertools.takewhile(lambda frame: frame[0] < end, reader), chunk_frames)
     yield reader.outcome
 
 
-def _chunks(frames: Iterable[tuple[float, Pixels]], length: int) -> Iterator[Part]:
+def chunked(frames: Iterable[tuple[float, Pixels]], length: int) -> Iterator[Part]:
     """Frames put together; a change of size begins a new chunk. None while they come slowly."""
     seconds: list[float] = []
     pictures: list[Pixels] = []

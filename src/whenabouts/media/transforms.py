@@ -1,7 +1,7 @@
 """Decoded clips to what a net takes: shifts, colours, frame differences, and controls of what motion adds.
 
-Clips come as uint8 (B, T, H, W, 3) and leave as float32 (B, C, T, H, W) of the same height and width. There is no
-mirroring: it would make left of right.
+Clips come as uint8 (B, T, H, W, 3) and leave as float32 (B, C, T, H, W) of the same height and width; fields of flow
+come as (B, T, H, W, 2). There is no mirroring: it would make left of right.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,9 @@ FrameOrder = Literal["ordered", "single", "shuffled"]
 # About the mean and the spread of natural pictures in [0, 1].
 _CENTRE, _SPREAD = 0.45, 0.225
 
+# How quantised flow says that nothing moves.
+STILL = 128
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipTransform:
@@ -24,26 +27,38 @@ class ClipTransform:
     control: `single` repeats the middle frame, `shuffled` destroys the order, so that a comparison with `ordered`
     tells what motion adds. For training, `shift` is the largest move in either direction as a share of height and
     width, with the border drawn out, and `colour` the largest change of brightness, contrast and each channel.
+
+    With `stack` above 0 clips are quantised flow. Each `stack` fields that follow each other make up one input of
+    2 `stack` channels, x and y of the first, x and y of the second and so on (Simonyan and Zisserman, "Two-stream
+    convolutional networks", Eq. 1), so that T fields are T - `stack` + 1 inputs; no motion is 0. Differences and
+    colours are of pictures alone.
     """
 
     differences: bool = True
     frames: FrameOrder = "ordered"
     shift: float = 0.0
     colour: float = 0.0
+    stack: int = 0
 
     @property
     def channels(self) -> int:
-        """Channels (C) of the tensors made: 3, or 6 with differences."""
+        """Channels (C) of the tensors made: 3, or 6 with differences, or 2 for each field of a stack."""
+        if self.stack:
+            return 2 * self.stack
         return 6 if self.differences else 3
 
     def train(self, clips: Tensor, generator: torch.Generator) -> Tensor:
-        """uint8 (B, T, H, W, 3) -> float32 (B, C, T, H, W), each clip changed at random in its own way."""
+        """uint8 (B, T, H, W, 3 or 2) -> float32 (B, C, T', H, W), each clip changed at random in its own way."""
         clips = _shifted(_ordered(clips, self.frames, generator), self.shift, generator)
+        if self.stack:
+            return _stacked(clips, self.stack)
         return _laid_out(_coloured(_pictures(clips), self.colour, generator), self.differences)
 
     def test(self, clips: Tensor) -> Tensor:
-        """uint8 (B, T, H, W, 3) -> float32 (B, C, T, H, W), the same at every call."""
+        """uint8 (B, T, H, W, 3 or 2) -> float32 (B, C, T', H, W), the same at every call."""
         ordered = _ordered(clips, self.frames, None)
+        if self.stack:
+            return _stacked(ordered, self.stack)
         return _laid_out(_pictures(ordered), self.differences)
 
 
@@ -97,3 +112,10 @@ def _laid_out(pictures: Tensor, differences: bool) -> Tensor:
         torch.sub(pictures[:, 1:], pictures[:, :-1], out=changes[:, 1:])
         pictures = torch.cat([pictures, changes], dim=-1)
     return pictures.permute(0, 4, 1, 2, 3)
+
+
+def _stacked(fields: Tensor, stack: int) -> Tensor:
+    """uint8 (B, T, H, W, 2) -> float32 (B, 2 stack, T - stack + 1, H, W), scaled as pictures are, still is 0."""
+    values = fields.float().sub_(STILL).mul_(1 / (255 * _SPREAD))
+    runs = values.unfold(1, stack, 1)  # (B, T', H, W, 2, stack)
+    return runs.transpose(4, 5).flatten(4).permute(0, 4, 1, 2, 3)

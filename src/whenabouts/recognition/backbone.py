@@ -87,6 +87,7 @@ class Backbone:
             "version": __version__,
             "source": self.source,
             "checksum": self.checksum,
+            "modality": self.settings.modality,
             "width": self.width,
             "window_seconds": self.settings.window_seconds,
             "preprocessing": as_table(self.settings) | {"channels": self.settings.channels},

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from whenabouts.config import as_table, settings
 from whenabouts.core.errors import SettingsError
+from whenabouts.media.flow import LEAST_SIDE, FlowForm, FlowMethod
 from whenabouts.media.transforms import ClipTransform, FrameOrder
 from whenabouts.nets.clip_net import ClipNet
 from whenabouts.nets.conv2d import BlockKind, ResNet2D
@@ -17,11 +19,27 @@ from whenabouts.nets.conv3d import MidChannels, R2Plus1D, mc3, r3d
 from whenabouts.nets.csn import Interaction, csn_of
 from whenabouts.nets.i3d import i3d_of
 from whenabouts.nets.slowfast import slowfast_of
+from whenabouts.recognition.frame_cache import FrameFormat
 
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=2, le=4096)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Input = Literal["rgb", "rgb+differences"]
+Input = Literal["rgb", "rgb+differences", "flow"]
+Modality = Literal["rgb", "flow"]
+
+
+@settings
+class FlowSettings:
+    """How motion is measured where a backbone's `input` is "flow": see `FlowForm`, and `ClipTransform` for `stack`.
+
+    Displacements are those from one picture to the next at the backbone's `rate`: at the rate of the videos for the
+    two-stream nets of the literature, which measure them with "tvl1" and `side` 256.
+    """
+
+    method: FlowMethod = "dis"
+    side: Annotated[int, Field(ge=LEAST_SIDE, le=4096)] = 128
+    bound: Positive = 20.0
+    stack: Count = 5
 
 
 @settings
@@ -34,7 +52,8 @@ class BackboneSettings:
     A clip is `frames` pictures at `rate` a second, each scaled to `height` x `width` pixels whatever its own shape:
     one box for all videos, so that nothing is cut off and clips stack. Where height and width are not given, the
     box has `short_side` and the median shape of the archive's pictures. `input` says what the net sees of a picture:
-    its colours, or beside them what changed since the picture before.
+    its colours, or beside them what changed since the picture before, or in their place motion: "flow", for which
+    each of the `frames` inputs is a stack of `flow.stack` fields, one begun at each picture.
     """
 
     name: str = "r2plus1d"
@@ -52,6 +71,29 @@ class BackboneSettings:
     width: Side | None = None
     input: Input = "rgb+differences"
     order: FrameOrder = "ordered"
+    flow: FlowSettings = FlowSettings()
+
+    @property
+    def modality(self) -> Modality:
+        """The stream of features that a net of this input makes."""
+        return "flow" if self.input == "flow" else "rgb"
+
+    @property
+    def pictures(self) -> int:
+        """Pictures, or fields of flow, that a clip is made from."""
+        return self.frames + self.flow.stack - 1 if self.input == "flow" else self.frames
+
+    @property
+    def lag(self) -> float:
+        """By how many frames what a picture shows stands later than its own instant: motion lies between two."""
+        return 0.5 if self.input == "flow" else 0.0
+
+    def frame_format(self, longest_seconds: float = math.inf) -> FrameFormat:
+        """The pictures or fields that clips are cut from, of the first `longest_seconds` of a video."""
+        form = None
+        if self.input == "flow":
+            form = FlowForm(self.flow.method, self.flow.side, self.flow.bound)
+        return FrameFormat(self.rate, *self.box, longest_seconds, form)
 
     def boxed(self, aspect: float) -> "BackboneSettings":
         """The same with height and width settled, for pictures of this width over height; sides are even."""
@@ -71,12 +113,13 @@ class BackboneSettings:
     @property
     def window_seconds(self) -> float:
         """Time that a clip looks at."""
-        return self.frames / self.rate
+        return self.pictures / self.rate
 
     def transform(self, *, shift: float = 0.0, colour: float = 0.0) -> ClipTransform:
         """How this backbone's clips become tensors; shift and colour matter for training only."""
         differences = self.input == "rgb+differences"
-        return ClipTransform(differences=differences, frames=self.order, shift=shift, colour=colour)
+        stack = self.flow.stack if self.input == "flow" else 0
+        return ClipTransform(differences=differences, frames=self.order, shift=shift, colour=colour, stack=stack)
 
     @property
     def channels(self) -> int:
@@ -90,6 +133,8 @@ class BackboneSettings:
             hint = f"Did you mean {near[0]!r}?" if near else f"Choose from: {', '.join(BACKBONES)}."
             raise SettingsError(f"backbone.name is {self.name!r}, but there is no such net. {hint}")
         try:
+            if self.input != "flow":
+                _refuse(self, "flow")
             return BACKBONES[self.name](self)
         except ValueError as error:
             raise SettingsError(f"backbone: {error}") from None
@@ -109,11 +154,14 @@ class BackboneSettings:
         """
         usual = as_table(BackboneSettings())
         table = {name: value for name, value in as_table(self).items() if name not in _LATER or value != usual[name]}
-        seen = table.pop("input", usual["input"])
-        return {**table, "differences": seen == "rgb+differences"}
+        if self.input != "flow":
+            table.pop("input", None)
+        else:
+            table["flow"] = as_table(self.flow)
+        return {**table, "differences": self.input == "rgb+differences"}
 
 
-_LATER = ("block", "pool", "input")
+_LATER = ("block", "pool", "input", "flow")
 
 
 def _r2plus1d(shape: BackboneSettings) -> ClipNet:
@@ -179,7 +227,8 @@ def _refuse(shape: BackboneSettings, *names: str) -> None:
     usual = BackboneSettings()
     for name in names:
         if getattr(shape, name) != getattr(usual, name):
-            raise ValueError(f"{shape.name!r} has no {name!r}, but it is {getattr(shape, name)!r}. Leave it out.")
+            owner = f"input {shape.input!r}" if name == "flow" else repr(shape.name)
+            raise ValueError(f"{owner} has no {name!r}, but it is {getattr(shape, name)!r}. Leave it out.")
 
 
 BACKBONES: Mapping[str, Callable[[BackboneSettings], ClipNet]] = {

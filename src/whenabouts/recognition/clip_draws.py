@@ -109,8 +109,8 @@ class ClipDraws:
         return int(random.choice(videos, p=weights / weights.sum())), index
 
     def _clip(self, cached: Cached, random: np.random.Generator) -> NDArray[np.uint8]:
-        first = int(random.integers(max(1, cached.frames - self.shape.frames + 1)))
-        return clip_at(cached, first, self.shape.frames)
+        first = int(random.integers(max(1, cached.frames - self.shape.pictures + 1)))
+        return clip_at(cached, first, self.shape.pictures)
 
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng([self.seed, 2, epoch]).permutation(len(self.labels))

@@ -1,19 +1,31 @@
 """What a child process does for extraction; imports no torch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from whenabouts.media.flow import flow_parts
 from whenabouts.media.parts import Part, log_mel_parts, video_parts
 
 
 def clip_parts(
-    path: Path, *, video_id: str, rate: float, size: Sequence[int], pictures: bool, sound: bool
+    path: Path,
+    *,
+    video_id: str,
+    rate: float,
+    size: Sequence[int],
+    pictures: bool,
+    sound: bool,
+    flow: Mapping[str, Any] | None = None,
 ) -> Iterator[Part]:
     """The small frames of a video and its outcome, as `video_parts` gives them, then the rows of `log_mel_parts`.
 
-    Either is left out where `pictures` or `sound` is False.
+    Either is left out where `pictures` or `sound` is False. With `flow`, its fields as `flow_parts` gives them come in
+    place of frames.
     """
-    if pictures:
+    if pictures and flow is not None:
+        yield from flow_parts(path, video_id=video_id, rate=rate, size=size, flow=flow)
+    elif pictures:
         yield from video_parts(path, video_id=video_id, rate=rate, size=(size[0], size[1]))
     if sound:
         yield from log_mel_parts(path)

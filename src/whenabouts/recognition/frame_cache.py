@@ -1,6 +1,6 @@
-"""Small frames of many videos on disk: each video is decoded once, clips are then read by memory map.
+"""Small frames, or fields of flow, of many videos on disk: each is decoded once, clips are then read by memory map.
 
-One safetensors file per video holds `frames` (F, H, W, 3) uint8 and, in its header, what the decoder found. Videos that
+One safetensors file per video holds `frames` (F, H, W, C) uint8 and, in its header, what the decoder found. Videos that
 can't be read leave a file without frames, so that they are told of, and not tried again, until their file changes.
 """
 
@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from whenabouts.core.files import replacing
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
 from whenabouts.media.fingerprints import size_and_time
+from whenabouts.media.flow import FlowForm, flow_parts
 from whenabouts.media.parts import video_parts
 from whenabouts.media.workers import Decoding, Job, decode_many, decoding
 
@@ -31,12 +32,36 @@ _REASON = 400
 
 @dataclass(frozen=True, slots=True)
 class FrameFormat:
-    """Frames at `rate` a second of `height` x `width` pixels; of each video at most the first `longest_seconds`."""
+    """Frames at `rate` a second of `height` x `width` pixels; of each video at most the first `longest_seconds`.
+
+    With `flow` they are its quantised fields (H, W, 2), from each frame to the next, in place of colours (H, W, 3).
+    """
 
     rate: float
     height: int
     width: int
     longest_seconds: float = math.inf
+    flow: FlowForm | None = None
+
+    @property
+    def channels(self) -> int:
+        """Numbers per pixel."""
+        return 3 if self.flow is None else 2
+
+    @property
+    def name(self) -> str:
+        """Frames with the same name are the same, as far as they go."""
+        size = f"{self.rate:g}_{self.height}x{self.width}"
+        flow = self.flow
+        return size if flow is None else f"{size}_{flow.method}-{flow.side}-{flow.bound:g}"
+
+    def job(self, video: Video) -> Job:
+        """What a child process does to decode one video so."""
+        until = None if math.isinf(self.longest_seconds) else self.longest_seconds
+        how = {"rate": self.rate, "size": [self.height, self.width], "until_seconds": until, "video_id": video.id}
+        if self.flow is None:
+            return Job(video_parts, video.path, how, video.id)
+        return Job(flow_parts, video.path, {**how, "flow": asdict(self.flow)}, video.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +73,7 @@ class Cached:
     video: Video
 
     def read(self, first: int, stop: int) -> NDArray[np.uint8]:
-        """Frames (stop - first, H, W, 3)."""
+        """Frames (stop - first, H, W, C)."""
         with safetensors.safe_open(self.path, framework="np") as file:
             pixels: NDArray[np.uint8] = file.get_slice("frames")[first:stop]
         return pixels
@@ -59,7 +84,7 @@ class FrameCache:
 
     def __init__(self, folder: Path, form: FrameFormat) -> None:
         self.form = form
-        self.folder = folder / f"{form.rate:g}_{form.height}x{form.width}"
+        self.folder = folder / form.name
 
     def path(self, video_id: str) -> Path:
         """The file of a video: named by a hash, since ids may hold any character."""
@@ -89,7 +114,7 @@ class FrameCache:
         """Decode what is not there yet, in child processes that may crash without harm; the result is in order."""
         found = {video.id: self.find(video) for video in videos}
         wanted = [video for video in videos if found[video.id] is None]
-        decodings = decode_many((self._job(video) for video in wanted), workers=workers)
+        decodings = decode_many((self.form.job(video) for video in wanted), workers=workers)
         pairs = zip(wanted, decodings, strict=False)  # The decodings end with their jobs.
         for video, under_way in progress.track(pairs, total=len(wanted), title="decoding small frames"):
             found[video.id] = self._stored(video, under_way)
@@ -97,13 +122,8 @@ class FrameCache:
 
     def add(self, video: Video) -> Cached:
         """Decode one video into the cache; one that can't be read leaves its reason."""
-        with decoding(self._job(video)) as under_way:
+        with decoding(self.form.job(video)) as under_way:
             return self._stored(video, under_way)
-
-    def _job(self, video: Video) -> Job:
-        size, until = [self.form.height, self.form.width], self._longest
-        how = {"rate": self.form.rate, "size": size, "until_seconds": until}
-        return Job(video_parts, video.path, {**how, "video_id": video.id}, video.id)
 
     def _stored(self, video: Video, under_way: Decoding) -> Cached:
         """Write what a decoding yields, part by part."""
@@ -128,7 +148,7 @@ def _outcome(seen: Video, frames: int) -> Video:
 
 
 def _header(form: FrameFormat, frames: int, video: dict[str, Any]) -> bytes:
-    shape = [frames, form.height, form.width, 3]
+    shape = [frames, form.height, form.width, form.channels]
     told = json.dumps({**video, "path": "", "id": ""})
     values = {
         "__metadata__": {"video": told},
@@ -139,7 +159,7 @@ def _header(form: FrameFormat, frames: int, video: dict[str, Any]) -> bytes:
 
 
 def clip_at(cached: Cached, first: int, frames: int) -> NDArray[np.uint8]:
-    """A clip (frames, H, W, 3) from frame `first` on; behind the video's end the last frame stays on screen."""
+    """A clip (frames, H, W, C) from frame `first` on; behind the video's end the last frame stays on screen."""
     pixels = cached.read(first, min(first + frames, cached.frames))
     return held(pixels, frames)
 

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from whenabouts.config import as_table
+from whenabouts.core.errors import SettingsError
 from whenabouts.core.files import sweep
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.locks import claimed
@@ -23,7 +24,11 @@ from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Manifest
 from whenabouts.data.vocabulary import labels_of
+from whenabouts.media.flow import check_flow
+from whenabouts.nets.clip_net import ClipNet
+from whenabouts.nets.motion import start_from_pictures
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, ClipClassifier
+from whenabouts.recognition.backbone_settings import Modality
 from whenabouts.recognition.clip_draws import ClipBatch, ClipDraws, PretrainSettings
 from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat
 from whenabouts.training.devices import Compute
@@ -69,23 +74,23 @@ class Pretrained:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a training runs: small frames and the checkpoint lie in `cache`, `workers` decode and load."""
+    """Where a training runs: small frames and the checkpoint lie in `cache`, `workers` decode and load.
+
+    A net for motion begins with the weights of the net for pictures `start`, where there is one; nets for pictures
+    begin at random.
+    """
 
     cache: Path
     compute: Compute
     seed: int = 0
     workers: int = 2
     progress: Progress = field(default_factory=Silent)
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where an unfinished training is kept."""
-        return checkpoint_of(self.cache)
+    start: Backbone | None = None
 
 
-def checkpoint_of(cache: Path) -> Path:
-    """Where a project's cache keeps an unfinished training."""
-    return cache / "pretrain" / "checkpoint.safetensors"
+def checkpoint_of(cache: Path, modality: Modality = "rgb") -> Path:
+    """Where a project's cache keeps an unfinished training of one stream's backbone."""
+    return cache / ("pretrain" if modality == "rgb" else f"pretrain-{modality}") / "checkpoint.safetensors"
 
 
 def pretrain(
@@ -100,18 +105,21 @@ def pretrain(
     Same seed and machine, same weights on the CPU, with any number of workers, interrupted or not. Videos that
     can't be read are left out and returned with their reasons; fewer than two labelled classes raise InvalidData.
     """
+    if shape.modality == "flow":
+        check_flow(shape.flow.method)
     shape = shape.boxed(median_aspect([item.video for item in videos]))
-    cached = _small_frames(videos, FrameFormat(shape.rate, *shape.box, plan.longest_seconds), run)
+    cached = _small_frames(videos, shape.frame_format(plan.longest_seconds), run)
     usable = [(item, found) for item, found in zip(videos, cached, strict=True) if found.frames and len(item.labels)]
     draws = ClipDraws([found for _, found in usable], [item.labels for item, _ in usable], shape, plan, run.seed)
     torch.manual_seed(run.seed)
-    model = ClipClassifier(shape.build(), len(vocabulary))
+    model = ClipClassifier(_first_net(shape, run.start), len(vocabulary))
+    began = "" if run.start is None else run.start.source
     fitted = fit(
         Trainee(model, draws.batch, _measure_on(run.compute)),
         _loop_plan(plan, run.seed),
         run.compute,
-        checkpoint=run.checkpoint,
-        identity=draws.identity(vocabulary),
+        checkpoint=checkpoint_of(run.cache, shape.modality),
+        identity=draws.identity(vocabulary) + began,
         loaders=run.workers,
         progress=run.progress,
     )
@@ -130,13 +138,15 @@ def pretrain_to(
     run: Run,
 ) -> Pretrained:
     """`pretrain`, then save the backbone to `folder` and clear the checkpoint; one at a time, else ProjectError."""
-    with claimed(run.checkpoint.parent, "a pre-training"):
+    checkpoint = checkpoint_of(run.cache, shape.modality)
+    with claimed(checkpoint.parent, "a pre-training"):
         trained = pretrain(videos, vocabulary, shape, plan, run)
         card = {"training": as_table(plan), "seed": run.seed, "videos": trained.videos}
         card |= {"history": list(trained.history), "computed_on": str(run.compute)}
+        card |= {} if run.start is None else {"began_from": run.start.source}
         trained.backbone.save(folder, card=card)
-        run.checkpoint.unlink(missing_ok=True)
-        sweep(run.checkpoint.parent)
+        checkpoint.unlink(missing_ok=True)
+        sweep(checkpoint.parent)
     return trained
 
 
@@ -151,6 +161,23 @@ def median_aspect(videos: Sequence[Video]) -> float:
     """Median width over height of the videos whose size is known; 4 / 3 where none is."""
     shapes = [video.width / video.height for video in videos if video.height and video.width]
     return float(np.median(shapes)) if shapes else 4 / 3
+
+
+def _first_net(shape: BackboneSettings, start: Backbone | None) -> ClipNet:
+    """A net to train: fresh, or of motion with what the net for pictures `start` has learned."""
+    net = shape.build()
+    if start is None:
+        return net
+    if shape.modality != "flow" or start.settings.modality != "rgb":
+        raise SettingsError("A net for motion can begin from one for pictures, but no other from any.")
+    try:
+        start_from_pictures(net, start.net)
+    except ValueError as error:
+        raise SettingsError(
+            f"The backbone for motion can't begin from {start.source}: {error}. Leave out what [backbone] says of its "
+            "shape, or begin at random (--start random)."
+        ) from None
+    return net
 
 
 def _small_frames(videos: Sequence[LabelledVideo], form: FrameFormat, run: Run) -> list[Cached]:

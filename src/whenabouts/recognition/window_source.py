@@ -18,7 +18,7 @@ from whenabouts.media.parts import Arrays
 from whenabouts.media.workers import Decoding, Job, decode_many
 from whenabouts.recognition.backbone import BackboneSettings
 from whenabouts.recognition.clip_parts import clip_parts
-from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat
+from whenabouts.recognition.frame_cache import Cached, FrameCache
 from whenabouts.recognition.windows import FrameWindows, batched, sound_statistics
 
 # What made the sound features; a change of the front end or of the statistics changes this name.
@@ -43,7 +43,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """A batch of windows (B, F, H, W, 3) uint8 of the video with this number."""
+    """A batch of windows (B, F, H, W, C) uint8 of the video with this number."""
 
     number: int
     clips: NDArray[np.uint8]
@@ -90,7 +90,7 @@ class WindowSource:
 
     def _pieces(self, under_way: Decoding, number: int, video: Video, cached: Cached | None) -> Iterator[Windows | End]:
         parts = _Parts(under_way)
-        windows = FrameWindows(self.shape.frames, rate=self.shape.rate, grid=self.grid())
+        windows = FrameWindows(self.shape.pictures, rate=self.shape.rate, grid=self.grid(), lag=self.shape.lag)
         grid: TimeGrid | None = None
 
         def cut() -> Iterator[NDArray[np.uint8]]:
@@ -111,7 +111,10 @@ class WindowSource:
     def grid(self, duration_seconds: float = 0.0) -> TimeGrid:
         """The windows of a video that lasts so long."""
         shape, hop = self.shape, self.hop_seconds
-        return TimeGrid.centred(duration_seconds, hop_seconds=hop, window_seconds=shape.window_seconds, rate=shape.rate)
+        window = shape.window_seconds
+        return TimeGrid.centred(
+            duration_seconds, hop_seconds=hop, window_seconds=window, rate=shape.rate, lag=shape.lag
+        )
 
     def _decoded(self, found: Video, windows: FrameWindows) -> TimeGrid:
         """Steps over the time that was decoded, at least as many as were already cut."""
@@ -122,11 +125,13 @@ class WindowSource:
     def _cached(self, video: Video) -> Cached | None:
         if self.cache is None:
             return None
-        return FrameCache(self.cache / "frames", FrameFormat(self.shape.rate, *self.shape.box)).find(video)
+        return FrameCache(self.cache / "frames", self.shape.frame_format()).find(video)
 
     def _job(self, video: Video, *, pictures: bool) -> Job:
         how = {"rate": self.shape.rate, "size": list(self.shape.box)}
-        what = {"video_id": video.id, "pictures": pictures, "sound": self.sound}
+        form = self.shape.frame_format().flow
+        flow = None if form is None else dataclasses.asdict(form)
+        what = {"video_id": video.id, "pictures": pictures, "sound": self.sound, "flow": flow}
         return Job(clip_parts, video.path, {**how, **what}, video.id)
 
 

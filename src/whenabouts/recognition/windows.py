@@ -17,19 +17,19 @@ FloatArray = NDArray[np.float32]
 class FrameWindows:
     """Cuts frames at `rate` a second into windows of `frames`, where the steps of a grid begin.
 
-    Frame k is what is on screen at k / rate. Feed frames with `add`, then call `rest` with the number of steps that
-    the grid has once the video's end is known: before its beginning the first frame stays on screen, behind its end
-    the last.
+    Frame k is what is on screen at k / rate, or what stands `lag` frames later. Feed frames with `add`, then call
+    `rest` with the number of steps that the grid has once the video's end is known: before its beginning the first
+    frame stays on screen, behind its end the last.
     """
 
-    def __init__(self, frames: int, *, rate: float, grid: TimeGrid) -> None:
-        self.frames, self.rate, self.grid = frames, rate, grid
+    def __init__(self, frames: int, *, rate: float, grid: TimeGrid, lag: float = 0.0) -> None:
+        self.frames, self.rate, self.grid, self.lag = frames, rate, grid, lag
         self.seen = 0
         self.made = 0
         self._kept: deque[Pixels] = deque(maxlen=frames)
 
     def add(self, pixels: Pixels) -> list[Pixels]:
-        """Take the next frame (H, W, 3); return the windows (F, H, W, 3) that are now whole."""
+        """Take the next frame (H, W, C); return the windows (F, H, W, C) that are now whole."""
         self._kept.append(pixels)
         self.seen += 1
         whole = []
@@ -49,11 +49,11 @@ class FrameWindows:
             self.made += 1
 
     def _first(self, window: int) -> int:
-        return nearest_frame(float(self.grid.begin(window)), self.rate)
+        return nearest_frame(float(self.grid.begin(window)), self.rate, self.lag)
 
 
 def batched(windows: Iterable[Pixels], size: int) -> Iterator[Pixels]:
-    """Windows (F, H, W, 3) stacked to batches (B, F, H, W, 3) of `size`, the last one smaller."""
+    """Windows (F, H, W, C) stacked to batches (B, F, H, W, C) of `size`, the last one smaller."""
     waiting: list[Pixels] = []
     for window in windows:
         waiting.append(window)

@@ -100,9 +100,10 @@ def check_models(models: Path, store: FeatureStore, concepts: Sequence[str], rep
         except (InvalidData, OSError) as error:
             report.add("warning", "models", f"the model {name} is broken: {error} Train it again.", [name])
         made = card.get("source") if card.get("kind") == "backbone" else None
-        others = sorted(source for source in store.sources("rgb") if source != made) if made else []
+        stream = str(card.get("modality", "rgb"))
+        others = sorted(source for source in store.sources(stream) if source != made) if made else []
         if others:
-            text = f"features are of {some(others)}, but models/{name} is {made}. Run `whenabouts extract`."
+            text = f"{stream} features are of {some(others)}, but models/{name} is {made}. Run `whenabouts extract`."
             report.add("warning", "models", text, [name])
         for stream in card.get("streams") or []:
             told = _unfit(stream, store) if isinstance(stream, dict) else ""
