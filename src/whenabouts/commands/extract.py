@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from whenabouts.recognition.extraction_report import ExtractionReport
 
 Streams = Annotated[
-    list[Literal["rgb", "flow"]] | None,
-    typer.Option("--modality", help="Which streams; again for more.", show_default="all that have a backbone"),
+    list[str] | None,
+    typer.Option(
+        "--modality", help="Which streams, rgb or flow; again for more.", show_default="all that have a backbone"
+    ),
 ]
 Workers = Annotated[int, typer.Option("--workers", help="Videos that are decoded at a time.", min=1)]
 
@@ -38,6 +40,7 @@ def extract(
     on with the video that it was at.
     """
     from whenabouts.config import load, tables
+    from whenabouts.core.errors import SettingsError
     from whenabouts.data.project import Project
     from whenabouts.recognition.backbone import Backbone
     from whenabouts.recognition.extraction import ExtractSettings, extract
@@ -48,6 +51,9 @@ def extract(
     home = Project.open(project)
     how = load(ExtractSettings, tables(recipe, overrides, sections=("extract",))["extract"], "[extract]")
     streams = list(dict.fromkeys(modality or home.backbones() or ["rgb"]))
+    unknown = [stream for stream in streams if stream not in ("rgb", "flow")]
+    if unknown:
+        raise SettingsError(f"--modality is {unknown[0]!r}. Choose rgb, flow, or both by giving it twice.")
     backbones = {stream: Backbone.load(home.backbone_of(stream)) for stream in streams}
     store, compute = home.features(), choose_compute(device, how.precision)
     for reason in store.broken.values():
