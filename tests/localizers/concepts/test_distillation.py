@@ -19,6 +19,7 @@ from whenabouts.localizers.concepts.distillation import (
     teacher_scores,
     usual_members,
 )
+from whenabouts.localizers.concepts.fitting import DistillationLoss
 from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
 from whenabouts.localizers.concepts.video_models import VideoModelSettings, all_video_scores, train_video_model
 
@@ -94,7 +95,7 @@ def test_the_student_learns_from_the_teacher_alone_where_labels_are_silent(
     for share in (1.0, 0.0):
         student = train_video_model(
             wrong, VideoModelSettings(net=small("convnet"), fit=QUICK), run_of(), vocabulary=vocabulary,
-            objective=distillation.distillation_loss(share), teacher=right,
+            objective=DistillationLoss(share), teacher=right,
         )  # fmt: skip
         scores = np.stack([row for _, row in student.scores_of(held_out)])
         found[share] = mean_precision(scores, labels_of(held_out, 3))
@@ -131,3 +132,18 @@ def test_four_members_at_least(videos: FrameVideos, vocabulary: Vocabulary) -> N
     for members in (paper_members(), usual_members(STUDENT)):
         assert [member.net.kind for member in members] == ["logistic", "lstm", "netvlad", "netfv"]
     assert {member.net.hidden for member in usual_members(STUDENT)} == {16}
+
+
+def test_another_share_is_another_training(videos: FrameVideos, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    """A checkpoint of one share is not continued with another."""
+    teacher = np.full((LEARNED, 3), 0.5, np.float32)
+    how = VideoModelSettings(net=small("logistic"), fit=replace(QUICK, least_steps=101))
+
+    def weights(share: float, **choices):
+        model = train_video_model(
+            videos, how, run_of(**choices), vocabulary=vocabulary, objective=DistillationLoss(share), teacher=teacher
+        )
+        return model.tensors()["net.classifier.weight"]
+
+    weights(0.5, checkpoints=tmp_path)
+    assert weights(1.0, checkpoints=tmp_path).equal(weights(1.0))

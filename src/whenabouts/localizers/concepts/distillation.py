@@ -20,7 +20,7 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import replacing
 from whenabouts.core.timing import IntArray
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.localizers.concepts.fitting import Run, distillation_loss, identity_of
+from whenabouts.localizers.concepts.fitting import DistillationLoss, Run, identity_of
 from whenabouts.localizers.concepts.frames import FrameVideos
 from whenabouts.localizers.concepts.model import ConceptModel
 from whenabouts.localizers.concepts.networks import NetKind, NetSettings
@@ -99,7 +99,7 @@ def distil(
     """Train the student, an LSTM in the paper, on all videos' labels and on what the teacher says of them."""
     teacher = teacher_scores(videos, members, run, vocabulary=vocabulary, folds=how.folds)
     return train_video_model(
-        videos, student, run.under("student"), vocabulary=vocabulary, objective=distillation_loss(how.share),
+        videos, student, run.under("student"), vocabulary=vocabulary, objective=DistillationLoss(how.share),
         teacher=teacher,
     )  # fmt: skip
 

@@ -77,14 +77,17 @@ def rating_loss(logits: Tensor, batch: Batch) -> Tensor:
     return rated_bce(logits, batch.targets, batch.weights, batch.beside)
 
 
-def distillation_loss(share: float) -> Objective:
-    """The mixed loss, `beside` being the teacher's probabilities."""
+@dataclass(frozen=True)
+class DistillationLoss:
+    """The mixed loss, `beside` being the teacher's probabilities; without them labels are all there is."""
 
-    def loss(logits: Tensor, batch: Batch) -> Tensor:
-        assert batch.beside is not None
-        return mixed_distillation(logits, batch.beside, batch.targets, batch.weights, share=share)
+    share: float
 
-    return loss
+    def __call__(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Logits (B, C) and their batch -> a number."""
+        if batch.beside is None:
+            return label_loss(logits, batch)
+        return mixed_distillation(logits, batch.beside, batch.targets, batch.weights, share=self.share)
 
 
 def fit_net(
@@ -98,9 +101,7 @@ def fit_net(
     identity: str,
 ) -> list[dict[str, float]]:
     """Train a net in place on `count` examples, drawn batch by batch, each once an epoch; returns what was reported."""
-    per_epoch = -(-count // how.batch_size)
-    steps = max(how.epochs * per_epoch, how.least_steps)
-    place = run.compute.place
+    per_epoch, place = -(-count // how.batch_size), run.compute.place
 
     def drawn(step: int) -> Batch:
         epoch, position = divmod(step, per_epoch)
@@ -113,20 +114,25 @@ def fit_net(
         placed = Batch(place(batch.features), place(batch.mask), place(batch.targets), place(batch.weights), beside)
         return Measured(objective(model(placed.features, placed.mask), placed))
 
-    plan = Plan(
+    path = None if run.checkpoints is None else run.checkpoints / "steps.safetensors"
+    trained = fit(Trainee(net, drawn, measure), plan_of(how, per_epoch, run.seed), run.compute, checkpoint=path,
+                  identity=identity, progress=run.progress)  # fmt: skip
+    return list(trained.history)
+
+
+def plan_of(how: FitSettings, per_epoch: int, seed: int) -> Plan:
+    """How the loop goes where an epoch has so many steps."""
+    steps = max(how.epochs * per_epoch, how.least_steps)
+    return Plan(
         steps=steps,
         learning_rate=how.learning_rate,
         weight_decay=how.weight_decay,
         schedule=how.schedule,
         clip_norm=how.clip_norm or None,
-        seed=run.seed,
+        seed=seed,
         report_every=max(50, steps // 5),
         checkpoint_every=100,
     )
-    path = None if run.checkpoints is None else run.checkpoints / "steps.safetensors"
-    trained = fit(Trainee(net, drawn, measure), plan, run.compute, checkpoint=path, identity=identity,
-                  progress=run.progress)  # fmt: skip
-    return list(trained.history)
 
 
 def identity_of(videos: FrameVideos, chosen: Sequence[int], how: Any, seed: int, *beside: Any) -> str:

@@ -82,12 +82,16 @@ def train_video_model(
         beside = None if teacher is None else torch.from_numpy(teacher[picked])
         return Batch(values, mask, targets, weights, beside)
 
-    identity = identity_of(videos, rows.tolist(), how, run.seed, teacher, getattr(objective, "__qualname__", ""))
+    identity = identity_of(videos, rows.tolist(), how, run.seed, teacher, _name(objective))
     history = fit_net(net, draw, len(rows), how.fit, objective=objective, run=run, identity=identity)
     facts: dict[str, Any] = {"videos": len(rows), "left_out": dict(videos.skipped), "seed": run.seed}
     facts["history"] = history
     model = ModelSettings(net=how.net, frames=videos.reader.how, longest=how.longest)
     return ConceptModel(net, model, videos.reader, vocabulary=vocabulary, training=facts, device=run.compute.device)
+
+
+def _name(objective: Objective) -> str:
+    return getattr(objective, "__name__", repr(objective))
 
 
 def targets_of(labels: VideoLabels, classes: int, unknown_weight: float) -> tuple[FloatMatrix, FloatMatrix]:
