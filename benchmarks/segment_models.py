@@ -1,7 +1,8 @@
 """How fast each video and segment model learns at the paper's size, how large it is, and how much memory it takes.
 
     python benchmarks/segment_models.py                      writes benchmarks/results/segment_models.{json,md}
-    python benchmarks/segment_models.py --only lstm --out ""     one kind, on the screen only
+    python benchmarks/segment_models.py --precision bfloat16       writes segment_models_bfloat16.{json,md}
+    python benchmarks/segment_models.py --only lstm --out ""         one kind, on the screen only
 
 Sizes are those of `NetSettings.paper`: 1152 numbers a frame; video models see 120 to 300 frames and 3862 classes, of
 which 3 are labelled; segment models see 5 frames and 1000 classes, of which one is rated. Each model runs in a process
@@ -113,7 +114,7 @@ def table(values):
         "# Training steps at the paper's size",
         "",
         f"{values['steps']} timed steps after one to warm up, each model in a process of its own; written by"
-        " `python benchmarks/segment_models.py`. Batches are smaller than the paper's so that a laptop's memory and"
+        f" `{values['command']}`. Batches are smaller than the paper's so that a laptop's memory and"
         " patience suffice; examples a second are what compares. Memory holds weights, gradients and both of AdamW's"
         " means.",
         "",
@@ -160,11 +161,13 @@ def main():
         f"{os.cpu_count()} cores, {threads} threads, Python {platform.python_version()}, torch {torch.__version__}"
     )
     computes = sorted({row["compute"] for row in rows if "compute" in row})
-    values = {"steps": options.steps, "rows": rows, "machine": f"{machine}, {', '.join(computes)}"}
+    command = f"python benchmarks/segment_models.py --steps {options.steps} --precision {options.precision}"
+    values = {"command": command, "steps": options.steps, "rows": rows, "machine": f"{machine}, {', '.join(computes)}"}
     print(table(values))
     if options.out:
-        write_json(Path(options.out) / "segment_models.json", values)
-        write_text(Path(options.out) / "segment_models.md", table(values))
+        name = "segment_models" if options.precision == "float32" else f"segment_models_{options.precision}"
+        write_json(Path(options.out) / f"{name}.json", values)
+        write_text(Path(options.out) / f"{name}.md", table(values))
 
 
 if __name__ == "__main__":

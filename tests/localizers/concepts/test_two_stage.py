@@ -211,3 +211,12 @@ def test_nets_that_do_not_belong_together_are_refused_before_any_work() -> None:
 def test_the_papers_recipe_is_the_preset() -> None:
     recipe = Path(__file__).parents[3] / "recipes" / "two-stage-paper.toml"
     assert load(TwoStageSettings, read_toml(recipe)["train"], "recipe") == TwoStageSettings.paper()
+
+
+def test_half_as_precise_is_nearly_as_good(world: PlantedWorld, model: TwoStage) -> None:
+    """bfloat16 in training; in use numbers are float32 again."""
+    half = fitted(world, replace(SETTINGS, precision="bfloat16"))
+    features = world.examples[-1].features
+    assert half.score(features).scores.dtype == np.float32
+    assert not np.array_equal(half.score(features).scores, model.score(features).scores)
+    assert average_map(half, world) > 0.7

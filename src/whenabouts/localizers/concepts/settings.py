@@ -11,6 +11,7 @@ from whenabouts.localizers.concepts.model import ModelSettings
 from whenabouts.localizers.concepts.networks import CountOrZero, NetKind
 from whenabouts.localizers.concepts.segment_models import SegmentModelSettings
 from whenabouts.localizers.concepts.video_models import VideoModelSettings
+from whenabouts.training.devices import PrecisionName
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -21,6 +22,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class TwoStageSettings:
     """A video model that chooses candidates, and a segment model that ranks what is in them.
 
+    `precision` "auto" trains in bfloat16 where the device computes in it natively, which pays for large nets.
     `distilled` trains the video model on four others' word beside the labels. A concept's candidates are the
     `candidates` times as many videos as have its label with the best video scores (0: all videos); a new video is one
     if its score reaches theirs and `class_threshold`, and for its `top_classes` best concepts always.
@@ -33,6 +35,7 @@ class TwoStageSettings:
     frames: FrameSettings = FrameSettings()
     video: VideoModelSettings = VideoModelSettings()
     segment: SegmentModelSettings = SegmentModelSettings()
+    precision: PrecisionName = "float32"
     distilled: bool = False
     distillation: DistillationSettings = DistillationSettings()
 

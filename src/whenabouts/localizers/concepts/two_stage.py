@@ -30,7 +30,7 @@ from whenabouts.localizers.concepts.video_models import all_video_scores, train_
 from whenabouts.localizers.decoding import likely_classes, moments_of_runs
 from whenabouts.localizers.model_folder import Card, read_model, write_model
 from whenabouts.localizers.protocol import Stream
-from whenabouts.training import Compute, choose_device
+from whenabouts.training import choose_compute, choose_device
 
 _SLACK = 1e-6
 
@@ -76,7 +76,7 @@ class TwoStage:
         With a folder `checkpoints` a killed training goes on from its last step, on a CPU to the same bits.
         """
         videos = FrameVideos(examples, settings.frames, progress)
-        run = Run(progress, Compute(choose_device(device), torch.float32), seed, checkpoints)
+        run = Run(progress, choose_compute(device, settings.precision), seed, checkpoints)
         video = _video_model(videos, settings, run, vocabulary)
         rated = rated_segments(videos)
         taught = taught_classes(rated, len(vocabulary), weak=settings.segment.weak_negatives > 0)
