@@ -15,6 +15,7 @@ from whenabouts.data.examples import Example
 from whenabouts.data.worlds.features import PlantedWorld
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
+from whenabouts.localizers import chosen_localizer
 from whenabouts.localizers.concepts import video_models
 from whenabouts.localizers.concepts.segment_models import SegmentModelSettings
 from whenabouts.localizers.concepts.settings import TwoStageSettings
@@ -210,7 +211,9 @@ def test_nets_that_do_not_belong_together_are_refused_before_any_work() -> None:
 
 def test_the_papers_recipe_is_the_preset() -> None:
     recipe = Path(__file__).parents[3] / "recipes" / "two-stage-paper.toml"
-    assert load(TwoStageSettings, read_toml(recipe)["train"], "recipe") == TwoStageSettings.paper()
+    name, told = chosen_localizer(None, read_toml(recipe)["train"])
+    assert name == "two-stage"
+    assert load(TwoStageSettings, told, "recipe") == TwoStageSettings.paper()
 
 
 def test_half_as_precise_is_nearly_as_good(world: PlantedWorld, model: TwoStage) -> None:
