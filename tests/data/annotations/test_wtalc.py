@@ -45,12 +45,13 @@ def test_lists_of_objects_are_refused_with_the_script_that_converts_them(publish
 
 def test_converted_by_that_script_they_are_read(published: Path) -> None:
     run(CONVERT_LISTS, published)
+    (published / "Ambiguous_test.txt").write_text("video_test_0000004  1.0 2.0\n")
     kind, found = read_annotations(published)
     assert kind == "thumos14"
     trained, tested = found.videos
     assert (trained.split, tested.split, trained.duration_seconds) == ("train", "test", 6.4)
     assert trained.instances == (Instance("Diving", 1.0, 2.5), Instance("CliffDiving", 1.0, 2.5))
-    assert tested.labels == ("Diving",)
+    assert (tested.labels, tested.ambiguous) == (("Diving",), ((1.0, 2.0),))
     assert found.counts()["past_the_end"] == 1
 
 

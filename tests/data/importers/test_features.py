@@ -13,7 +13,9 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
 from whenabouts.data.doctor.check import check_project
-from whenabouts.data.importers import ImportSettings
+from whenabouts.data.feature_files import reading
+from whenabouts.data.feature_files.arrays import read_matrix
+from whenabouts.data.importers import IMPORTERS, ImportSettings
 from whenabouts.data.importers.protocol import FeatureSettings
 from whenabouts.data.importing import ImportOutcome, import_into
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
@@ -201,6 +203,33 @@ def test_changed_files_are_read_again_and_others_not(tmp_path: Path, said: str) 
     into(tmp_path / "p", tmp_path / "f", annotations=said)
     store.refresh()
     np.testing.assert_array_equal(store.read(TRAIN, "rgb").values, values)
+
+
+def test_one_video_is_read_at_a_time(tmp_path: Path, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what was read when an import was stopped need not be read again."""
+    for name in (TRAIN, TEST):
+        saved(tmp_path / "f" / "rgb" / f"{name}.npy", 10)
+    read: list[str] = []
+
+    def stopping(path: Path) -> np.ndarray:
+        read.append(path.stem)
+        if len(read) == 2:
+            raise KeyboardInterrupt
+        return read_matrix(path)
+
+    monkeypatch.setattr(reading, "read_matrix", stopping)
+    how = ImportSettings(features=FeatureSettings(annotations=said))
+    supply = IMPORTERS["features"](tmp_path / "f", how).supply
+    assert supply is not None
+    next(iter(supply.read([TRAIN, TEST])))
+    assert read == [TEST]
+    read.clear()
+    with pytest.raises(KeyboardInterrupt):
+        into(tmp_path / "p", tmp_path / "f", annotations=said)
+    assert read == [TEST, TRAIN]
+    into(tmp_path / "p", tmp_path / "f", annotations=said)
+    assert read == [TEST, TRAIN, TRAIN]
+    assert Project(tmp_path / "p").features().video_ids("rgb") == (TEST, TRAIN)
 
 
 def test_another_rate_or_duration_moves_what_was_kept(tmp_path: Path, said: str) -> None:

@@ -1,6 +1,7 @@
 """THUMOS14's temporal annotations, in the forms in which they circulate, and the test sets that people measure on."""
 
 import csv
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -88,20 +89,28 @@ def _of_text(folder: Path, faults: list[Fault]) -> list[AnnotatedVideo]:
     split_of: dict[str, str] = {}
     rows = []
     for match, file in files:
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                video_id, start, end = _LINE.fullmatch(line.strip()).groups()  # type: ignore[union-attr]
-                rows.append((video_id, match["label"], float(start), float(end)))
-            except (AttributeError, ValueError):
-                if line.strip():
-                    faults.append(Fault(f"{file.name} line {number}", "an instance can't be read", line[:80]))
-                continue
+        for video_id, start, end in text_rows(file, faults):
+            rows.append((video_id, match["label"], start, end))
             split_of.setdefault(video_id, _SUBSET[match["subset"]])
     instances, vague = gathered(rows, AMBIGUOUS)
     return [
         AnnotatedVideo(name, split, tuple(instances.get(name, ())), tuple(vague.get(name, ())))
         for name, split in sorted(split_of.items())
     ]
+
+
+def text_rows(file: Path, faults: list[Fault]) -> Iterator[tuple[str, float, float]]:
+    """Lines `video start end` of one text file; those that can't be read join `faults`."""
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        found = _LINE.fullmatch(line.strip())
+        try:
+            start, end = (float(found[2]), float(found[3])) if found else (math.nan, math.nan)
+        except ValueError:
+            start = end = math.nan
+        if found and math.isfinite(start) and math.isfinite(end):
+            yield found[1], start, end
+        elif line.strip():
+            faults.append(Fault(f"{file.name} line {number}", "an instance can't be read", line[:80]))
 
 
 def _of_table(path: Path, faults: list[Fault]) -> list[AnnotatedVideo]:

@@ -10,8 +10,16 @@ from typing import Any
 import numpy as np
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.data.annotations.nouns import AnnotatedVideo, AnnotationSet, Fault, Instance, checked, seconds_or_zero
-from whenabouts.data.annotations.thumos14 import LABELS, Variant, chosen
+from whenabouts.data.annotations.nouns import (
+    AnnotatedVideo,
+    AnnotationSet,
+    Fault,
+    Instance,
+    Span,
+    checked,
+    seconds_or_zero,
+)
+from whenabouts.data.annotations.thumos14 import LABELS, Variant, chosen, text_rows
 from whenabouts.data.feature_files.arrays import plain_array
 
 _SPLIT = {"validation": "train", "train": "train", "training": "train", "test": "test"}
@@ -64,9 +72,11 @@ def read_wtalc(folder: Path, ground_truth: Variant = "") -> AnnotationSet:
             f"{CONVERT_LISTS}"
         )
     faults: list[Fault] = []
+    vague = _ambiguous(folder, faults)
     videos = [
         AnnotatedVideo(
-            str(name), _SPLIT.get(str(subset).casefold(), str(subset)), _instances(str(name), said, spans, faults), (),
+            str(name), _SPLIT.get(str(subset).casefold(), str(subset)), _instances(str(name), said, spans, faults),
+            tuple(vague.get(str(name), ())),
             seconds_or_zero(length), None, seconds_or_zero(length),
         )
         for name, subset, said, spans, length in zip(names, subsets, labels, segments, durations, strict=True)
@@ -85,6 +95,15 @@ def _instances(name: str, labels: Any, spans: Any, faults: list[Fault]) -> tuple
             continue
         found.append(Instance(label, float(start), float(end)))
     return tuple(found)
+
+
+def _ambiguous(folder: Path, faults: list[Fault]) -> dict[str, list[Span]]:
+    """The spans of Ambiguous_test.txt, where it lies beside the arrays."""
+    vague: dict[str, list[Span]] = {}
+    file = folder / "Ambiguous_test.txt"
+    for video_id, start, end in text_rows(file, faults) if file.is_file() else ():
+        vague.setdefault(video_id, []).append((start, end))
+    return vague
 
 
 def _texts(path: Path) -> Any:
