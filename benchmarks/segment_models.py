@@ -119,19 +119,20 @@ def table(values):
         " means.",
         "",
         "| | model | classes | batch | frames | parameters | s a step (least - most) | examples a s | CPU s a step |"
+        " examples a CPU s |"
         " peak MiB | loss, first to last |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in values["rows"]:
         if "failed" in row:
             lines.append(f"| {row['level']} | {row['kind']} | failed: {row['failed']} |")
             continue
-        middle = statistics.median(row["seconds"])
+        middle, cpu = statistics.median(row["seconds"]), statistics.median(row["cpu_seconds"])
         spread = f"{min(row['seconds']):.2f} - {max(row['seconds']):.2f}"
         lines.append(
             f"| {row['level']} | {row['kind']} | {row['classes']} | {row['batch']} | {row['frames']} | "
             f"{row['parameters']:,} | {middle:.2f} ({spread}) | {row['batch'] / middle:.1f} | "
-            f"{statistics.median(row['cpu_seconds']):.2f} | {row['peak_mib']} | "
+            f"{cpu:.2f} | {row['batch'] / cpu:.1f} | {row['peak_mib']} | "
             f"{row['losses'][0]:.3f} to {row['losses'][-1]:.3f} |"
         )
     loads = ", ".join(f"{row['load']:.1f}" for row in values["rows"] if "load" in row)
@@ -155,6 +156,8 @@ def main():
         one(*options.one, options)
         return
     jobs = [job for job in JOBS if not options.only or job[1].partition(" ")[0] == options.only]
+    if options.precision != "float32":
+        jobs = [job for job in jobs if "packed" not in job[1]]
     rows = [run_alone(level, kind, options) for level, kind in jobs]
     threads = torch.get_num_threads()
     machine = (
