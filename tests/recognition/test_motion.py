@@ -20,11 +20,11 @@ from whenabouts.media.writing import Encoding, write_video
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
 from whenabouts.recognition.backbone_settings import FlowSettings
 from whenabouts.recognition.clip_draws import PretrainSettings
-from whenabouts.recognition.decoding import End, Windows, WindowSource
 from whenabouts.recognition.extraction import FLOW, RGB, Extracted, ExtractSettings, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.frame_cache import FrameCache
 from whenabouts.recognition.pretraining import Pretrained, Run, checkpoint_of, labelled_videos, pretrain, pretrain_to
+from whenabouts.recognition.window_source import End, Windows, WindowSource
 from whenabouts.training.devices import Compute
 
 CPU = Compute(torch.device("cpu"), torch.float32)

@@ -107,7 +107,12 @@ def _settings(
         below={"backbone": {name: value for name, value in below.items() if name not in own}},
         above={"backbone": {"input": "flow"}} if modality == "flow" else {},
     )
-    shape = load(BackboneSettings, told["backbone"], "[backbone]")
+    table = dict(told["backbone"])
+    if modality == "rgb" and "flow" in table:  # One recipe serves both streams; a word for this run alone must count.
+        if any(override.strip().startswith("backbone.flow") for override in overrides or ()):
+            raise SettingsError("--set backbone.flow changes nothing for pictures. Add --modality flow.")
+        del table["flow"]
+    shape = load(BackboneSettings, table, "[backbone]")
     if shape.modality != modality:
         raise SettingsError(f"backbone.input {shape.input!r} is of --modality {shape.modality}, not {modality}.")
     return shape, told.get("pretrain", {})
