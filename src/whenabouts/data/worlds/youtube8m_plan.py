@@ -32,7 +32,7 @@ class ShardWorldSettings:
     class's look where each number deviates by 1/2, `vertical` the share of it (squared) that is its vertical's.
     """
 
-    videos: int = Field(default=47_558, ge=1)
+    videos: int = Field(default=47_894, ge=1)
     videos_per_shard: int = Field(default=256, ge=1)
     rated: bool = True
     least_seconds: int = Field(default=120, ge=25)
