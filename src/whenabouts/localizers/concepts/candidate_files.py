@@ -32,7 +32,7 @@ def save_candidates(path: Path, best: BestOfClasses) -> None:
     """Write what was kept, whole or not at all; videos that no class kept are left away."""
     used = np.zeros(len(best.video_ids), bool)
     for index in range(len(best.limits)):
-        used[best.of_class(index).videos] = True
+        used[best.videos_of(index)] = True
     rows = sorted(np.flatnonzero(used).tolist(), key=best.video_ids.__getitem__)
     place = np.zeros(len(best.video_ids), np.int64)
     place[rows] = np.arange(len(rows))

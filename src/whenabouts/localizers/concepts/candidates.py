@@ -135,14 +135,14 @@ class BestOfClasses:
             known = self._numbers.get(video_id)
             if known is not None and self.lengths[known] != length:
                 raise InvalidData(f"{video_id} has {self.lengths[known]} segments here, but {length} there.")
-        mine = [self._number(video_id, length)
-                for video_id, length in zip(other.video_ids, other.lengths, strict=True)]  # fmt: skip
+        shared = any(video_id in self._numbers for video_id in other.video_ids)
+        pairs = zip(other.video_ids, other.lengths, strict=True)
+        mine = [self._number(video_id, length) for video_id, length in pairs]
         first = np.asarray(self._first, np.int64)[mine] if mine else np.zeros(0, np.int64)
         for index, kept in enumerate(self._kept):
             best = other.of_class(index)
-            kept.take(
-                best.scores, (first[best.videos] + best.segments).astype(np.uint32), self._precedence, merged=True
-            )
+            items = (first[best.videos] + best.segments).astype(np.uint32)
+            kept.take(best.scores, items, self._precedence, shared=shared)
 
     def of_class(self, index: int) -> Best:
         """The best items of one class, sorted."""
@@ -153,6 +153,12 @@ class BestOfClasses:
         rank, place, videos = self._placed(items)
         order = np.lexsort((place, rank, -scores))
         return Best(videos[order], place[order], scores[order])
+
+    def videos_of(self, index: int) -> IntArray:
+        """Rows (K,) of the table of videos of one class's best items, in no order."""
+        self._look()
+        self._kept[index].trim(self._precedence)
+        return self._placed(self._kept[index].items[: self._kept[index].size])[2]
 
     def size(self, index: int) -> int:
         """How many items one class has."""
@@ -214,18 +220,18 @@ class _Kept:
     size: int = 0
     floor: float = -np.inf  # no score below it can be among the best any more
 
-    def take(self, scores: Scores, items: Numbers, precedence: _Precedence, *, merged: bool = False) -> None:
-        """Add items; those that were `merged` from elsewhere may be there already, then the better score stays."""
+    def take(self, scores: Scores, items: Numbers, precedence: _Precedence, *, shared: bool = False) -> None:
+        """Add items; those of `shared` videos may be there already, then the better score stays."""
         total = self.size + len(scores)
         most = self.limit + self.limit // 8 + 1024
-        if total <= most and not merged:
+        if total <= most and not shared:
             self._make_room(total, most)
             self.scores[self.size : total], self.items[self.size : total] = scores, items
             self.size = total
             return
         scores = np.concatenate([self.scores[: self.size], scores])
         items = np.concatenate([self.items[: self.size], items])
-        if merged:
+        if shared:
             order = np.lexsort((-scores, items))
             first = np.flatnonzero(np.diff(items[order].astype(np.int64), prepend=-1))
             scores, items = scores[order[first]], items[order[first]]
