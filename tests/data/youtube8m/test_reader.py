@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.data.youtube8m import example_protos
-from whenabouts.data.youtube8m.frames import dequantised, nearest_bytes, padded_frames, quantised, segment_frames
+from whenabouts.data.youtube8m.frames import (
+    dequantised,
+    every_segment,
+    nearest_bytes,
+    padded_frames,
+    quantised,
+    segment_frames,
+)
 from whenabouts.data.youtube8m.reader import OFFICIAL, FrameRecord, Layout, SegmentRatings, VideoRecord, parsed
 from whenabouts.data.youtube8m.shards import ReadReport, located, read_shards, shards_below, write_shards
 from whenabouts.data.youtube8m.tfrecord import RecordError, read_records, write_records
@@ -151,6 +158,25 @@ def test_all_odd_and_damaged_files_in_one_run(shared: Path) -> None:
     assert (silent.rgb.shape, silent.audio.shape) == ((4, 1024), (4, 0))
     with pytest.raises(RecordError, match=r"no_audio\.tfrecord, record 1 at byte 0: the feature list 'audio' is miss"):
         list(read_shards([folder / "no_audio.tfrecord"]))
+
+
+@pytest.mark.golden
+def test_whole_videos_in_segments_as_the_official_inference_cuts_them(shared: Path) -> None:
+    cases = json.loads((shared / "golden/y8m/metrics/segments_of_video.json").read_text(encoding="utf-8"))
+    assert len(cases) == 8
+    for case in cases:
+        count = case["num_frames"]
+        if count > 255:  # a byte tells frames apart up to here
+            rgb = np.stack([np.arange(count) // 250, np.arange(count) % 250], axis=1).astype(np.uint8)
+        else:
+            rgb = np.stack([np.zeros(count), np.arange(count)], axis=1).astype(np.uint8)
+        starts, frames, matrix = every_segment(FrameRecord("v", np.zeros(0, np.int64), rgb, rgb[:, :0]))
+        assert starts.tolist() == case["segment_start_times"]
+        assert frames.tolist() == case["segment_num_frames"]
+        assert len(matrix) == case["n_segments"]
+        wanted = np.asarray(case["last_segment_frame_index_plus_one"], int)
+        for row, number in zip(matrix[-1], wanted, strict=True):
+            assert row.tolist() == (dequantised(rgb[number - 1]).tolist() if number else [0, 0])
 
 
 @pytest.mark.golden

@@ -66,9 +66,24 @@ def segment_frames(record: FrameRecord) -> tuple[IntArray, Float32Array]:
     """
     _, first = np.unique(record.ratings.starts, return_index=True)
     starts = record.ratings.starts[np.sort(first)]
+    return starts, _gathered(record, starts)
+
+
+def every_segment(record: FrameRecord) -> tuple[IntArray, IntArray, Float32Array]:
+    """A whole video in segments of 5 s, as the official inference cuts it: starts, numbers of frames, and the frames.
+
+    Starts (S,) in seconds, numbers (S,) from 1 to 5, frames (S, 5, rgb + audio), dequantised. The last segment may have
+    fewer than 5; its other rows are 0.
+    """
+    starts = np.arange(0, len(record), SEGMENT_SECONDS, dtype=np.int64)
+    return starts, np.minimum(len(record) - starts, SEGMENT_SECONDS), _gathered(record, starts)
+
+
+def _gathered(record: FrameRecord, starts: IntArray) -> Float32Array:
+    """Frames (S, 5, rgb + audio) of the segments that start at `starts`, 0 behind the video's end."""
     matrix = np.zeros((len(starts), SEGMENT_SECONDS, record.rgb.shape[1] + record.audio.shape[1]), np.float32)
     seconds: NDArray[np.int64] = starts[:, None] + np.arange(SEGMENT_SECONDS)
     inside = seconds < len(record)
     both = np.concatenate([record.rgb[seconds[inside]], record.audio[seconds[inside]]], axis=1)
     matrix[inside] = dequantised(both)
-    return starts, matrix
+    return matrix
