@@ -84,7 +84,7 @@ def test_a_missing_stream_has_no_say(joined: bool) -> None:
     other = made([rgb, torch.full((1, 6, 3), 9.0)], mask, present=present)
     torch.testing.assert_close(one.logits, other.logits)
     if not joined:
-        alone = made.tower(0)((rgb - made.mean[:5]).transpose(1, 2), None)
+        alone = made.tower(0)(rgb - made.mean[:5], None)
         torch.testing.assert_close(one.logits, alone.logits)
 
 
@@ -101,3 +101,10 @@ def test_width_three_sees_neighbours_and_width_one_does_not() -> None:
 def test_weights_are_drawn_within_their_bound() -> None:
     made = InstanceNet([4], 2, width=3, generator=torch.Generator().manual_seed(0))
     assert made.tower(0).classify.weight.abs().max() <= 1 / math.sqrt(12)
+
+
+def test_the_kernel_is_a_convolution() -> None:
+    made, draw = InstanceNet([4], 2, width=3, generator=torch.Generator().manual_seed(0)), torch.Generator()
+    kernel, values = made.tower(0).classify, torch.randn(3, 7, 4, generator=draw)
+    wanted = torch.nn.functional.conv1d(values.transpose(1, 2), kernel.weight, kernel.bias, padding=1).transpose(1, 2)
+    torch.testing.assert_close(kernel(values), wanted)

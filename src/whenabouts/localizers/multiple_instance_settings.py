@@ -15,6 +15,8 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 NotAll = Annotated[float, Field(ge=0, lt=1)]
 
+_FIELD: dict[str, Any] = {"suppression": "hard"}  # What the presets' papers have in common.
+
 
 @settings
 class MultipleInstanceSettings:
@@ -70,14 +72,14 @@ class MultipleInstanceSettings:
 
     class_threshold: Probability = 0.05
     top_classes: CountOrZero = 1
-    scores: Literal["logits", "attended", "sigmoid", "softmax"] = "attended"
+    scores: Literal["logits", "attended", "sigmoid", "softmax"] = "logits"
     proposals: Proposals = "contrast"
     levels: Count = 19
     union_level: Probability = 0.5
     margin: Positive = 0.25
     length_credit: NotNegative = 0.0
     video_weight: NotNegative = 0.0
-    suppression: Suppression = "hard"
+    suppression: Suppression = "soft"
     tiou: Probability = 0.45
     sigma: Positive = 0.3
 
@@ -92,13 +94,13 @@ class MultipleInstanceSettings:
     @classmethod
     def top_k(cls, **changes: Any) -> "MultipleInstanceSettings":
         """Top-k multiple-instance learning alone, as in W-TALC (Paul et al., ECCV 2018) without its second loss."""
-        base = {"width": 1, "attention": "none", "judged": "raw", "sparsity": 0.0, "scores": "logits"}
+        base = {**_FIELD, "width": 1, "attention": "none", "judged": "raw", "sparsity": 0.0, "scores": "logits"}
         return cls(**{**base, **changes})
 
     @classmethod
     def untrimmed_soft(cls, **changes: Any) -> "MultipleInstanceSettings":
         """UntrimmedNets' soft selection (Wang et al., CVPR 2017)."""
-        base = {"width": 1, "attention": "softmax", "pooling": "soft", "sparsity": 0.0, "scores": "softmax"}
+        base = {**_FIELD, "width": 1, "attention": "softmax", "pooling": "soft", "sparsity": 0.0, "scores": "softmax"}
         return cls(**{**base, **changes})
 
     @classmethod
@@ -109,7 +111,7 @@ class MultipleInstanceSettings:
     @classmethod
     def stpn(cls, **changes: Any) -> "MultipleInstanceSettings":
         """Sparse temporal pooling (Nguyen et al., CVPR 2018), with a softmax over classes in place of its sigmoids."""
-        base = {"width": 1, "attention": "sigmoid", "pooling": "weighted", "scores": "sigmoid"}
+        base = {**_FIELD, "width": 1, "attention": "sigmoid", "pooling": "weighted", "scores": "sigmoid"}
         return cls(**{**base, **changes})
 
     @classmethod

@@ -29,7 +29,7 @@ class Instances:
 
 
 class Tower(nn.Module):
-    """Features (B, D, K) to segments' logits and attention by one convolution over time, `width` segments wide.
+    """Features (B, K, D) to segments' logits and attention by one convolution over time, `width` segments wide.
 
     With `hidden` above 0 the convolution makes so many rectified features, which two linear maps read; with 0 it makes
     the logits itself. Beyond the borders of a video, and where a mask is False, it sees zeros: the training mean.
@@ -48,9 +48,8 @@ class Tower(nn.Module):
     def forward(self, values: Tensor, kept: Tensor | None) -> Instances:
         """kept (B, features): dropout factors of whole features of a video."""
         seen = values if self.embed is None else self.embed(values).relu()
-        dropped = seen if kept is None else seen * kept[:, :, None]
-        logits, energies = self.classify(dropped).transpose(1, 2), self.attend(dropped)[:, 0]
-        return Instances(logits, energies, seen.transpose(1, 2))
+        dropped = seen if kept is None else seen * kept[:, None]
+        return Instances(self.classify(dropped), self.attend(dropped)[..., 0], seen)
 
 
 class InstanceNet(nn.Module):
@@ -129,8 +128,8 @@ class InstanceNet(nn.Module):
         means, deviations = torch.split(self.mean, list(self.widths)), torch.split(self.std, list(self.widths))
         for index, values in enumerate(features):
             there = (mask & present[:, index, None])[..., None]
-            parts.append(((values - means[index]) / deviations[index] * there).transpose(1, 2))
-        return [torch.cat(parts, dim=1)] if self.joined else parts
+            parts.append((values - means[index]) / deviations[index] * there)
+        return [torch.cat(parts, dim=2)] if self.joined else parts
 
 
 class _Kernel(nn.Module):
@@ -143,7 +142,19 @@ class _Kernel(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, values: Tensor) -> Tensor:
-        return functional.conv1d(values, self.weight, self.bias, padding=self.weight.shape[-1] // 2)
+        """Features (B, K, D) -> (B, K, outputs): one product for all places of the kernel, moved and added.
+
+        With few outputs that takes half the time of torch's convolution, forward and backward, on a CPU.
+        """
+        outputs, inputs, width = self.weight.shape
+        products = values @ self.weight.permute(1, 2, 0).reshape(inputs, width * outputs)
+        if width == 1:
+            return products + self.bias
+        reach, segments = width // 2, values.shape[1]
+        padded = functional.pad(products, (0, 0, reach, reach))
+        around = padded.view(len(values), segments + 2 * reach, width, outputs)
+        moved = [around[:, place : place + segments, place] for place in range(width)]
+        return torch.stack(moved).sum(dim=0) + self.bias
 
 
 def top_mean(values: Tensor, mask: Tensor, *, share: float, count: int = 0) -> Tensor:
