@@ -117,7 +117,8 @@ def page(values):
 
 `{values["command"]}` on {machine["cores"]} cores, one thread, OpenCV {machine["opencv"]}; load of the machine before
 {machine["load_before"]:.1f}, after {machine["load_after"]:.1f}. Grey pairs of {WIDTH} x {HEIGHT} pixels that move
-by {MOVE[0]:g} and {-MOVE[1]:g} pixels; streams of {RATE} pictures a second.
+by {MOVE[0]:g} and {-MOVE[1]:g} pixels; streams of {RATE} pictures a second, without
+decoding.
 
 | method | ms per pair, wall | processor | seconds per second of video, wall | processor | median error, pixels |
 |---|---|---|---|---|---|

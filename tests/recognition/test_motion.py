@@ -16,6 +16,7 @@ from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.project import Project
 from whenabouts.media.probe import probe
+from whenabouts.media.watch import Limits
 from whenabouts.media.writing import Encoding, write_video
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
 from whenabouts.recognition.backbone_settings import FlowSettings
@@ -220,3 +221,15 @@ def test_the_source_tells_ways_to_measure_motion_apart() -> None:
     shapes = [SHAPE, *(dataclasses.replace(SHAPE, flow=flow) for flow in others)]
     assert len({Backbone(shape, net).source for shape in shapes}) == 4
     assert len({shape.frame_format().name for shape in shapes}) == 4
+
+
+def test_the_slow_way_to_measure_motion_has_the_time_it_needs(archive: Project, tmp_path: Path) -> None:
+    slow = dataclasses.replace(SHAPE, rate=2.0, flow=FlowSettings(method="tvl1", side=16, bound=8.0, stack=3))
+    limits = slow.frame_format().limits
+    assert limits is not None
+    assert limits.total_seconds > 24 * 3600
+    assert limits.silence_seconds == Limits().silence_seconds
+    assert SHAPE.frame_format().limits is None
+    store, _, done = extracted(list(archive.manifest())[:1], backbone_of(slow), tmp_path)
+    assert done.written == 1
+    assert len(store.read("video 00", FLOW)) == 4

@@ -23,6 +23,7 @@ from whenabouts.core.video import Video
 from whenabouts.media.fingerprints import size_and_time
 from whenabouts.media.flow import FlowForm, flow_parts
 from whenabouts.media.parts import video_parts
+from whenabouts.media.watch import Limits
 from whenabouts.media.workers import Decoding, Job, decode_many, decoding
 
 # The header's room: shapes, offsets and the decoder's findings, padded with spaces as the format allows.
@@ -54,6 +55,12 @@ class FrameFormat:
         size = f"{self.rate:g}_{self.height}x{self.width}"
         flow = self.flow
         return size if flow is None else f"{size}_{flow.method}-{flow.side}-{flow.bound:g}"
+
+    @property
+    def limits(self) -> Limits | None:
+        """What one decoding may use: TV-L1 takes long, 14 s for a second of video, so only silence ends it early."""
+        slow = self.flow is not None and self.flow.method == "tvl1"
+        return Limits(total_seconds=30 * 24 * 3600.0) if slow else None
 
     def job(self, video: Video) -> Job:
         """What a child process does to decode one video so."""
@@ -114,7 +121,7 @@ class FrameCache:
         """Decode what is not there yet, in child processes that may crash without harm; the result is in order."""
         found = {video.id: self.find(video) for video in videos}
         wanted = [video for video in videos if found[video.id] is None]
-        decodings = decode_many((self.form.job(video) for video in wanted), workers=workers)
+        decodings = decode_many((self.form.job(video) for video in wanted), workers=workers, limits=self.form.limits)
         pairs = zip(wanted, decodings, strict=False)  # The decodings end with their jobs.
         for video, under_way in progress.track(pairs, total=len(wanted), title="decoding small frames"):
             found[video.id] = self._stored(video, under_way)
@@ -122,7 +129,7 @@ class FrameCache:
 
     def add(self, video: Video) -> Cached:
         """Decode one video into the cache; one that can't be read leaves its reason."""
-        with decoding(self.form.job(video)) as under_way:
+        with decoding(self.form.job(video), limits=self.form.limits) as under_way:
             return self._stored(video, under_way)
 
     def _stored(self, video: Video, under_way: Decoding) -> Cached:

@@ -83,7 +83,8 @@ class WindowSource:
                 begun.append((number, video, self._cached(video)))
                 yield self._job(video, pictures=begun[-1][2] is None)
 
-        decodings = cast(Generator[Decoding], decode_many(jobs(), workers=1, ahead=2))
+        limits = self.shape.frame_format().limits
+        decodings = cast(Generator[Decoding], decode_many(jobs(), workers=1, ahead=2, limits=limits))
         with contextlib.closing(decodings):
             for under_way in decodings:
                 yield from self._pieces(under_way, *begun.popleft())
