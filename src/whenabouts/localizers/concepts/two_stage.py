@@ -27,7 +27,7 @@ from whenabouts.localizers.concepts.model import ConceptModel, runs_of_spans
 from whenabouts.localizers.concepts.segment_models import rated_segments, taught_classes, train_segment_model
 from whenabouts.localizers.concepts.settings import TwoStageSettings
 from whenabouts.localizers.concepts.video_models import all_video_scores, train_video_model
-from whenabouts.localizers.decoding import likely_classes, moments_of_runs
+from whenabouts.localizers.decoding import moments_of_runs
 from whenabouts.localizers.model_folder import Card, read_model, write_model
 from whenabouts.localizers.protocol import Stream
 from whenabouts.training import choose_compute, choose_device
@@ -117,8 +117,8 @@ class TwoStage:
     def candidate_classes(self, video_scores: NDArray[np.float32]) -> IntArray:
         """Classes (P,) for which a video with such scores (C,) is a candidate."""
         floor = np.maximum(self.cutoffs if self.settings.candidates else 0.0, self.settings.class_threshold)
-        likely = likely_classes(video_scores, threshold=2.0, top=self.settings.top_classes)
-        return np.union1d(np.flatnonzero(video_scores >= floor), likely).astype(np.int64)
+        best = np.argsort(-video_scores, kind="stable")[: self.settings.top_classes]
+        return np.union1d(np.flatnonzero(video_scores >= floor), best).astype(np.int64)
 
     def save(self, folder: Path) -> None:
         """Write a model folder, whole or not at all."""
