@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +21,35 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from whenabouts.core.files import read_json, write_json
 from whenabouts.data.worlds.timelines import Kind
-from winners_out_cells import Place, bounds_cell, trained_cell, winners_cell
+from winners_out_cells import Place, bounds_cell, completed, lacking, trained_cell, winners_cell
 from winners_out_report import write_report
-from winners_out_rows import MAIN, REST, SEGMENTS
+from winners_out_rows import MAIN, REST, SEGMENTS, Training
 
 KINDS: tuple[Kind, ...] = ("thumos14", "activitynet")
-Cell = tuple[str, Callable[[], dict[str, Any]]]
+Values = dict[str, Any]
+Cell = tuple[str, Callable[[Values | None], Values]]
 
 
 def main_cells(kind: Kind, seed: int, place: Place) -> Iterator[Cell]:
     """The cells of one world in the order of their making: bounds and winners use models that were trained before."""
     for training in MAIN[kind]:
-        yield training.name, lambda training=training: trained_cell(kind, seed, place, training)
-    yield "bounds", lambda: bounds_cell(kind, seed, place)
-    yield "winners", lambda: winners_cell(kind, seed, place)
+        yield training.name, partial(trained, kind, seed, place, training)
+    yield "bounds", lambda cell: cell or bounds_cell(kind, seed, place)
+    yield "winners", lambda cell: cell or winners_cell(kind, seed, place)
 
 
 def further_cells(kind: Kind, seed: int, place: Place) -> Iterator[Cell]:
     """The cells of the tables that come after the main ones."""
     for training in REST[kind]:
         if training.name != f"K = {SEGMENTS[kind]}":
-            yield training.name, lambda training=training: trained_cell(kind, seed, place, training)
+            yield training.name, partial(trained, kind, seed, place, training)
+
+
+def trained(kind: Kind, seed: int, place: Place, training: Training, cell: Values | None) -> Values:
+    """A new cell, or the old one with the uses that it lacks."""
+    if cell is None:
+        return trained_cell(kind, seed, place, training)
+    return completed(kind, seed, place, training, cell) if lacking(kind, training, cell) else cell
 
 
 def path_of(kind: Kind, seed: int, place: Place, name: str) -> Path:
@@ -51,8 +60,10 @@ def run(kind: Kind, seed: int, place: Place, cells: Iterator[Cell]) -> None:
     """Make the cells of one world that are not there yet."""
     for name, make in cells:
         path = path_of(kind, seed, place, name)
-        if not path.exists():
-            write_json(path, make(), indent=None)
+        old = read_json(path) if path.exists() else None
+        new = make(old)
+        if new is not old:
+            write_json(path, new, indent=None)
             sys.stderr.write(f"{kind} {seed} {name}: load {os.getloadavg()[0]:.1f}\n")
 
 

@@ -55,28 +55,36 @@ def settings_of(kind: Kind, training: Training) -> Any:
 def trained_cell(kind: Kind, seed: int, place: Place, training: Training) -> dict[str, Any]:
     """Train, keep the model in the work folder, and measure each use of it."""
     world = world_of(kind, seed, place, training.weak, training.several)
-    measure = measure_of(kind, seed, place, training.weak, training.several)
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_utime, time.perf_counter()
     settings = settings_of(kind, training)
     model = LOCALIZERS[training.localizer].fit(
         world.train.examples, settings, Silent(), vocabulary=world.vocabulary, seed=seed
     )
     cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
-    folder = model_folder(kind, seed, place, training.name)
-    model.save(folder)
-    rows = rows_of(kind, training.name) or [Row("", training.name, training.name)]
-    uses = {use_key(row): measure.figures(found(used(model, folder, row), world.test)) for row in rows}
-    return {"uses": uses, "settings": as_table(settings), "cpu_seconds": round(cpu, 2),
+    model.save(model_folder(kind, seed, place, training.name))
+    cell = {"uses": {}, "settings": as_table(settings), "cpu_seconds": round(cpu, 2),
             "wall_seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
+    return completed(kind, seed, place, training, cell)
+
+
+def completed(kind: Kind, seed: int, place: Place, training: Training, cell: dict[str, Any]) -> dict[str, Any]:
+    """The cell with the uses that it lacks, measured on the model in the work folder."""
+    world = world_of(kind, seed, place, training.weak, training.several)
+    measure = measure_of(kind, seed, place, training.weak, training.several)
+    folder, uses = model_folder(kind, seed, place, training.name), dict(cell["uses"])
+    for row in lacking(kind, training, cell):
+        model = LOCALIZERS[training.localizer].load(folder, changes=row.use)
+        uses[use_key(row)] = measure.figures(found(model, world.test))
+    return {**cell, "uses": uses}
+
+
+def lacking(kind: Kind, training: Training, cell: dict[str, Any]) -> list[Row]:
+    """Rows whose use the cell does not hold."""
+    return [row for row in rows_of(kind, training.name) if use_key(row) not in cell["uses"]]
 
 
 def model_folder(kind: Kind, seed: int, place: Place, name: str) -> Path:
     return place.work / "models" / f"{kind}-{seed}-{name}"
-
-
-def used(model: Localizer, folder: Path, row: Row) -> Localizer:
-    """The model as the row uses it."""
-    return type(model).load(folder, changes=row.use) if row.use else model
 
 
 def found(model: Localizer, part: WorldPart) -> Moments:

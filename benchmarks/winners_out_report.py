@@ -140,7 +140,7 @@ def _table(cells: Cells, values: Mapping[str, Any], table: str) -> Iterator[str]
 
 def _line(kind: Kind, row: Row, uses: Sequence[Mapping[str, Any]], first: Any) -> str:
     average, half = estimates(uses)
-    lead = "" if uses is first else _told(estimates(uses, first)[0].to_json(), sign=True)
+    lead = "" if uses == first else _told(estimates(uses, first)[0].to_json(), sign=True)
     weak, strong = _mean(uses, "recall_weak"), _mean(uses, "recall_strong")
     recall = "" if weak is None or strong is None else f"{100 * weak:.0f} ({100 * strong:.0f})"
     return (f"| {row.name} | {_told(average.to_json())} | {lead} | {_told(half.to_json())} | "
@@ -187,4 +187,5 @@ def _mean(uses: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 def _told(values: Sequence[float], *, sign: bool = False) -> str:
     mean, low, high = (100 * value for value in values)
+    low = low if sign else max(low, 0.0)
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})" if sign else f"{mean:.1f} ({low:.1f} to {high:.1f})"

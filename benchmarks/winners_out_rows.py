@@ -52,6 +52,8 @@ OTHERS = (
     Training("shift bias", {"shift_bias": True}),
     Training("begun anew", {"restart": True}),
     Training("bias by position", {"attention_bias": "position"}),
+    Training("erased by the mean", {"erasing": "mean"}),
+    Training("rounds stop by themselves", {"rounds": 5, "stop_below": 0.9}),
     Training("penalty 0.01", {"penalty": 0.01}),
     Training("penalty 0.1", {"penalty": 0.1}),
     Training("p = 15 of 400", {"winners_share": 0.0375, "test_steps": 2 * STEPS}),
@@ -116,6 +118,7 @@ ROWS = (
     Row(USE, "winners of any sign", "two rounds", {"positive_only": False}),
     Row(USE, "class mean left in", "two rounds", {"centred": False}),
     Row(USE, "nested proposals", "two rounds", {"proposals": "nested"}),
+    Row(USE, "many thresholds, scored by contrast", "two rounds", {"proposals": "contrast"}),
     *(Row(SWEEP, each.name, each.name) for each in (*WEAK, *SEVERAL)),
 )  # fmt: skip
 
