@@ -11,7 +11,7 @@ import itertools
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from whenabouts.core.files import read_json, write_json
 from whenabouts.data.worlds.timelines import Kind
 from winners_out_cells import Place, bounds_cell, completed, lacking, trained_cell, winners_cell
 from winners_out_report import write_report
-from winners_out_rows import MAIN, REST, SEGMENTS, Training
+from winners_out_rivals import VALIDATION_SEED
+from winners_out_rows import MAIN, REST, RIVAL_TRAININGS, SEGMENTS, Training
 
 KINDS: tuple[Kind, ...] = ("thumos14", "activitynet")
 Values = dict[str, Any]
@@ -43,6 +44,19 @@ def further_cells(kind: Kind, seed: int, place: Place) -> Iterator[Cell]:
     for training in REST[kind]:
         if training.name != f"K = {SEGMENTS[kind]}":
             yield training.name, partial(trained, kind, seed, place, training)
+
+
+def rival_cells(kind: Kind, seed: int, place: Place) -> Iterator[Cell]:
+    """The cells of the rivals."""
+    for training in RIVAL_TRAININGS:
+        yield training.name, partial(trained, kind, seed, place, training)
+
+
+def validation_cells(kind: Kind, seed: int, place: Place) -> Iterator[Cell]:
+    """The cells in which methods are chosen: on a world of their own, winners-out beside its rivals."""
+    usual = next(training for training in MAIN[kind] if training.name == "two rounds")
+    for training in (usual, *RIVAL_TRAININGS):
+        yield training.name, partial(trained, kind, seed, place, training)
 
 
 def trained(kind: Kind, seed: int, place: Place, training: Training, cell: Values | None) -> Values:
@@ -67,15 +81,23 @@ def run(kind: Kind, seed: int, place: Place, cells: Iterator[Cell]) -> None:
             sys.stderr.write(f"{kind} {seed} {name}: load {os.getloadavg()[0]:.1f}\n")
 
 
+TIERS = {"main": main_cells, "rivals": rival_cells, "further": further_cells}
+
+
 def gathered(seeds: int, place: Place) -> dict[str, Any]:
-    """Cells by world and name, a list over seeds; a cell that some seed lacks is left out."""
+    """Cells by world, name and seed, as far as they are made; those of validation under "validation"."""
     told: dict[str, Any] = {}
     for kind in KINDS:
-        names = [name for cells in (main_cells, further_cells) for name, _ in cells(kind, 0, place)]
-        paths = {name: [path_of(kind, seed, place, name) for seed in range(seeds)] for name in names}
-        told[kind] = {name: [read_json(path) for path in each] for name, each in paths.items()
-                      if all(path.exists() for path in each)}  # fmt: skip
+        names = [name for cells in TIERS.values() for name, _ in cells(kind, 0, place)]
+        told[kind] = {name: _made(kind, range(seeds), place, name) for name in names}
+        tried = [name for name, _ in validation_cells(kind, VALIDATION_SEED, place)]
+        told[kind]["validation"] = {name: _made(kind, [VALIDATION_SEED], place, name) for name in tried}
     return told
+
+
+def _made(kind: Kind, seeds: Iterable[int], place: Place, name: str) -> dict[int, Values]:
+    paths = {seed: path_of(kind, seed, place, name) for seed in seeds}
+    return {seed: read_json(path) for seed, path in paths.items() if path.exists()}
 
 
 def main() -> None:
@@ -86,12 +108,15 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=100, help="in each half of a world")
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     parser.add_argument("--first", type=int, default=0, help="begin with this seed: for a second process beside one")
+    parser.add_argument("--tiers", nargs="*", choices=list(TIERS), default=list(TIERS))
     parser.add_argument("--report", action="store_true", help="make no cell")
     options = parser.parse_args()
     place = Place(options.work, options.videos, options.videos)
     if not options.report:
         order = [(options.first + number) % options.seeds for number in range(options.seeds)]
-        for cells in (main_cells, further_cells):
+        for kind in options.kinds:
+            run(kind, VALIDATION_SEED, place, validation_cells(kind, VALIDATION_SEED, place))
+        for cells in [TIERS[name] for name in options.tiers]:
             for kind, seed in itertools.product(options.kinds, order):
                 run(kind, seed, place, cells(kind, seed, place))
     host = {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}

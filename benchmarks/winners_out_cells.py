@@ -48,8 +48,10 @@ def measure_of(kind: Kind, seed: int, place: Place, weak: float | None, several:
 
 def settings_of(kind: Kind, training: Training) -> Any:
     """The settings of one training: those of all, then its own."""
-    base = {"segment_count": SEGMENTS[kind], **BASE} if training.localizer == "winners-out" else {}
-    return load(LOCALIZERS[training.localizer].Settings, {**base, **training.settings}, training.name)
+    usual = {"segment_count": SEGMENTS[kind]}
+    table = {**usual, **BASE, **training.settings} if training.localizer == "winners-out" else {
+        **training.settings, **usual}  # fmt: skip
+    return load(LOCALIZERS[training.localizer].Settings, table, training.name)
 
 
 def trained_cell(kind: Kind, seed: int, place: Place, training: Training) -> dict[str, Any]:

@@ -71,11 +71,11 @@ def row_named(place: tuple[str, str]) -> Row:
     return next(row for row in ROWS if row.table == place[0] and row.name.startswith(place[1]))
 
 
-def uses_of(kind: Kind, cells: Cells, row: Row) -> list[dict[str, Any]] | None:
-    """The row's figures, one per world; None where they were not made."""
-    made = cells.get(trained(kind, row))
+def uses_of(kind: Kind, cells: Cells, row: Row) -> dict[int, dict[str, Any]]:
+    """The row's figures by seed, as far as they were made."""
     key = use_key(row)
-    return None if made is None or key not in made[0]["uses"] else [cell["uses"][key] for cell in made]
+    made = cells.get(trained(kind, row), {})
+    return {seed: cell["uses"][key] for seed, cell in made.items() if key in cell["uses"]}
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,13 @@ class Judged:
     kind: Kind
     average: Estimate
     half: Estimate
+    worlds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"claim": self.claim.text, "world": self.kind, "average": self.average.to_json(),
+                "half": self.half.to_json(), "paper_half": self.claim.paper, "verdict": self.verdict,
+                "worlds": self.worlds}  # fmt: skip
 
     @property
     def verdict(self) -> str:
@@ -102,6 +109,6 @@ def judged(cells: Mapping[Kind, Cells]) -> list[Judged]:
     for claim in CLAIMS:
         for kind in claim.kinds:
             better, worse = (uses_of(kind, cells[kind], row_named(place)) for place in (claim.better, claim.worse))
-            if better is not None and worse is not None:
-                found.append(Judged(claim, kind, *estimates(better, worse)))
+            if set(better) & set(worse):
+                found.append(Judged(claim, kind, *estimates(better, worse), len(set(better) & set(worse))))
     return found

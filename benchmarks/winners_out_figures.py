@@ -1,6 +1,6 @@
 """Figures of one row on one world, with bootstrap samples over its videos, and estimates over worlds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,12 +86,18 @@ class Estimate:
         return [round(value, 5) for value in (self.mean, self.low, self.high)]
 
 
-def estimates(cells: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]] | None = None) -> list[Estimate]:
-    """Average mAP and mAP@0.5 over worlds, or how far they lie above those of `others`, pair by pair.
+Uses = Mapping[int, Mapping[str, Any]]
+"""Figures of one row by seed."""
+
+
+def estimates(uses: Uses, than: Uses | None = None) -> list[Estimate]:
+    """Average mAP and mAP@0.5 over worlds (figures by seed), or how far they lie above those `than`, pair by pair.
 
     Worlds are drawn with replacement, and within each one of the samples of its videos; the percentiles 2.5 and 97.5
     are shifted so that the samples' mean is the measured one, for videos drawn twice lift mAP.
     """
+    seeds = sorted(uses if than is None else set(uses) & set(than))
+    cells, others = [uses[seed] for seed in seeds], None if than is None else [than[seed] for seed in seeds]
     rng = np.random.default_rng(0)
     worlds = rng.integers(len(cells), size=(DRAWS, len(cells)))
     places = rng.integers(SAMPLES, size=(DRAWS, len(cells)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whenabouts.data.worlds.timelines import Kind
+from winners_out_rivals import SETTINGS, USES, WINNERS_OUT, WINNERS_OUT_USES
 
 Changes = Mapping[str, Any]
 SEGMENTS: Mapping[Kind, int] = {"thumos14": 400, "activitynet": 200}
@@ -84,7 +85,21 @@ PAIRS = {  # The two sides of a claim in another world: weak instances none or m
 }
 
 III, IV, V, VI, VII, FIG8 = "III", "IV", "V", "VI", "VII", "Fig. 8"
-STEPS_TABLE, USE, TRAIN, SWEEP = "Test steps", "Use", "Training", "Sweeps"
+STEPS_TABLE, USE, TRAIN, SWEEP, RIVALS = "Test steps", "Use", "Training", "Sweeps", "Rivals"
+RIVAL_TRAININGS = tuple(Training(name, table, "multiple-instance") for name, table in SETTINGS.items())
+TITLES = {
+    III: "Table III: rounds of training with winners removed between them",
+    IV: "Table IV: removal in training, steps in testing",
+    V: "Table V and section VI-C: which scores",
+    VI: "Table VI: number of attentions M",
+    VII: "Table VII: the shift's beta",
+    FIG8: "Fig. 8: number of segments K",
+    STEPS_TABLE: "Test steps",
+    TRAIN: "Other trainings",
+    USE: "Other uses of the model of two rounds",
+    SWEEP: "Two claims taken to where they should fail",
+    RIVALS: "All trials of the rivals",
+}
 _ONE = {"test_steps": 1}
 ROWS = (
     Row(III, "WO-Step1: one round", "one round", paper=both(14.8, 24.3)),
@@ -120,6 +135,8 @@ ROWS = (
     Row(USE, "nested proposals", "two rounds", {"proposals": "nested"}),
     Row(USE, "many thresholds, scored by contrast", "two rounds", {"proposals": "contrast"}),
     *(Row(SWEEP, each.name, each.name) for each in (*WEAK, *SEVERAL)),
+    *(Row(RIVALS, f"{WINNERS_OUT}: {way}", "two rounds", use) for way, use in WINNERS_OUT_USES.items()),
+    *(Row(RIVALS, f"{rival.name}: {way}", rival.name, use) for rival in RIVAL_TRAININGS for way, use in USES.items()),
 )  # fmt: skip
 
 
