@@ -10,8 +10,9 @@ from whenabouts.core.files import write_json, write_text
 from whenabouts.data.worlds.timelines import Kind, statistics
 from winners_out_claims import Judged, judged, uses_of
 from winners_out_figures import Uses, estimates
+from winners_out_reasons import reasons
 from winners_out_rows import BASE, ROWS, SEGMENTS, TITLES, Row
-from winners_out_words import NAMES, compared, methods_page, reasons, told, verdicts, winners_page
+from winners_out_words import NAMES, compared, methods_page, told, verdicts, winners_page
 
 BOUNDS = {
     "ceiling": "ceiling: told when",

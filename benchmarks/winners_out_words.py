@@ -1,4 +1,4 @@
-"""What came of the paper's claims, how methods compare, and whom winners touch: the page's prose and its numbers."""
+"""What came of the paper's claims, how methods compare, and whom winners touch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,12 +93,6 @@ def verdicts(claims: Sequence[Judged]) -> Iterator[str]:
         yield (f"| {each.claim.text} | {NAMES[each.kind]} | {told(each.average.to_json(), sign=True)} | "
                f"{told(each.half.to_json(), sign=True)} | {each.claim.paper} | {each.verdict} |")  # fmt: skip
     yield ""
-
-
-def reasons(values: Mapping[str, Any]) -> Iterator[str]:
-    """Why, as far as the cells tell."""
-    yield "### Why\n"
-    yield from ()
 
 
 def winners_page(winners: Mapping[Kind, Mapping[str, Any]]) -> Iterator[str]:
