@@ -29,7 +29,7 @@ from whenabouts.data.project import Project
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.reading import read_predictions, read_truth
 from whenabouts.evaluation.tables import Predictions
-from whenabouts.localizers import load_localizer, localizer_named
+from whenabouts.localizers import chosen_localizer, load_localizer, localizer_named
 from whenabouts.localizers.finding import find_moments
 
 THUMOS, ANET = (0.1, 0.2, 0.3, 0.4, 0.5), (0.5, 0.75, 0.95)
@@ -229,11 +229,12 @@ def read_work(options) -> Work:
     if not project.truth_path.is_file():
         raise ProjectError(f"There is no {project.truth_path}. Import the data set: whenabouts import thumos14 ...")
     told = tables(recipe, options.set, sections=("train",))["train"]
-    settings = load(localizer_named(options.localizer).Settings, told, f"{recipe} [train]")
+    localizer, told = chosen_localizer(options.localizer, told)
+    settings = load(localizer_named(localizer).Settings, told, f"{recipe} [train]")
     modalities = tuple(options.modality or project.features().modalities())
     if not modalities:
         raise ProjectError(f"{project.folder} has no features. Run `whenabouts import features` first.")
-    return Work(project, recipe, ROWS[recipe.stem], settings, tuple(options.set), options.localizer, modalities,
+    return Work(project, recipe, ROWS[recipe.stem], settings, tuple(options.set), localizer, modalities,
                 options.device)  # fmt: skip
 
 
@@ -242,7 +243,7 @@ def main(words=None) -> dict:
     parser.add_argument("--recipe", type=Path, required=True)
     parser.add_argument("--project", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--localizer", default="winners-out")
+    parser.add_argument("--localizer", help="which one (default: as the recipe says)")
     parser.add_argument("--modality", action="append", help="which features; again for more (default: all there are)")
     parser.add_argument(
         "--set", action="append", default=[], help="change the recipe: train.key=value; the page says so"

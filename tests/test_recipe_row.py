@@ -63,6 +63,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.mark.parametrize(("name", "segments"), RECIPES.items())
 def test_each_recipe_is_the_papers(row: ModuleType, name: str, segments: int) -> None:
     values = tomllib.loads((ROOT / "recipes" / f"{name}.toml").read_text())
+    assert values["train"].pop("localizer") == "winners-out"
     assert load(WinnersOutSettings, values["train"], name) == WinnersOutSettings.paper(segments=segments)
     how = load(ImportSettings, values["import"], name)
     assert how.thumos14.ground_truth == ("213" if "thumos14" in name else "")
