@@ -125,7 +125,8 @@ def page(cells: dict[str, Any], facts: dict[str, Any]) -> str:
                 how = json.dumps(reading)[1:-1].replace('"', "")
                 shown = f"**{100 * value:.1f}**" if value == best else f"{100 * value:.1f}"
                 lines.append(f"| {name} | {told or 'defaults'} | {how} | {shown} | {cell['cpu_seconds']} |")
-    return "\n".join([*lines, ""])
+    told = Path(__file__).parent / "results" / "localizer_tuning_exploration.md"
+    return "\n".join([*lines, "", *([told.read_text()] if told.exists() else [])])
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 NotAll = Annotated[float, Field(ge=0, lt=1)]
 
-_FIELD: dict[str, Any] = {"suppression": "hard"}  # What the presets' papers have in common.
+_FIELD: dict[str, Any] = {"suppression": "hard", "video_weight": 0.0}  # What the presets' papers have in common.
 
 
 @settings
@@ -70,7 +70,7 @@ class MultipleInstanceSettings:
     dropout: NotAll = 0.5
     longest: Count = 2000
 
-    class_threshold: Probability = 0.05
+    class_threshold: Probability = 0.2
     top_classes: CountOrZero = 1
     scores: Literal["logits", "attended", "sigmoid", "softmax"] = "logits"
     proposals: Proposals = "contrast"
@@ -78,10 +78,10 @@ class MultipleInstanceSettings:
     union_level: Probability = 0.5
     margin: Positive = 0.25
     length_credit: NotNegative = 0.0
-    video_weight: NotNegative = 0.0
+    video_weight: NotNegative = 1.0
     suppression: Suppression = "soft"
     tiou: Probability = 0.45
-    sigma: Positive = 0.3
+    sigma: Positive = 0.6
 
     def __post_init__(self) -> None:
         if self.attention == "none" and (self.judged != "raw" or self.pooling != "top"):
