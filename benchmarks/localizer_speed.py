@@ -220,8 +220,8 @@ def table(told):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--videos", type=int, default=200)
-    parser.add_argument("--tests", type=int, default=10, help="videos to test on")
+    parser.add_argument("--videos", type=int, default=48)
+    parser.add_argument("--tests", type=int, default=1, help="videos to test on")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", default="benchmarks/results/localizer_speed")
     chosen = parser.parse_args()
