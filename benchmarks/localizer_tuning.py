@@ -42,6 +42,7 @@ class Contender:
 
 
 FAST: dict[str, Any] = {"learning_rate": 0.01, "epochs": 20}
+USE: dict[str, Any] = {"class_threshold": 0.05, "video_weight": 0.0, "sigma": 0.3}  # Of all but winners-out.
 READ = (
     {"proposals": "contrast"},
     {"proposals": "contrast", "suppression": "soft"},
@@ -50,7 +51,7 @@ READ = (
 
 
 def rival(settings: Instances) -> Contender:
-    base = as_table(settings)
+    base = {**as_table(settings), **USE}
     return Contender("multiple-instance", (base, {**base, **FAST}), READ)
 
 
@@ -62,7 +63,7 @@ CONTENDERS = {
     ),
     "ours": Contender(
         "multiple-instance",
-        ({}, FAST),
+        (USE, {**USE, **FAST}),
         (
             {"scores": "logits", "suppression": "hard"},
             {"scores": "logits", "suppression": "soft"},
