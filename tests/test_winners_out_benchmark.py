@@ -55,7 +55,8 @@ def test_differences_are_paired_by_seed_and_intervals_hold_the_mean() -> None:
     rng = np.random.default_rng(1)
     uses = {
         seed: {"map": (level := rng.random(7)).tolist(),
-               "average_samples": level.mean() + rng.normal(0, 0.01, SAMPLES), "half_samples": level[4] + rng.normal(0, 0.01, SAMPLES)}
+               "average_samples": level.mean() + rng.normal(0, 0.01, SAMPLES),
+               "half_samples": level[4] + rng.normal(0, 0.01, SAMPLES)}
         for seed in range(4)
     }  # fmt: skip
     for estimate in estimates(uses):
