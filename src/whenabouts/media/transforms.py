@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+Colours = tuple[float, float, float]
 FrameOrder = Literal["ordered", "single", "shuffled"]
 
 # About the mean and the spread of natural pictures in [0, 1].
@@ -27,6 +28,8 @@ class ClipTransform:
     control: `single` repeats the middle frame, `shuffled` destroys the order, so that a comparison with `ordered`
     tells what motion adds. For training, `shift` is the largest move in either direction as a share of height and
     width, with the border drawn out, and `colour` the largest change of brightness, contrast and each channel.
+    `mean` and `std` of red, green and blue in [0, 1] are taken out of pictures: nets with published weights have their
+    own.
 
     With `stack` above 0 clips are quantised flow. Each `stack` fields that follow each other make up one input of
     2 `stack` channels, x and y of the first, x and y of the second and so on (Simonyan and Zisserman, "Two-stream
@@ -39,6 +42,8 @@ class ClipTransform:
     shift: float = 0.0
     colour: float = 0.0
     stack: int = 0
+    mean: Colours = (_CENTRE, _CENTRE, _CENTRE)
+    std: Colours = (_SPREAD, _SPREAD, _SPREAD)
 
     @property
     def channels(self) -> int:
@@ -52,14 +57,14 @@ class ClipTransform:
         clips = _shifted(_ordered(clips, self.frames, generator), self.shift, generator)
         if self.stack:
             return _stacked(clips, self.stack)
-        return _laid_out(_coloured(_pictures(clips), self.colour, generator), self.differences)
+        return _laid_out(_coloured(_pictures(clips, self.mean, self.std), self.colour, generator), self.differences)
 
     def test(self, clips: Tensor) -> Tensor:
         """uint8 (B, T, H, W, 3 or 2) -> float32 (B, C, T', H, W), the same at every call."""
         ordered = _ordered(clips, self.frames, None)
         if self.stack:
             return _stacked(ordered, self.stack)
-        return _laid_out(_pictures(ordered), self.differences)
+        return _laid_out(_pictures(ordered, self.mean, self.std), self.differences)
 
 
 def _ordered(clips: Tensor, frames: FrameOrder, generator: torch.Generator | None) -> Tensor:
@@ -89,9 +94,12 @@ def _shifted(clips: Tensor, share: float, generator: torch.Generator) -> Tensor:
     return torch.stack(moved)
 
 
-def _pictures(clips: Tensor) -> Tensor:
+def _pictures(clips: Tensor, mean: Colours, std: Colours) -> Tensor:
     """uint8 (B, T, H, W, 3) -> float32 of the same shape with mean 0 and spread 1 for natural pictures."""
-    return clips.float().mul_(1 / (255 * _SPREAD)).sub_(_CENTRE / _SPREAD)
+    if len({*mean}) == len({*std}) == 1:  # One number for all colours is faster than three.
+        return clips.float().mul_(1 / (255 * std[0])).sub_(mean[0] / std[0])
+    centre, spread = (torch.tensor(three, device=clips.device) for three in (mean, std))
+    return clips.float().mul_(1 / (255 * spread)).sub_(centre / spread)
 
 
 def _coloured(pictures: Tensor, amount: float, generator: torch.Generator) -> Tensor:

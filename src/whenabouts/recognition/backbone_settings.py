@@ -53,7 +53,8 @@ class BackboneSettings:
     one box for all videos, so that nothing is cut off and clips stack. Where height and width are not given, the
     box has `short_side` and the median shape of the archive's pictures. `input` says what the net sees of a picture:
     its colours, or beside them what changed since the picture before, or in their place motion: "flow", for which
-    each of the `frames` inputs is a stack of `flow.stack` fields, one begun at each picture.
+    each of the `frames` inputs is a stack of `flow.stack` fields, one begun at each picture. `mean` and `std` of red,
+    green and blue in [0, 1], both or neither, are what published weights were trained with.
     """
 
     name: str = "r2plus1d"
@@ -72,6 +73,8 @@ class BackboneSettings:
     input: Input = "rgb+differences"
     order: FrameOrder = "ordered"
     flow: FlowSettings = FlowSettings()
+    mean: tuple[float, float, float] | None = None
+    std: tuple[Positive, Positive, Positive] | None = None
 
     @property
     def modality(self) -> Modality:
@@ -119,7 +122,10 @@ class BackboneSettings:
         """How this backbone's clips become tensors; shift and colour matter for training only."""
         differences = self.input == "rgb+differences"
         stack = self.flow.stack if self.input == "flow" else 0
-        return ClipTransform(differences=differences, frames=self.order, shift=shift, colour=colour, stack=stack)
+        made = ClipTransform(differences=differences, frames=self.order, shift=shift, colour=colour, stack=stack)
+        if self.mean is None or self.std is None:
+            return made
+        return dataclasses.replace(made, mean=self.mean, std=self.std)
 
     @property
     def channels(self) -> int:
@@ -135,6 +141,8 @@ class BackboneSettings:
         try:
             if self.input != "flow":
                 _refuse(self, "flow")
+            if (self.mean is None) != (self.std is None):
+                raise ValueError("mean and std go together, but one of them is missing. Give both, or neither.")
             return BACKBONES[self.name](self)
         except ValueError as error:
             raise SettingsError(f"backbone: {error}") from None
@@ -161,7 +169,7 @@ class BackboneSettings:
         return {**table, "differences": self.input == "rgb+differences"}
 
 
-_LATER = ("block", "pool", "input", "flow")
+_LATER = ("block", "pool", "input", "flow", "mean", "std")
 
 
 def _r2plus1d(shape: BackboneSettings) -> ClipNet:
