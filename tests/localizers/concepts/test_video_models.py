@@ -85,7 +85,7 @@ def test_settings_that_do_not_fit_the_weights_are_told(model: ConceptModel, tmp_
     model.save(tmp_path / "video")
     path = tmp_path / "video" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(InvalidData, match=r"model\.safetensors can't be read"):
+    with pytest.raises(InvalidData, match=r"model\.safetensors is not what its card tells"):
         ConceptModel.load(tmp_path / "video")
     with pytest.raises(InvalidData, match="do not belong together"):
         ConceptModel.from_tensors({}, model.how, model.streams, vocabulary=model.vocabulary, training={},
