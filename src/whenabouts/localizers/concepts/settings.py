@@ -22,7 +22,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class TwoStageSettings:
     """A video model that chooses candidates, and a segment model that ranks what is in them.
 
-    `precision` "auto" trains in bfloat16 where the device computes in it natively, which pays for large nets.
+    `precision` "auto" trains in bfloat16 where the device computes in it natively. Measured on a CPU it made the LSTM
+    video model slower and most others little faster (benchmarks/results/segment_models_bfloat16.md).
     `distilled` trains the video model on four others' word beside the labels. A concept's candidates are the
     `candidates` times as many videos as have its label with the best video scores (0: all videos); a new video is one
     if its score reaches theirs and `class_threshold`, and for its `top_classes` best concepts always.
