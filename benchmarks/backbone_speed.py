@@ -5,8 +5,9 @@
 Both have the same weights. "theirs" is the graph of `torchvision_graph.py`, eager, clips in torch's usual order of
 memory (NCTHW); "ours" is `nets.conv3d.R2Plus1D` placed as `training.devices.Compute` does for every verb. The four
 (float32 and bfloat16 of either) run in turn within each round; the seconds are those that the process computed, so that
-with one thread a busy machine bears little on them; medians of the rounds' ratios count. Then each of float32 theirs and ours, and bfloat16 ours, learns from the same clips for
-`--steps` steps. Writes results/backbone_speed.json and backbone_speed.md.
+with one thread a busy machine bears little on them; medians of the rounds' ratios count. Then each of float32 theirs
+and ours, and bfloat16 ours, learns from the same clips for `--steps` steps. Writes results/backbone_speed.json and
+backbone_speed.md.
 """
 
 import argparse
