@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whenabouts.data.worlds.timelines import Kind
-from winners_out_rivals import SETTINGS, USES, WINNERS_OUT, WINNERS_OUT_USES
+from winners_out_rivals import SETTINGS, WINNERS_OUT, ways_of
 
 Changes = Mapping[str, Any]
 SEGMENTS: Mapping[Kind, int] = {"thumos14": 400, "activitynet": 200}
@@ -135,8 +135,9 @@ ROWS = (
     Row(USE, "nested proposals", "two rounds", {"proposals": "nested"}),
     Row(USE, "many thresholds, scored by contrast", "two rounds", {"proposals": "contrast"}),
     *(Row(SWEEP, each.name, each.name) for each in (*WEAK, *SEVERAL)),
-    *(Row(RIVALS, f"{WINNERS_OUT}: {way}", "two rounds", use) for way, use in WINNERS_OUT_USES.items()),
-    *(Row(RIVALS, f"{rival.name}: {way}", rival.name, use) for rival in RIVAL_TRAININGS for way, use in USES.items()),
+    *(Row(RIVALS, f"{WINNERS_OUT}: {way}", "two rounds", use) for way, use in ways_of("two rounds").items()),
+    *(Row(RIVALS, f"{rival.name}: {way}", rival.name, use) for rival in RIVAL_TRAININGS
+      for way, use in ways_of(rival.name).items()),
 )  # fmt: skip
 
 

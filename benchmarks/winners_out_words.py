@@ -9,7 +9,7 @@ import numpy as np
 from whenabouts.data.worlds.timelines import Kind
 from winners_out_claims import Cells, Judged
 from winners_out_figures import Estimate, estimates
-from winners_out_rivals import PRESETS, USES, VALIDATION_SEED, WINNERS_OUT, WINNERS_OUT_USES
+from winners_out_rivals import PRESETS, VALIDATION_SEED, WINNERS_OUT, ways_of
 from winners_out_rows import Row, use_key
 
 NAMES: Mapping[Kind, str] = {"thumos14": "THUMOS14-like", "activitynet": "ActivityNet-like"}
@@ -37,13 +37,13 @@ class Compared:
 
 def compared(kind: Kind, cells: Cells) -> list[Compared]:
     """Winners-out and each rival that was validated and made."""
-    ways = {"two rounds": (WINNERS_OUT, WINNERS_OUT_USES)} | {name: (name, USES) for name in PRESETS}
+    names = {"two rounds": WINNERS_OUT} | {name: name for name in PRESETS}
     found, usual = list[Compared](), dict[int, Any]()
-    for training, (name, uses) in ways.items():
+    for training, name in names.items():
         tried, made = cells["validation"].get(training, {}), cells.get(training, {})
         if not tried or not made:
             continue
-        keys = {way: use_key(Row("", "", training, use)) for way, use in uses.items()}
+        keys = {way: use_key(Row("", "", training, use)) for way, use in ways_of(training).items()}
         trial = tried[VALIDATION_SEED]["uses"]
         reached = {way: round(float(np.mean(trial[key]["map"])), 5) for way, key in keys.items()}
         way = max(reached, key=lambda each: reached[each])
@@ -60,7 +60,7 @@ def methods_page(cells: Mapping[Kind, Cells]) -> Iterator[str]:
     """The methods side by side."""
     yield "## Winners-out and its rivals\n"
     yield (
-        f"Each method had three trials, ways of use, on a world that no table holds (seed {VALIDATION_SEED}, of either "
+        f"Each method had four trials, ways of use, on a world that no table holds (seed {VALIDATION_SEED}, of either "
         "kind), and stands here in the way that was best there; 'All trials' below has every way. Rivals are presets "
         "of the multiple-instance localizer; they have 40 epochs, as many as two rounds. `lead` is over winners-out, "
         "paired; then the lead on each world.\n"

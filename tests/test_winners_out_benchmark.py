@@ -53,12 +53,10 @@ def test_a_measure_agrees_with_the_evaluation_and_finds_the_truth_perfect() -> N
 
 def test_differences_are_paired_by_seed_and_intervals_hold_the_mean() -> None:
     rng = np.random.default_rng(1)
-    uses = {
-        seed: {"map": (level := rng.random(7)).tolist(),
-               "average_samples": level.mean() + rng.normal(0, 0.01, SAMPLES),
-               "half_samples": level[4] + rng.normal(0, 0.01, SAMPLES)}
-        for seed in range(4)
-    }  # fmt: skip
+    uses = {}
+    for seed in range(4):
+        level, noise = rng.random(7), rng.normal(0, 0.01, SAMPLES)
+        uses[seed] = {"map": level.tolist(), "average_samples": level.mean() + noise, "half_samples": level[4] + noise}
     for estimate in estimates(uses):
         assert estimate.low < estimate.mean < estimate.high
     better = {seed: {name: (np.asarray(value) + 0.1).tolist() for name, value in use.items()}
