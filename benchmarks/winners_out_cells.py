@@ -20,7 +20,7 @@ from whenabouts.localizers import LOCALIZERS, Localizer, WinnersOut
 from whenabouts.localizers.segments import cut
 from whenabouts.localizers.winners_out_selection import Judge
 from whenabouts.localizers.winners_out_training import remove_winners
-from winners_out_bounds import Ceiling, floors, supervised
+from winners_out_bounds import CEILINGS, floors, supervised
 from winners_out_figures import Measure
 from winners_out_rows import BASE, SEGMENTS, Row, Training, rows_of, use_key
 
@@ -100,7 +100,7 @@ def bounds_cell(kind: Kind, seed: int, place: Place) -> dict[str, Any]:
     scores = [model.score(example.features) for example in world.test.examples]
     low = floors(scores, world, threshold=model.settings.class_threshold, top=model.settings.top_classes)
     torch.set_num_threads(1)
-    high = supervised(world, seed, Ceiling(segments=SEGMENTS[kind]))
+    high = supervised(world, seed, CEILINGS[kind])
     truths = [set(example.labels.classes.tolist()) for example in world.test.examples]
     right = [int(each.video_scores.argmax()) in true for each, true in zip(scores, truths, strict=True)]
     uses = {name: measure.figures(moments) for name, moments in {"ceiling": high, **low}.items()}

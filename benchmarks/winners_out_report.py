@@ -106,8 +106,9 @@ def _head(cells: Cells, values: Mapping[str, Any]) -> Iterator[str]:
         "worlds and videos (bootstrap). `lead` is the paired difference of the means from the table's first row. "
         "`paper` is mAP@0.5 as published, on the real data and with other features: compare signs, not heights. `weak "
         "found` is the share of weak instances that some moment of their concept meets at tIoU 0.5, beside that of "
-        "strong ones. The ceiling is a linear classifier of segments that was told when; the floors have the video "
-        "scores of the model of two rounds.\n"
+        "strong ones. The ceiling is a linear classifier of segments that was told when (its settings from seed "
+        "100), read as our own localizer is; it learns each segment by itself, so it is no bound for what learns whole "
+        "videos. The floors have the video scores of the model of two rounds.\n"
     )
     yield (
         f"Machine: {values['machine']['cores']} shared cores, Python {values['machine']['python']}, one thread a "
