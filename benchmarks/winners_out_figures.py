@@ -90,17 +90,18 @@ Uses = Mapping[int, Mapping[str, Any]]
 """Figures of one row by seed."""
 
 
-def estimates(uses: Uses, than: Uses | None = None) -> list[Estimate]:
+def estimates(uses: Uses, than: Uses | None = None, *, same_videos: bool = False) -> list[Estimate]:
     """Average mAP and mAP@0.5 over worlds (figures by seed), or how far they lie above those `than`, pair by pair.
 
     Worlds are drawn with replacement, and within each one of the samples of its videos; the percentiles 2.5 and 97.5
-    are shifted so that the samples' mean is the measured one, for videos drawn twice lift mAP.
+    are shifted so that the samples' mean is the measured one, for videos drawn twice lift mAP. With `same_videos` the
+    worlds are trainings that were measured on one set of videos, which are then drawn for all at once.
     """
     seeds = sorted(uses if than is None else set(uses) & set(than))
     cells, others = [uses[seed] for seed in seeds], None if than is None else [than[seed] for seed in seeds]
     rng = np.random.default_rng(0)
     worlds = rng.integers(len(cells), size=(DRAWS, len(cells)))
-    places = rng.integers(SAMPLES, size=(DRAWS, len(cells)))
+    places = rng.integers(SAMPLES, size=(DRAWS, 1 if same_videos else len(cells)))
     found = []
     for name, point in (("average_samples", lambda cell: np.mean(cell["map"])),
                         ("half_samples", lambda cell: cell["map"][HALF])):  # fmt: skip
