@@ -37,6 +37,8 @@ from yoga_takes import Session
 
 STEPS, WINDOW_SECONDS = 400, 6.0
 Changes = Mapping[str, Any]
+# As winners-out by default; the others ask for 0.2, which six concepts of one session can't all reach.
+LENIENT: Changes = {"class_threshold": 0.05}
 TRAININGS: Mapping[str, tuple[str, Changes, Mapping[str, Changes]]] = {
     "one round": ("winners-out", {"rounds": 1}, {"Train + WO Test": {}, "Train + Test": {"test_steps": 1}}),
     "two rounds": ("winners-out", {}, {"WO Train + WO Test": {}, "WO Train + Test": {"test_steps": 1}}),
@@ -45,7 +47,7 @@ TRAININGS: Mapping[str, tuple[str, Changes, Mapping[str, Changes]]] = {
     "CAM": ("winners-out", {"scores": "cam"}, {"CAM": {}}),
     "attention": ("winners-out", {"scores": "attention"}, {"attention as the score": {}}),
     **{
-        name: ("multiple-instance", as_table(preset), {name: {}})
+        name: ("multiple-instance", as_table(preset), {name: {}, f"{name}, classes above 0.05": LENIENT})
         for name, preset in {
             "UntrimmedNet, soft selection": Instances.untrimmed_soft(),
             "UntrimmedNet, hard selection": Instances.untrimmed_hard(),
@@ -126,9 +128,10 @@ def _standing(rows: Mapping[str, Any]) -> str:
     above = [name for name, lead in leads.items() if lead[1] > 0]
     below = [name for name, lead in leads.items() if lead[2] < 0]
     return (
-        f"Above two rounds of winners-out: {'; '.join(above) or 'nothing'}. Below: {'; '.join(below) or 'nothing'}. The "
-        "rest is not told apart. Beside the planted worlds (winners_out.md), where top-k learning and our own "
-        "localizer lead, this says that no ranking of methods carries over from one kind of data to another by itself."
+        f"Above two rounds of winners-out: {'; '.join(above) or 'nothing'}. Below: {'; '.join(below) or 'nothing'}. "
+        "The rest is not told apart. A session holds up to six concepts, so that the probability of each, which sum to "
+        "1, is seldom above the 0.2 that the multiple-instance localizer asks for by default: those rows lose most "
+        "concepts before anything is looked for. The rows with classes above 0.05, as in winners-out, compare methods."
     )
 
 
