@@ -151,7 +151,7 @@ def _rivals(at: Figures) -> str:
         "methods apart is how moments are read: runs above many thresholds, scored by how they stand out, need no "
         "share of action to be set, which is what winners-out lacks on ActivityNet-like worlds; and trained by the "
         "mean of the best eighth of its segments, a linear classifier is enough. On holds in real video, with few "
-        "videos and many concepts in each, winners-out stays ahead of them all (yoga_winners_out.md)."
+        "videos and many concepts in each, nothing lies above winners-out and our own lies below (yoga_winners_out.md)."
     )
 
 
