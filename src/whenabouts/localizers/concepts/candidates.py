@@ -293,6 +293,14 @@ def candidate_segments(
             return
 
 
+def candidate_list(
+    ranked: Ranked, index: int, class_id: int, starts_of: Callable[[str], ArrayLike], *, most: int = 0
+) -> RankedList:
+    """The segments of one class's candidate videos as a list for `recall_curve`, best video first."""
+    chosen = candidate_segments(ranked, index, starts_of, most=most)
+    return RankedList(class_id, [f"{video_id}:{start}" for video_id, starts in chosen for start in starts.tolist()])
+
+
 def ranked_segments(ranked: Ranked, index: int, class_id: int, *, hop_seconds: int = 5) -> RankedList:
     """The best segments of one class as a list for `write_submission` and `evaluate_ranking`."""
     best = ranked.of_class(index)
