@@ -10,6 +10,8 @@ from whenabouts.commands.find import find
 from whenabouts.commands.train import train
 from whenabouts.core import Moments
 from whenabouts.core.progress import Silent
+from whenabouts.data.exporters.protocol import ExportSettings
+from whenabouts.data.exporters.submission import export_submission, read_submission
 from whenabouts.data.importers.protocol import ImportSettings
 from whenabouts.data.importing import import_into
 from whenabouts.data.project import Project
@@ -43,7 +45,7 @@ def project(tmp_path: Path) -> Project:
     return home
 
 
-def test_rated_shards_teach_both_stages(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rated_shards_teach_both_stages(project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(project=project.folder, recipe=RECIPE, overrides=SMALL, device="cpu", as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert (told["localizer"], told["videos"], told["modalities"]) == ("two-stage", TRAINED, ["audio", "rgb"])
@@ -64,3 +66,10 @@ def test_rated_shards_teach_both_stages(project: Project, capsys: pytest.Capture
     precision = (np.cumsum(present) / np.arange(1, len(present) + 1))[present].mean()
     assert present.mean() < 0.6
     assert precision > 0.85
+    short = found.durations < 5
+    written = export_submission(project, tmp_path / "s.csv", ExportSettings(), progress=Silent())
+    assert written.figures == {"segments": len(found) - short.sum(), "cut_by_the_end": short.sum()}
+    assert 0 < short.sum() < len(found)
+    submitted = {(one.class_id, segment) for one in read_submission(tmp_path / "s.csv") for segment in one.segments}
+    rows = zip(found.classes, found.video_ids, found.spans[:, 0], short, strict=True)
+    assert submitted == {(index, f"{video}:{int(start)}") for index, video, start, gone in rows if not gone}

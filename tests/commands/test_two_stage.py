@@ -83,6 +83,11 @@ def test_without_chapters_it_says_that_the_video_model_is_all(
     assert "so the video model ranks segments too. Rate some, or import chapters" in capsys.readouterr().err
     find(project=project.folder, device="cpu", as_json=True)
     assert json.loads(capsys.readouterr().out)["moments"] > 0
+    find(project=project.folder, device="cpu", overrides=['train.moments="segments"'])
+    said = capsys.readouterr().err
+    assert "cover 100% of its videos on average" in said
+    assert "raise train.run_threshold" in said
+    assert "winners_share" not in said
 
 
 def test_nested_settings_are_named_where_they_are_wrong(project: Project) -> None:

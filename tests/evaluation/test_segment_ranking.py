@@ -137,6 +137,8 @@ def test_an_empty_list_counts_zero(tmp_path: Path) -> None:
         ("3,aaaa:0.5\n", "no segment"),
         ("-3,aaaa:0\n", "class number"),
         ("99,aaaa:0\n", "none has a rated positive"),
+        (f"{10**18},aaaa:0\n", "class number"),
+        ("9" * 5000 + ",aaaa:0\n", "class number"),
         ("", "Nothing can be judged"),
     ],
 )
@@ -166,6 +168,10 @@ def test_where_the_script_stops_we_say_why(tmp_path: Path, submission: str, said
         ("aaaa:0,3\n", "line 1"),
         ("aaaa:0,3,1.0\naaaa:0,x,1.0\n", "line 2"),
         ("aaaa:0,3,nan\n", "line 1"),
+        ("aaaa:0,3,1.0\naaaa,3,1.0\n", "line 2 is 'aaaa,3,1.0'"),
+        ("aaaa:0.0,3,1.0\n", "line 1 is 'aaaa:0.0,3,1.0'"),
+        (":0,3,1.0\n", "line 1"),
+        (f"aaaa:0,{10**18},1.0\n", "line 1"),
         ("\n", "no rated segment"),
     ],
 )

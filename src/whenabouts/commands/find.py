@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from whenabouts.data.freshness import MomentsCard
     from whenabouts.data.manifest import Manifest
     from whenabouts.data.project import Project
+    from whenabouts.localizers import Localizer
     from whenabouts.localizers.finding import Found
 
 MUCH_COVERED = 0.5
@@ -83,7 +84,7 @@ def find(
         _write(moments, home.moments_folder, card)
     best = moments if wanted is None else moments[moments.classes == wanted]
     files = {entry.id: str(file_of(entry.video.path)) for entry in entries}
-    _tell(terminal, found, moments, best.ranked(top), files, folder=home.moments_folder)
+    _tell(terminal, found, moments, best.ranked(top), files, folder=home.moments_folder, advice=_advice(localizer))
 
 
 def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", manifest: "Manifest") -> None:
@@ -108,6 +109,15 @@ def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", mani
             )
 
 
+def _advice(localizer: "Localizer") -> str:
+    """How moments become shorter, by settings that this localizer has."""
+    if hasattr(localizer.Settings, "winners_share"):
+        return ", or let fewer segments win (train.test_steps, train.winners_share)"
+    if hasattr(localizer.Settings, "run_threshold"):
+        return ', or raise train.run_threshold, which counts where train.moments is "runs"'
+    return ""
+
+
 def _write(moments: "Moments", folder: Path, card: "MomentsCard") -> None:
     from whenabouts.core.files import replacing_folder, write_json
     from whenabouts.data.exporters.webvtt import write_webvtt
@@ -119,7 +129,14 @@ def _write(moments: "Moments", folder: Path, card: "MomentsCard") -> None:
 
 
 def _tell(
-    terminal: Terminal, found: "Found", moments: "Moments", best: "Moments", files: dict[str, str], *, folder: Path
+    terminal: Terminal,
+    found: "Found",
+    moments: "Moments",
+    best: "Moments",
+    files: dict[str, str],
+    *,
+    folder: Path,
+    advice: str,
 ) -> None:
     """What was left out, then the best moments with their files, and what was written."""
     from whenabouts.core.timing import clock
@@ -130,7 +147,7 @@ def _tell(
     if found.covered > MUCH_COVERED:
         terminal.say(
             f"The moments of a concept cover {found.covered:.0%} of its videos on average: trust their ranking rather "
-            "than their borders, or let fewer segments win (train.test_steps, train.winners_share)."
+            f"than their borders{advice}."
         )
     times = [f"{clock(row.start_seconds):>11} - {clock(row.end_seconds):<11}" for row in best]
     lines = [

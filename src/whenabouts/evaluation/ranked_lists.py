@@ -9,6 +9,7 @@ from whenabouts.core.errors import InvalidData
 
 Convention = Literal["kaggle", "official-script"]
 HEADER = "Class,Segments"
+_MOST_DIGITS = 18  # any such number fits 64 bits
 
 
 @dataclass(frozen=True)
@@ -60,28 +61,30 @@ def _kaggle_line(line: str, where: str, *, first: bool) -> RankedList | None:
     if first and name.strip().lower() == "class":
         return None
     segments = listed.split()
-    if not comma or not _is_whole(name) or "," in listed:
+    if not comma or not is_whole(name) or "," in listed:
         raise InvalidData(
             f"{where} is {_shown(line)}, but should be a class number, one comma, then segments with blanks between "
             f"them: 3,002G:35 002G:40. (A first line {HEADER!r} may stand above.)"
         )
     for segment in (*segments[:1], *segments[-1:]):  # the ends tell of a damaged line without reading all of it twice
         video, _, start = segment.rpartition(":")
-        if not video or not _is_whole(start):
+        if not video or not is_whole(start):
             raise InvalidData(f"{where} holds {segment!r}, which is no segment. Write video:start, as in 002G:35.")
     return RankedList(int(name), segments)
 
 
 def _official_line(line: str, where: str, *, first: bool) -> RankedList:
     fields = line.split(",")
-    if len(fields) != 2 or not _is_whole(fields[0]):
+    if len(fields) != 2 or not is_whole(fields[0]):
         hint = " It can't read a header: leave it away, or use --convention kaggle." if first else ""
         raise InvalidData(f"The official script stops with a ValueError at {where}, {_shown(line)}.{hint}")
     return RankedList(int(fields[0]), fields[1].split(" "))
 
 
-def _is_whole(text: str) -> bool:
-    return text.strip().isascii() and text.strip().isdigit()
+def is_whole(text: str) -> bool:
+    """Whether this is a whole number from 0 on that a table of 64-bit numbers can hold."""
+    digits = text.strip()
+    return digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS
 
 
 def _shown(line: str) -> str:

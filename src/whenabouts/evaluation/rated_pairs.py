@@ -8,6 +8,7 @@ from pathlib import Path
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import SegmentLabels
+from whenabouts.evaluation.ranked_lists import is_whole
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def _read_line(ratings: dict[int, dict[str, bool]], line: str, where: str, *, fi
     try:
         segment, class_id, text = (field.strip() for field in line.split(","))
         score = float(text)
-        if not (segment and class_id.isascii() and class_id.isdigit() and math.isfinite(score)):
+        video_id, _, start = segment.rpartition(":")  # an id without a start would never be found in a list
+        if not (video_id and is_whole(start) and is_whole(class_id) and math.isfinite(score)):
             raise ValueError
     except ValueError:
         if first and not any(character.isdigit() for character in line):

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 
 from whenabouts.core import InvalidData, Moments, Vocabulary
+from whenabouts.core.files import write_json
+from whenabouts.core.progress import Silent
+from whenabouts.core.video import Video
+from whenabouts.data.exporters.protocol import Exported, ExportSettings
 from whenabouts.data.exporters.submission import (
+    export_submission,
     lists_of_moments,
     moments_of_lists,
     read_submission,
     write_submission,
 )
+from whenabouts.data.manifest import Entry, Manifest
+from whenabouts.data.project import Project
 from whenabouts.evaluation.ranked_lists import RankedList, read_ranked_lists
 from whenabouts.evaluation.rated_pairs import RatedPairs
 from whenabouts.evaluation.segment_ranking import evaluate_ranking
@@ -140,6 +147,28 @@ def test_random_results_survive_the_road_there_and_back(tmp_path: Path) -> None:
 def test_other_spans_can_not_be_submitted(span: list[float]) -> None:
     with pytest.raises(InvalidData, match="segments of 5 s"):
         next(lists_of_moments(Moments.build(["a"], [span], [0], NAMES), NUMBERS))
+
+
+def test_only_what_the_end_of_its_video_cuts_is_left_out(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "p")
+    lengths = {"a": 12.5, "b": 10.0, "c": 0.0}  # of c the length is not known
+    videos = [Entry(Video(name, tmp_path / name, duration_seconds=length)) for name, length in lengths.items()]
+    project.write_manifest(Manifest(tuple(videos)))
+
+    def exported(*rows: tuple[str, float, float]) -> Exported:
+        moments = Moments.build([row[0] for row in rows], [row[1:] for row in rows], [0] * len(rows), NAMES)
+        write_json(project.moments_folder / "moments.json", moments.to_json())
+        return export_submission(project, tmp_path / "s.csv", ExportSettings(), progress=Silent())
+
+    whole = [("a", 0, 5), ("a", 5, 10), ("b", 5, 10)]
+    done = exported(*whole, ("a", 10, 12.5), ("b", 9, 10))
+    assert done.figures == {"segments": 3, "cut_by_the_end": 2}
+    assert done.notes == ("Left out: 2 moments that the ends of their videos cut shorter than 5 s.",)
+    assert next(read_submission(tmp_path / "s.csv")).segments == ["a:0", "a:5", "b:5"]
+    assert exported(*whole) == Exported({"segments": 3})
+    for other in (("a", 7, 9), ("b", 5, 9.5), ("c", 0, 3)):
+        with pytest.raises(InvalidData, match=r"segments of 5 s.*--set train\.hop_seconds=5"):
+            exported(*whole, other)
 
 
 def test_class_numbers_must_fit_the_vocabulary() -> None:

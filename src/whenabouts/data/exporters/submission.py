@@ -16,7 +16,7 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import replacing
 from whenabouts.core.moments import Kind, Moments
 from whenabouts.core.progress import Progress
-from whenabouts.core.timing import IntArray
+from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.exporters.protocol import Exported, ExportSettings, moments_of
 from whenabouts.data.project import Project
@@ -29,11 +29,28 @@ SEGMENT = re.compile(r'[^\s,"]+:[0-9]+')
 
 
 def export_submission(project: Project, target: Path, settings: ExportSettings, *, progress: Progress) -> Exported:
-    """Write moments of 5 seconds as a submission; a concept that the class table lacks raises InvalidData."""
+    """Write moments of 5 seconds as a submission; a concept that the class table lacks raises InvalidData.
+
+    What is shorter because its video ends there is left out and counted: the challenge has no such segments.
+    """
     moments, how = moments_of(project, settings), settings.submission
     class_ids = _ids_of(moments.vocabulary, how.class_table)
-    lists = lists_of_moments(moments, class_ids, top=how.top)
-    return Exported({"segments": write_submission(target, lists, class_ids=class_ids, top=how.top)})
+    ends = _cut_by_the_end(moments, project)
+    lists = lists_of_moments(moments[~ends], class_ids, top=how.top)
+    figures = {"segments": write_submission(target, lists, class_ids=class_ids, top=how.top)}
+    if not ends.any():
+        return Exported(figures)
+    told = f"Left out: {ends.sum()} moments that the ends of their videos cut shorter than {SEGMENT_SECONDS} s."
+    return Exported(figures | {"cut_by_the_end": int(ends.sum())}, notes=(told,))
+
+
+def _cut_by_the_end(moments: Moments, project: Project) -> BoolArray:
+    """(N,) True for a moment shorter than a segment where a whole one would reach past the end of its video."""
+    known = {entry.id: entry.video.duration_seconds for entry in project.manifest()}
+    durations = np.asarray([known.get(video_id, 0.0) or np.inf for video_id in moments.video_ids.tolist()], np.float64)
+    short = moments.durations < SEGMENT_SECONDS - 1e-6
+    cut: BoolArray = short & (moments.spans[:, 0] + SEGMENT_SECONDS > durations + 1e-6)
+    return cut
 
 
 def _ids_of(vocabulary: Vocabulary, class_table: str) -> list[int]:
@@ -97,7 +114,8 @@ def lists_of_moments(moments: Moments, class_ids: Sequence[int], *, top: int = T
     if odd.size:
         raise InvalidData(
             f"A submission holds segments of {SEGMENT_SECONDS} s from whole seconds on, but "
-            f"{moments.video_ids[odd[0]]} has {moments.spans[odd[0]].tolist()}. Cut moments into such segments first."
+            f"{moments.video_ids[odd[0]]} has {moments.spans[odd[0]].tolist()}. Cut moments into such segments first: "
+            "with a two-stage model by `whenabouts find --set 'train.moments=\"segments\"' --set train.hop_seconds=5`."
         )
     ordered = moments.ranked()
     rows = np.argsort(numbers[ordered.classes], kind="stable")
