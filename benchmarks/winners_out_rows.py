@@ -77,12 +77,6 @@ REST: Mapping[Kind, tuple[Training, ...]] = {
     "thumos14": (*NUMBERS, *OTHERS, *LENGTHS, *WEAK, *SEVERAL),
     "activitynet": LENGTHS,
 }
-PAIRS = {  # The two sides of a claim in another world: weak instances none or most, one concept per video or more.
-    f"weak {weak:g}": (f"two rounds, weak {weak:g}", f"one round, epochs of two, weak {weak:g}") for weak in (0.0, 0.8)
-} | {
-    f"several {several:g}": (f"two rounds, several {several:g}", f"attention, several {several:g}")
-    for several in (0.0, 1.0)
-}
 
 III, IV, V, VI, VII, FIG8 = "III", "IV", "V", "VI", "VII", "Fig. 8"
 STEPS_TABLE, USE, TRAIN, SWEEP, RIVALS = "Test steps", "Use", "Training", "Sweeps", "Rivals"

@@ -41,9 +41,9 @@ def find(
 ) -> None:
     """Find moments, show the best, and write them all.
 
-    A score is no probability. As set by default it is the mean, over the moment's half seconds, of their share of the
-    concept's evidence in the video (1 where all half seconds have the same), times the square root of their number:
-    moments that stand out more, and for longer, come first.
+    A score is no probability. With winners-out, as set by default, it is the mean, over the moment's half seconds, of
+    their share of the concept's evidence in the video (1 where all half seconds have the same), times the square root
+    of their number: moments that stand out more, and for longer, come first.
 
     Reads the manifest, the features and models/localizer; writes moments/moments.json, and subtitles with one cue per
     moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. Those settings of the model that

@@ -10,7 +10,11 @@ from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, 
 
 Name = Annotated[
     str | None,
-    typer.Option("--localizer", help="Which localizer to train.", show_default="train.localizer, else winners-out"),
+    typer.Option(
+        "--localizer",
+        help="winners-out, multiple-instance or two-stage.",
+        show_default="train.localizer, else winners-out",
+    ),
 ]
 Modalities = Annotated[
     list[str] | None,
@@ -30,8 +34,9 @@ def train(
 ) -> None:
     """Learn when things happen from labels that only say what.
 
-    Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Settings stand
-    in [train], where `localizer` may name one as well. Killed, it goes on from its last checkpoint, to the same result.
+    Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Of the
+    localizers, two-stage learns from rated segments and chapters too, where there are any. Settings stand in [train],
+    where `localizer` may name one as well. Killed, it goes on from its last checkpoint, to the same result.
     One training at a time.
     """
     from whenabouts.config import load, tables

@@ -1,1 +1,1 @@
-"""Pages to look at moments: one file that needs no network."""
+"""To look at moments: pages, each one file that needs no network, and pictures."""

@@ -8,7 +8,7 @@ import pytest
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.data.annotations.nouns import Instance
-from whenabouts.data.annotations.thumos14 import is_text_folder, read_thumos14
+from whenabouts.data.annotations.thumos14 import read_thumos14
 
 FORMS = ("thumos14_txt", "thumos14.json", "thumos14_gtad_gt.json", "thumos14_test_groundtruth.csv")
 
@@ -86,7 +86,6 @@ def test_text_by_hand(tmp_path: Path) -> None:
     (tmp_path / "CliffDiving_test.txt").write_text("video_test_0000002  7.0 4.0\n")
     (tmp_path / "Ambiguous_test.txt").write_text("video_test_0000003  0.0 1.0\n")
     (tmp_path / "detclasslist.txt").write_text("7 BaseballPitch\n")
-    assert is_text_folder(tmp_path)
     found = read_thumos14(tmp_path)
     by_id = {video.id: video for video in found.videos}
     assert by_id["video_validation_0000001"].instances == (Instance("Diving", 1.5, 2.5),)

@@ -62,11 +62,6 @@ def read_thumos14(path: Path, ground_truth: Variant = "") -> AnnotationSet:
     return AnnotationSet("THUMOS14", name, "test", kept, tuple(faults), LABELS)
 
 
-def is_text_folder(path: Path) -> bool:
-    """True for a folder that holds the official text files."""
-    return path.is_dir() and any(_FILE.fullmatch(file.name) for file in path.iterdir())
-
-
 def is_thumos14(video_id: str) -> bool:
     """True for names as THUMOS14's videos have them."""
     return re.fullmatch(r"video_(test|validation)_\d{7}", video_id) is not None
