@@ -155,6 +155,9 @@ def test_only_what_the_end_of_its_video_cuts_is_left_out(tmp_path: Path) -> None
     videos = [Entry(Video(name, tmp_path / name, duration_seconds=length)) for name, length in lengths.items()]
     project.write_manifest(Manifest(tuple(videos)))
 
+    places = "Classes are numbered by their places in the vocabulary. For YouTube-8M's own numbers name its table: "
+    places += "--set export.submission.class_table=vocabulary.csv."
+
     def exported(*rows: tuple[str, float, float]) -> Exported:
         moments = Moments.build([row[0] for row in rows], [row[1:] for row in rows], [0] * len(rows), NAMES)
         write_json(project.moments_folder / "moments.json", moments.to_json())
@@ -163,12 +166,31 @@ def test_only_what_the_end_of_its_video_cuts_is_left_out(tmp_path: Path) -> None
     whole = [("a", 0, 5), ("a", 5, 10), ("b", 5, 10)]
     done = exported(*whole, ("a", 10, 12.5), ("b", 9, 10))
     assert done.figures == {"segments": 3, "cut_by_the_end": 2}
-    assert done.notes == ("Left out: 2 moments that the ends of their videos cut shorter than 5 s.",)
+    assert done.notes == (
+        places,
+        "Left out: 2 moments that the ends of their videos cut shorter than 5 s.",
+    )
     assert next(read_submission(tmp_path / "s.csv")).segments == ["a:0", "a:5", "b:5"]
-    assert exported(*whole) == Exported({"segments": 3})
+    assert exported(*whole) == Exported({"segments": 3}, (places,))
     for other in (("a", 7, 9), ("b", 5, 9.5), ("c", 0, 3)):
         with pytest.raises(InvalidData, match=r"segments of 5 s.*--set train\.hop_seconds=5"):
             exported(*whole, other)
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [(("class 1001", "class 7"), ["7,b:0", "1001,a:0"]), (("class 1001", "Diving"), ["0,a:0", "1,b:0"])],
+)
+def test_classes_that_bear_numbers_for_names_keep_them(
+    tmp_path: Path, names: tuple[str, ...], numbers: list[str]
+) -> None:
+    project = Project.create(tmp_path / "p")
+    project.write_manifest(Manifest((Entry(Video("a", tmp_path / "a")), Entry(Video("b", tmp_path / "b")))))
+    moments = Moments.build(["a", "b"], [[0, 5], [0, 5]], [0, 1], Vocabulary(names))
+    write_json(project.moments_folder / "moments.json", moments.to_json())
+    done = export_submission(project, tmp_path / "s.csv", ExportSettings(), progress=Silent())
+    assert (tmp_path / "s.csv").read_text().splitlines()[1:] == numbers
+    assert bool(done.notes) == ("Diving" in names)
 
 
 def test_class_numbers_must_fit_the_vocabulary() -> None:

@@ -25,6 +25,11 @@ from whenabouts.evaluation.ranked_lists import HEADER, Convention, RankedList, r
 from whenabouts.evaluation.segment_ranking import TOP_SEGMENTS
 
 SEGMENT_SECONDS = 5
+_NUMBERED = re.compile(r"class (0|[1-9][0-9]{0,8})")  # what shards without a class table call a class
+_BY_PLACE = (
+    "Classes are numbered by their places in the vocabulary. For YouTube-8M's own numbers name its table: "
+    "--set export.submission.class_table=vocabulary.csv."
+)
 SEGMENT = re.compile(r'[^\s,"]+:[0-9]+')
 
 
@@ -38,10 +43,11 @@ def export_submission(project: Project, target: Path, settings: ExportSettings, 
     ends = _cut_by_the_end(moments, project)
     lists = lists_of_moments(moments[~ends], class_ids, top=how.top)
     figures = {"segments": write_submission(target, lists, class_ids=class_ids, top=how.top)}
+    notes = [] if how.class_table or _numbers_in(moments.vocabulary) else [_BY_PLACE]
     if not ends.any():
-        return Exported(figures)
-    told = f"Left out: {ends.sum()} moments that the ends of their videos cut shorter than {SEGMENT_SECONDS} s."
-    return Exported(figures | {"cut_by_the_end": int(ends.sum())}, notes=(told,))
+        return Exported(figures, tuple(notes))
+    notes.append(f"Left out: {ends.sum()} moments that the ends of their videos cut shorter than {SEGMENT_SECONDS} s.")
+    return Exported(figures | {"cut_by_the_end": int(ends.sum())}, tuple(notes))
 
 
 def _cut_by_the_end(moments: Moments, project: Project) -> BoolArray:
@@ -54,14 +60,20 @@ def _cut_by_the_end(moments: Moments, project: Project) -> BoolArray:
 
 
 def _ids_of(vocabulary: Vocabulary, class_table: str) -> list[int]:
-    """Class numbers (L,): by the table's names, or the places in the vocabulary."""
+    """Class numbers (L,): by the table's names, else those that importing shards made names of, else the places."""
     if not class_table:
-        return list(range(len(vocabulary)))
+        return _numbers_in(vocabulary) or list(range(len(vocabulary)))
     numbers = {name: index for index, name in read_class_table(Path(class_table)).names.items()}
     strangers = [name for name in vocabulary.names if name not in numbers]
     if strangers:
         raise InvalidData(f"{class_table} has no class {strangers[0]!r} ({len(strangers)} concepts are not its own).")
     return [numbers[name] for name in vocabulary.names]
+
+
+def _numbers_in(vocabulary: Vocabulary) -> list[int]:
+    """Class numbers (L,) out of names like `class 1001`; empty where some name is not like this."""
+    named = [match for match in map(_NUMBERED.fullmatch, vocabulary.names) if match]
+    return [int(match[1]) for match in named] if len(named) == len(vocabulary) else []
 
 
 def write_submission(
