@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -178,6 +179,21 @@ def test_broken_files_are_told(tmp_path: Path) -> None:
             assert str(path) in str(error)  # noqa: PT017 (what is not told may be another score)
     with pytest.raises(InvalidData, match="no parts"):
         merged_candidates([])
+
+
+def test_scores_that_no_table_can_hold_do_not_stop_the_stream() -> None:
+    stream: list[tuple[str, Any]] = [
+        ("a", [[1.0], [2.0, 3.0]]),
+        ("b", ["x", 1]),
+        ("c", None),
+        ("d", [1e300, 1]),
+        ("e", [1, 2]),
+    ]
+    best, left_out = best_videos(stream, [2, 2])
+    assert best.video_ids == ["e"]
+    assert sorted(left_out) == ["a", "b", "c", "d"]
+    assert all(left_out[name].startswith(f"{name}: its scores are no table of numbers") for name in "ab")
+    assert "class 0 is inf" in left_out["d"]
 
 
 def test_what_has_no_rank_is_left_out_and_told() -> None:

@@ -105,10 +105,10 @@ class BestOfClasses:
     def add(self, video_id: str, scores: ArrayLike) -> None:
         """Take a video's scores (C,), or those of its segments (S, C), as float32.
 
-        Raises InvalidData, and takes nothing, for another shape, a score that is not finite, and a video that was
-        there already.
+        Raises InvalidData, and takes nothing, for what is no table of numbers, another shape, a score that is not
+        finite, and a video that was there already.
         """
-        rows = np.asarray(scores, np.float32)
+        rows = _as_scores(video_id, scores)
         rows = rows[None] if rows.ndim == 1 else rows
         if rows.ndim != 2 or rows.shape[1] != len(self.limits):
             raise InvalidData(f"{video_id}: {len(self.limits)} classes need as many scores, but got {rows.shape}.")
@@ -205,6 +205,14 @@ class BestOfClasses:
         """Order (K,) in which items of one score rank."""
         rank, place, _ = self._placed(items)
         return np.lexsort((place, rank))
+
+
+def _as_scores(video_id: str, scores: ArrayLike) -> Scores:
+    try:
+        with np.errstate(over="ignore"):  # what is too great for float32 becomes infinite, and is refused as such
+            return np.asarray(scores, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidData(f"{video_id}: its scores are no table of numbers: {error}.") from None
 
 
 _Precedence = Callable[[Numbers], IntArray]
