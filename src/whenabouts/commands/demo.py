@@ -26,7 +26,12 @@ WINDOWS_SECONDS = (2.0, 4.0, 6.0)
 FRAMES = {None: "ordered", "single-frame": "single", "shuffled": "shuffled"}
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
-Videos = Annotated[int | None, typer.Option("--videos", min=12, help="How many videos in all.", show_default="440")]
+Videos = Annotated[
+    int | None,
+    typer.Option(
+        "--videos", min=12, help="How many videos in all; few (24) leave no two concepts to learn.", show_default="440"
+    ),
+]
 Control = Annotated[
     Literal["single-frame", "shuffled"] | None,
     typer.Option(
