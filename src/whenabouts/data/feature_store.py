@@ -239,7 +239,7 @@ class FeatureWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has gathered."""
+        """Write what has gathered; ended within, it may be written again, which does no harm: the newest counts."""
         self._store.write(self._items)
         self._items = []
 
