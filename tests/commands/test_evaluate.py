@@ -138,3 +138,13 @@ def test_the_command_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert not set(done.stdout.strip()[1:-1].split(", ")) & {"'torch'", "'av'", "'scipy'", "'whenabouts.evaluation'"}
+
+
+def test_plots_are_drawn_where_they_are_asked_for(files: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "plots"
+    told = values("moments", *files, "--tiou", "0.5", "--plots", str(folder))["plots"]
+    assert [Path(name).name for name in told] == ["precision-recall.png", "classes.png", "errors.png"]
+    assert all(Path(name).read_bytes().startswith(b"\x89PNG") for name in told)
+    assert "plots" not in values("moments", *files, "--tiou", "0.5")
+    assert values("diagnosis", *files, "--plots", str(tmp_path / "why"))["plots"] == [str(tmp_path / "why/errors.png")]

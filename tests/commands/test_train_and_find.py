@@ -16,6 +16,8 @@ from whenabouts.data.manifest import Entry, Manifest, WeakLabel
 from whenabouts.data.project import Project
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 from whenabouts.localizers import MultipleInstance, WinnersOut, load_localizer
+from whenabouts.localizers.finding import find_moments
+from whenabouts.page.found_page import write_found_page
 
 TRAINED, QUICK = 24, ["train.epochs=4", "train.attentions=3"]
 
@@ -295,3 +297,38 @@ def test_settings_of_a_model_that_are_no_table_are_told(project: Project) -> Non
     (project.localizer_folder / "settings.toml").write_text("train = 3\n")
     with pytest.raises(InvalidData, match=r"holds no table \[train\]"):
         find(project=project.folder, device="cpu")
+
+
+def test_find_writes_a_page_of_one_concept_and_tells_of_files_that_are_not_there(
+    trained: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "found.html"
+    find("concept 1", project=trained.folder, html=page, top=0, device="cpu", as_json=True)
+    told = capsys.readouterr()
+    assert json.loads(told.out)["html"] == str(page)
+    text = page.read_text(encoding="utf-8")
+    moments = Moments.from_json(json.loads((trained.moments_folder / "moments.json").read_text())).of_class("concept 1")
+    videos = set(moments.video_ids.tolist())
+    assert 0 < len(videos) < 100
+    assert text.count('<article class="video"') == len(videos)
+    assert text.count('class="lane found"') == len(videos)
+    assert text.count('aria-label="concept 1, ') == len(moments)
+    assert "concept 2, " not in text
+    assert text.count("<polyline") == len(videos)  # The curve of the concept, from scores that the model gives again.
+    assert "No pictures of video-0000" in told.err  # The planted videos have features but no file.
+    assert "data:image/jpeg" not in text
+
+
+def test_a_page_of_the_best_videos_tells_how_many_it_leaves_out(trained: Project, tmp_path: Path) -> None:
+    localizer = load_localizer(trained.localizer_folder, device="cpu")
+    entries, store = trained.manifest().entries, trained.features()
+    found = find_moments(localizer, entries, store, Silent()).moments
+    videos = len(set(found.video_ids.tolist()))
+    left = write_found_page(tmp_path / "few.html", entries, found, store, localizer, progress=Silent(), most=3)
+    text = (tmp_path / "few.html").read_text(encoding="utf-8")
+    assert left == videos - 3
+    assert text.count('<article class="video"') == 3
+    assert "Shown are the 3 videos with the best of them." in text
+    none = Moments.empty(localizer.vocabulary)
+    assert write_found_page(tmp_path / "none.html", entries, none, store, localizer, progress=Silent()) == 0
+    assert "0 moments of 0 concepts in 0 videos." in (tmp_path / "none.html").read_text(encoding="utf-8")

@@ -10,6 +10,8 @@ from whenabouts.commands.evaluate_ranking import ranking
 from whenabouts.commands.options import Json
 
 if TYPE_CHECKING:
+    from whenabouts.evaluation.diagnosis import Diagnosis
+    from whenabouts.evaluation.moments import MomentScores
     from whenabouts.evaluation.tables import Predictions, Truth
 
 app = typer.Typer(
@@ -38,6 +40,9 @@ PolicyName = Annotated[
         help="Rows that can't be judged: as the official rules do (official), an error (strict), left out (clean).",
     ),
 ]
+Plots = Annotated[
+    Path | None, typer.Option("--plots", help="Draw pictures into this folder (extra plots).", show_default=False)
+]
 ProtocolName = Annotated[
     Literal["activitynet", "thumos14", "thumos15"], typer.Option("--protocol", help="Whose rules to measure by.")
 ]
@@ -51,9 +56,13 @@ def moments(
     tiou: Tiou = None,
     protocol: ProtocolName = "activitynet",
     policy: PolicyName = "official",
+    plots: Plots = None,
     as_json: Json = False,
 ) -> None:
-    """Mean average precision at temporal IoU: are the right moments found, with the right borders?"""
+    """Mean average precision at temporal IoU: are the right moments found, with the right borders?
+
+    --plots DIR draws precision-recall.png and classes.png at the first threshold, and errors.png over all of them.
+    """
     from whenabouts.evaluation.moments import evaluate_moments
     from whenabouts.evaluation.reading import read_predictions, read_truth
     from whenabouts.evaluation.thresholds import tiou_thresholds
@@ -62,8 +71,12 @@ def moments(
     real = read_truth(truth, subset=subset, policy=policy, ambiguous_label=vague)
     found = read_predictions(predictions, real, policy=policy)
     levels = None if tiou is None else tiou_thresholds(tiou)
+    if plots is not None:
+        _require_plots()
     scores = evaluate_moments(real, found, protocol=protocol, tiou=levels)
     values = {"protocol": protocol, "policy": policy, "subset": subset, **scores.to_json()}
+    if plots is not None:
+        values["plots"] = _drawn(plots, real, found, scores)
     _tell(scores.report().to_table(), values, real, found, as_json=as_json)
 
 
@@ -127,19 +140,54 @@ def diagnosis(
         typer.Option("--buckets", help="Groups of instances: fifths of this truth, or DETAD's for a benchmark."),
     ] = "fifths",
     policy: PolicyName = "official",
+    plots: Plots = None,
     as_json: Json = False,
 ) -> None:
-    """Why is it not better: kinds of error, which instances suffer, how far borders are off (after DETAD)."""
+    """Why is it not better: kinds of error, which instances suffer, how far borders are off (after DETAD).
+
+    --plots DIR draws errors.png.
+    """
     from whenabouts.evaluation.diagnosis import diagnose
     from whenabouts.evaluation.reading import read_predictions, read_truth
     from whenabouts.evaluation.thresholds import tiou_thresholds
 
     real = read_truth(truth, subset=subset, policy=policy)
     found = read_predictions(predictions, real, policy=policy)
+    if plots is not None:
+        _require_plots()
     result = diagnose(real, found, tiou=None if tiou is None else tiou_thresholds(tiou), buckets=buckets)
     values = {"protocol": "activitynet", "policy": policy, "subset": subset, "buckets": buckets, **result.to_json()}
+    if plots is not None:
+        values["plots"] = _drawn_errors(plots, result)
     text = "\n\n".join(report.to_table() for report in result.reports())
     _tell(text, values, real, found, as_json=as_json)
+
+
+def _require_plots() -> None:
+    """Say what is missing before anything is measured."""
+    from whenabouts.page.pictures import require_matplotlib
+
+    require_matplotlib()
+
+
+def _drawn(folder: Path, real: "Truth", found: "Predictions", scores: "MomentScores") -> list[str]:
+    """Draw what `evaluate moments` measured, and return the files."""
+    from whenabouts.evaluation.curves import precision_recall
+    from whenabouts.evaluation.diagnosis import diagnose
+    from whenabouts.page.plots import draw_class_precision, draw_precision_recall
+
+    curves = precision_recall(real, found, tiou=float(scores.tiou[0]), protocol=scores.protocol)
+    draw_precision_recall(curves, folder / "precision-recall.png")
+    draw_class_precision(scores, folder / "classes.png")
+    told = [str(folder / "precision-recall.png"), str(folder / "classes.png")]
+    return told + _drawn_errors(folder, diagnose(real, found, tiou=scores.tiou))
+
+
+def _drawn_errors(folder: Path, result: "Diagnosis") -> list[str]:
+    from whenabouts.page.plots import draw_error_kinds
+
+    draw_error_kinds(result.errors, folder / "errors.png")
+    return [str(folder / "errors.png")]
 
 
 def _tell(table: str, values: dict[str, Any], truth: "Truth", found: "Predictions", *, as_json: bool) -> None:
@@ -149,5 +197,6 @@ def _tell(table: str, values: dict[str, Any], truth: "Truth", found: "Prediction
     left_out = (*truth.left_out, *found.left_out)
     named = [f"ground truth: {truth.name}"] if truth.name else []
     told = [table, *named, f"policy: {values['policy']}, subset: {values['subset']}", *as_remarks(left_out)]
+    told += [f"Wrote {', '.join(values['plots'])}."] if "plots" in values else []
     values = {**values, "ground_truth": truth.name, "left_out": rows_as_json(left_out)}
     Terminal(as_json=as_json).result("\n".join(told), values)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from whenabouts.core.moments import Moments
     from whenabouts.data.feature_store import FeatureStore
     from whenabouts.data.freshness import MomentsCard
-    from whenabouts.data.manifest import Manifest
+    from whenabouts.data.manifest import Entry, Manifest
     from whenabouts.data.project import Project
     from whenabouts.localizers import Localizer
     from whenabouts.localizers.finding import Found
@@ -26,6 +26,10 @@ Split = Annotated[str, typer.Option("--split", help="In which videos: all, or a 
 MinScore = Annotated[
     float | None, typer.Option("--min-score", help="Drop moments with a lower score.", show_default=False)
 ]
+Html = Annotated[
+    Path | None,
+    typer.Option("--html", help="Also write one page that shows the moments, to this file.", show_default=False),
+]
 
 
 def find(
@@ -34,6 +38,7 @@ def find(
     top: Top = 20,
     split: Split = "all",
     min_score: MinScore = None,
+    html: Html = None,
     recipe: Recipe = None,
     overrides: Overrides = None,
     device: Device = "auto",
@@ -48,6 +53,9 @@ def find(
     Reads the manifest, the features and models/localizer; writes moments/moments.json, and subtitles with one cue per
     moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. Those settings of the model that
     matter in use can be changed in [train]. Features that a file or the backbone has outgrown are told.
+
+    --html FILE also writes one page that needs no network and no server: a timeline for each of the 100 videos with the
+    best moments of the concept, or of all. It holds small pictures of the videos: mind to whom you give it.
     """
     from whenabouts.config import tables
     from whenabouts.core.errors import ProjectError, SettingsError
@@ -83,8 +91,11 @@ def find(
     with locked(home.folder):
         _write(moments, home.moments_folder, card)
     best = moments if wanted is None else moments[moments.classes == wanted]
+    if html is not None:
+        _write_page(html, home, entries, best, localizer, terminal=terminal)
     files = {entry.id: str(file_of(entry.video.path)) for entry in entries}
-    _tell(terminal, found, moments, best.ranked(top), files, folder=home.moments_folder, advice=_advice(localizer))
+    _tell(terminal, found, moments, best.ranked(top), files, folder=home.moments_folder, html=html,
+          advice=_advice(localizer))  # fmt: skip
 
 
 def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", manifest: "Manifest") -> None:
@@ -128,6 +139,23 @@ def _write(moments: "Moments", folder: Path, card: "MomentsCard") -> None:
     card.save(folder)
 
 
+def _write_page(
+    path: Path,
+    home: "Project",
+    entries: "list[Entry]",
+    best: "Moments",
+    localizer: "Localizer",
+    *,
+    terminal: Terminal,
+) -> None:
+    from whenabouts.page.found_page import write_found_page
+
+    left = write_found_page(path, entries, best, home.features(), localizer, progress=terminal)
+    if left:
+        terminal.say(f"The page shows the {len(set(best.video_ids.tolist())) - left} videos with the best moments; "
+                     f"{left} more have some.")  # fmt: skip
+
+
 def _tell(
     terminal: Terminal,
     found: "Found",
@@ -136,6 +164,7 @@ def _tell(
     files: dict[str, str],
     *,
     folder: Path,
+    html: Path | None,
     advice: str,
 ) -> None:
     """What was left out, then the best moments with their files, and what was written."""
@@ -154,11 +183,12 @@ def _tell(
         f"{row.score:8.3f}  {time}  {row.concept}  {files[row.video_id]}" for time, row in zip(times, best, strict=True)
     ]
     last = f"Wrote {folder / 'moments.json'}: {len(moments)} moments in {found.videos} videos."
+    last += "" if html is None else f" The page is {html}."
     shown = [
         {"video": row.video_id, "file": files[row.video_id], "concept": row.concept, "start": row.start_seconds,
          "end": row.end_seconds, "score": row.score}
         for row in best
     ]  # fmt: skip
     values = {"folder": str(folder), "moments": len(moments), "videos": found.videos, "left_out": dict(found.left_out),
-              "covered": found.covered, "best": shown}  # fmt: skip
+              "covered": found.covered, "best": shown, "html": None if html is None else str(html)}  # fmt: skip
     terminal.result("\n".join([*lines, last]), values)

@@ -55,6 +55,11 @@ class Table:
         if wrong:
             raise InvalidData(f"Table {self.title!r} has {len(self.columns)} columns, but a row has {len(wrong[0])}.")
 
+    @property
+    def worded(self) -> frozenset[int]:
+        """The columns that hold words and not numbers; the first, which names the rows, is one."""
+        return frozenset({0, *(at for row in self.rows for at, cell in enumerate(row) if isinstance(cell, str))})
+
 
 @dataclass(frozen=True, slots=True)
 class ReportVideo:
