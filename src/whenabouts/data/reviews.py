@@ -1,0 +1,301 @@
+"""What people decided about moments: one SQLite file per project, each decision on disk before it is acknowledged."""
+
+import math
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import numpy as np
+
+from whenabouts.core.errors import InvalidData, ProjectError
+
+Decision = Literal["confirmed", "rejected", "corrected", "added"]
+Origin = Literal["queue", "search", "video", "example"]
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
+LONGEST = 1_000
+WAIT_SECONDS = 30.0
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS reviews (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, step INTEGER NOT NULL, at REAL NOT NULL, decision TEXT NOT NULL,
+  video, concept, start_seconds REAL NOT NULL, end_seconds REAL NOT NULL,
+  found_start REAL, found_end REAL, found_score REAL, origin TEXT NOT NULL, undone_step INTEGER,
+  touched INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS by_video ON reviews (video);
+CREATE INDEX IF NOT EXISTS by_touched ON reviews (touched);
+CREATE TABLE IF NOT EXISTS held_out (video PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+"""
+_COLUMNS = "id, at, decision, video, concept, start_seconds, end_seconds, found_start, found_end, found_score, origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision before it is stored: what is said of `concept` within [start, end) of a video.
+
+    `found` is the moment that was judged, (start, end), with the `found_score` it had; None for one that nobody found.
+    """
+
+    decision: Decision
+    video_id: str
+    concept: str
+    start_seconds: float
+    end_seconds: float
+    found: tuple[float, float] | None = None
+    found_score: float | None = None
+    origin: Origin = "search"
+
+    def __post_init__(self) -> None:
+        if self.decision not in DECISIONS or self.origin not in ORIGINS:
+            raise InvalidData(f"A decision is one of {DECISIONS} from one of {ORIGINS}, but got {self}.")
+        if not self.video_id or not 0 < len(self.concept) <= LONGEST:
+            raise InvalidData(f"A decision names a video, and a concept of at most {LONGEST} characters.")
+        for start, end in [(self.start_seconds, self.end_seconds), *([] if self.found is None else [self.found])]:
+            if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
+                raise InvalidData(f"A moment starts at 0 s or later and ends after that, but got {start} to {end} s.")
+        if self.found_score is not None and not math.isfinite(self.found_score):
+            raise InvalidData(f"A score is a finite number, but got {self.found_score}.")
+        if self.decision != "added" and self.found is None:
+            raise InvalidData(f"{self.decision!r} judges a moment: say which was found.")
+
+    @property
+    def subject(self) -> tuple[str, str, float, float]:
+        """What was judged: later decisions about the same take the place of earlier ones."""
+        start, end = self.found or (self.start_seconds, self.end_seconds)
+        return (self.video_id, self.concept, start, end)
+
+    @property
+    def present(self) -> bool:
+        """Whether the concept is there."""
+        return self.decision != "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A stored decision: its number, when it was made (seconds since 1970), and whether it was undone."""
+
+    id: int
+    at: float
+    decided: Decided
+    undone: bool = False
+
+
+class ReviewStore:
+    """The decisions of one project; threads and processes may use it side by side.
+
+    SQLite with a write-ahead log that is synced at each commit: what `add` returned survives the process and, as far as
+    the disk keeps its word, the machine. Nothing is ever deleted; undoing marks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._here = threading.local()
+        try:
+            with self._writing() as base:
+                base.executescript(_TABLES)
+        except sqlite3.DatabaseError as error:
+            raise InvalidData(
+                f"{path} can't be used as a file of reviews: {error}. Move it away, or mend it."
+            ) from None
+
+    def add(self, decisions: Sequence[Decided]) -> list[Review]:
+        """Store decisions, all or none; they are on disk when this returns."""
+        with self._writing() as base, _told(self.path):
+            base.execute("BEGIN IMMEDIATE")
+            at, step = time.time(), _next_step(base)
+            numbers = [
+                base.execute(f"INSERT INTO reviews (step, touched, {_COLUMNS}) VALUES (?, ?, NULL{', ?' * 10})",
+                             (step, step, at, *_row(decided))).lastrowid
+                for decided in decisions
+            ]  # fmt: skip
+            base.execute("COMMIT")
+        return [Review(cast(int, number), at, each) for number, each in zip(numbers, decisions, strict=True)]
+
+    def undo(self, review_id: int | None = None) -> Review | None:
+        """Undo one decision, or the last that is not undone; None where there is none."""
+        with self._writing() as base, _told(self.path):
+            base.execute("BEGIN IMMEDIATE")
+            which = "undone_step IS NULL" + ("" if review_id is None else " AND id = ?")
+            found = base.execute(
+                f"SELECT id FROM reviews WHERE {which} ORDER BY id DESC LIMIT 1",
+                [] if review_id is None else [review_id],
+            ).fetchone()
+            if found is not None:
+                step = _next_step(base)
+                base.execute("UPDATE reviews SET undone_step = ?, touched = ? WHERE id = ?", (step, step, found[0]))
+            base.execute("COMMIT")
+        return None if found is None else self.by_id(found[0])
+
+    def redo(self) -> Review | None:
+        """Take back the last undoing; None where there is none, or something was decided since."""
+        with self._writing() as base, _told(self.path):
+            base.execute("BEGIN IMMEDIATE")
+            found = base.execute(
+                "SELECT id FROM reviews WHERE undone_step > (SELECT MAX(step) FROM reviews) "
+                "ORDER BY undone_step DESC LIMIT 1"
+            ).fetchone()
+            if found is not None:
+                base.execute(
+                    "UPDATE reviews SET undone_step = NULL, touched = ? WHERE id = ?", (_next_step(base), found[0])
+                )
+            base.execute("COMMIT")
+        return None if found is None else self.by_id(found[0])
+
+    def by_id(self, review_id: int) -> Review:
+        """One review; an unknown number raises InvalidData."""
+        rows = self._read("WHERE id = ?", [review_id])
+        if not rows:
+            raise InvalidData(f"There is no review {review_id}.")
+        return rows[0]
+
+    def history(self, video_id: str | None = None) -> list[Review]:
+        """All decisions, undone ones too, in the order in which they were made."""
+        return self._read() if video_id is None else self._read("WHERE video = ?", [_stored(video_id)])
+
+    def standing(self) -> list[Review]:
+        """The decisions that count: not undone, and the last about their subject."""
+        return standing(self.history())
+
+    def step(self) -> int:
+        """A number that grows with every change, by whatever process."""
+        with self._base() as base:
+            return _next_step(base) - 1
+
+    def touched_since(self, step: int) -> tuple[str, ...]:
+        """Videos about which something was decided, undone or redone after `step`."""
+        with self._base() as base:
+            rows = base.execute("SELECT DISTINCT video FROM reviews WHERE touched > ?", (step,)).fetchall()
+        return tuple(_read(row[0]) for row in rows)
+
+    def draw_held_out(self, video_ids: Iterable[str], *, share: float, seed: int) -> tuple[str, ...]:
+        """Draw at random, once, the videos on which learning is measured; later calls return those.
+
+        Raises ProjectError where decisions were made before: what people chose to look at is no random sample.
+        """
+        candidates = sorted(video_ids)
+        with self._writing() as base, _told(self.path):
+            base.execute("BEGIN IMMEDIATE")
+            drawn = base.execute("SELECT 1 FROM facts WHERE name = 'held_out'").fetchone()
+            begun = base.execute("SELECT 1 FROM reviews LIMIT 1").fetchone()
+            if drawn is None and begun is None:
+                count = round(share * len(candidates))
+                rows = np.random.default_rng(seed).permutation(len(candidates))[:count].tolist()
+                base.executemany("INSERT INTO held_out VALUES (?)", [(_stored(candidates[row]),) for row in rows])
+                base.execute(
+                    "INSERT INTO facts VALUES ('held_out', ?)", (f"{share} of {len(candidates)}, seed {seed}",)
+                )
+            base.execute("COMMIT")
+        if drawn is None and begun is not None:
+            raise ProjectError(
+                f"{self.path} holds decisions, but no videos were held out before the first: what learning brings can't "
+                "be measured on a random sample any more."
+            )
+        return self.held_out()
+
+    def held_out(self) -> tuple[str, ...]:
+        """The videos on which learning is measured, sorted; none where none were drawn."""
+        with self._base() as base:
+            return tuple(sorted(_read(row[0]) for row in base.execute("SELECT video FROM held_out")))
+
+    @property
+    def drawn(self) -> bool:
+        """Whether videos were held out before the first decision."""
+        with self._base() as base:
+            return base.execute("SELECT 1 FROM facts WHERE name = 'held_out'").fetchone() is not None
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        base = getattr(self._here, "base", None)
+        if base is not None:
+            base.close()
+            del self._here.base
+
+    def _read(self, where: str = "", values: Sequence[object] = ()) -> list[Review]:
+        with self._base() as base:
+            rows = base.execute(f"SELECT {_COLUMNS}, undone_step FROM reviews {where} ORDER BY id", values).fetchall()
+        return [_review(row) for row in rows]
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection; an error within undoes what was begun."""
+        with self._base() as base:
+            try:
+                yield base
+            except BaseException:
+                if base.in_transaction:
+                    base.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _base(self) -> Iterator[sqlite3.Connection]:
+        base = getattr(self._here, "base", None)
+        if base is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            base = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
+            try:
+                base.execute("PRAGMA journal_mode = WAL")
+                base.execute("PRAGMA synchronous = FULL")  # In WAL mode "NORMAL" may lose the last commits with power.
+            except BaseException:
+                base.close()
+                raise
+            self._here.base = base
+        yield base
+
+
+def standing(history: Iterable[Review]) -> list[Review]:
+    """The reviews that count among those in the order of their making: not undone, and the last on their subject."""
+    last = {review.decided.subject: review for review in history if not review.undone}
+    return sorted(last.values(), key=lambda review: review.id)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise ProjectError(f"{path} can't be written: {error}. Nothing of this decision was stored.") from None
+
+
+def _next_step(base: sqlite3.Connection) -> int:
+    return int(base.execute("SELECT COALESCE(MAX(touched), 0) FROM reviews").fetchone()[0]) + 1
+
+
+def _stored(text: str) -> str | bytes:
+    """Text as SQLite takes it; file names that are not Unicode become bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def _read(value: str | bytes) -> str:
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+def _row(decided: Decided) -> tuple[object, ...]:
+    start, end = decided.found or (None, None)
+    return (decided.decision, _stored(decided.video_id), _stored(decided.concept), decided.start_seconds,
+            decided.end_seconds, start, end, decided.found_score, decided.origin)  # fmt: skip
+
+
+def _review(row: tuple[object, ...]) -> Review:
+    number, at, decision, video, concept, start, end, found_start, found_end, score, origin, undone = row
+    found = None if found_start is None else (float(cast(float, found_start)), float(cast(float, found_end)))
+    decided = Decided(
+        cast(Decision, decision),
+        _read(cast(str, video)),
+        _read(cast(str, concept)),
+        float(cast(float, start)),
+        float(cast(float, end)),
+        found,
+        None if score is None else float(cast(float, score)),
+        cast(Origin, origin),
+    )
+    return Review(cast(int, number), float(cast(float, at)), decided, undone is not None)

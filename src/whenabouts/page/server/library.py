@@ -1,0 +1,219 @@
+"""A project as the server holds it in memory: read once, and again when files of it have changed."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from whenabouts.core.errors import InvalidData, WhenaboutsError
+from whenabouts.core.files import read_json
+from whenabouts.core.moments import KINDS, Moments
+from whenabouts.core.timing import FloatArray, IntArray
+from whenabouts.data.manifest import Entry
+from whenabouts.data.project import Project
+from whenabouts.data.vocabulary import spelling
+from whenabouts.evaluation.reading import read_truth
+from whenabouts.page.server.table import Table
+from whenabouts.page.server.words import WordIndex
+
+FOUND = KINDS.index("found")
+
+
+def key_of(video_id: str) -> str:
+    """How a video is named in addresses, whatever its id holds: 16 hexadecimal digits."""
+    return hashlib.sha256(video_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass
+class Names:
+    """Concepts by number; new ones may join."""
+
+    names: list[str] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def number(self, name: str) -> int:
+        """The number of a name, a new one where it is unknown."""
+        found = self.numbers.get(name)
+        if found is None:
+            found = self.numbers[name] = len(self.names)
+            self.names.append(name)
+        return found
+
+    def meant(self, name: str) -> str:
+        """The known name that another spelling means, else the name as it is."""
+        for form in (name, spelling(name)):
+            for known in (form, self.aliases.get(form, form)):
+                if known in self.numbers:
+                    return known
+        return name
+
+
+@dataclass(frozen=True)
+class Library:
+    """Videos (V,) in order of ids, and what is known of their moments apart from reviews.
+
+    `notes` tell what could not be read.
+    """
+
+    project: Project
+    entries: tuple[Entry, ...]
+    names: Names
+    table: Table
+    model_names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, project: Project, truth: Path | None = None) -> "Library":
+        """Read manifest, vocabulary, moments and truth (the project's own unless another file is given).
+
+        Without a manifest it raises ProjectError; else what is missing or broken is noted, not fatal.
+        """
+        entries = tuple(entry for entry in project.manifest() if not entry.removed)
+        numbers = {entry.id: number for number, entry in enumerate(entries)}
+        notes = list[str]()
+        names = _names(project, notes)
+        found, model_names = _found(project, numbers, names, notes)
+        parts = [found, _imported(entries, names), _truth(truth or project.truth_path, numbers, names, notes)]
+        return cls(project, entries, names, Table.joined(parts), model_names, tuple(notes))
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Videos' numbers by id."""
+        return {entry.id: number for number, entry in enumerate(self.entries)}
+
+    @cached_property
+    def by_key(self) -> dict[str, int]:
+        """Videos' numbers by the key that names them in addresses."""
+        return {key_of(entry.id): number for number, entry in enumerate(self.entries)}
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The key of each video."""
+        return list(self.by_key)
+
+    @cached_property
+    def words(self) -> WordIndex:
+        """What is written about each video: title, id, uploader, labels."""
+        return WordIndex(
+            f"{entry.title} {entry.id} {entry.uploader} {' '.join(label.name for label in entry.labels)}"
+            for entry in self.entries
+        )
+
+    @cached_property
+    def dates(self) -> FloatArray:
+        """When each file was changed last, in seconds since 1970; 0 where unknown."""
+        return np.asarray([entry.stamp.modified_ns / 1e9 if entry.stamp else 0.0 for entry in self.entries])
+
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits, sorted."""
+        return tuple(sorted({entry.split for entry in self.entries}))
+
+    @cached_property
+    def tags(self) -> list[tuple[str, int]]:
+        """Labels with the number of videos that have them, most frequent first."""
+        counts = Counter(name for entry in self.entries for name in {label.name for label in entry.labels})
+        return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+    @cached_property
+    def labelled(self) -> dict[int, int]:
+        """How many videos have a label of each concept."""
+        counts: Counter[int] = Counter()
+        for name, videos in self.tags:
+            meant = self.names.numbers.get(self.names.meant(name))
+            if meant is not None:
+                counts[meant] += videos
+        return dict(counts)
+
+    @cached_property
+    def found_rows(self) -> IntArray:
+        """Rows of the table that were found."""
+        return np.flatnonzero(self.table.kinds == FOUND)
+
+
+def stamp_of(project: Project) -> tuple[tuple[int, int], ...]:
+    """Changes whenever a file that `Library.read` reads does."""
+    files = (
+        project.manifest_path,
+        project.vocabulary_path,
+        project.moments_folder / "moments.json",
+        project.truth_path,
+    )
+    return tuple(_stat(path) for path in files)
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_ino)
+
+
+def _names(project: Project, notes: list[str]) -> Names:
+    try:
+        vocabulary = project.vocabulary()
+    except WhenaboutsError as error:
+        notes.append(str(error))
+        return Names()
+    names = Names(aliases=vocabulary.aliases)
+    for name in vocabulary.names:
+        names.number(name)
+    return names
+
+
+def _found(project: Project, numbers: dict[str, int], names: Names, notes: list[str]) -> tuple[Table, tuple[str, ...]]:
+    path = project.moments_folder / "moments.json"
+    try:
+        moments = Moments.from_json(read_json(path))
+    except FileNotFoundError:
+        notes.append("No moments were found yet. Run `whenabouts train`, then `whenabouts find`.")
+        return Table.empty(), ()
+    except InvalidData as error:
+        notes.append(f"{path.name} can't be read: {error} Run `whenabouts find` again.")
+        return Table.empty(), ()
+    videos = np.asarray([numbers.get(video_id, -1) for video_id in moments.video_ids.tolist()], np.int64)
+    concept = np.asarray([names.number(name) for name in moments.vocabulary.names], np.int64)
+    kept = (videos >= 0) & (moments.kinds == "found")
+    if strangers := int((videos < 0).sum()):
+        notes.append(f"{strangers} moments are of videos that the manifest does not name any more.")
+    found = Table(videos, concept[moments.classes] if len(moments) else moments.classes, moments.spans, moments.scores,
+                  np.full(len(moments), FOUND, np.int8), np.ones(len(moments), bool))  # fmt: skip
+    return found[kept], moments.vocabulary.names
+
+
+def _imported(entries: Iterable[Entry], names: Names) -> Table:
+    rows = []
+    for number, entry in enumerate(entries):
+        for segment in entry.segments:
+            concept = names.number(names.meant(segment.name))
+            rows.append((number, concept, segment.start_seconds, segment.end_seconds, 1.0, segment.present))
+    return Table.of(rows, "imported")
+
+
+def _truth(path: Path, numbers: dict[str, int], names: Names, notes: list[str]) -> Table:
+    if not path.is_file():
+        return Table.empty()
+    rows = []
+    try:
+        database = read_json(path).get("database")
+    except InvalidData as error:
+        notes.append(f"The truth can't be read: {error}")
+        return Table.empty()
+    entries = database.values() if isinstance(database, dict) else ()
+    for subset in sorted({str(entry["subset"]) for entry in entries if isinstance(entry, dict) and "subset" in entry}):
+        try:
+            truth = read_truth(path, subset=subset, policy="clean")
+        except InvalidData:
+            continue  # A subset without annotations.
+        columns = zip(truth.videos.tolist(), truth.classes.tolist(), truth.spans.tolist(), strict=True)
+        for video, label, (start, end) in columns:
+            number = numbers.get(truth.video_ids[video])
+            if number is not None and start < end:
+                rows.append((number, names.number(names.meant(truth.labels[label])), start, end, 1.0, True))
+    return Table.of(rows, "truth")
