@@ -193,8 +193,8 @@ class ReviewStore:
             base.execute("COMMIT")
         if drawn is None and begun is not None:
             raise ProjectError(
-                f"{self.path} holds decisions, but no videos were held out before the first: what learning brings can't "
-                "be measured on a random sample any more."
+                f"{self.path} holds decisions, but no videos were held out before the first: what learning brings "
+                "can't be measured on a random sample any more."
             )
         return self.held_out()
 
