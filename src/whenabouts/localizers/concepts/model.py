@@ -43,7 +43,8 @@ class ModelSettings:
 class ConceptModel:
     """A net with the reader of its frames; make one by training or with `load`.
 
-    Probabilities of classes are float32 in [0, 1]; encodings are what the net's classifier sees.
+    Probabilities of classes are float32 in [0, 1]; encodings are what the net's classifier sees. `learned_from` names
+    the videos whose labels or ratings it has learned from, None where nobody knows, as after loading.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class ConceptModel:
         vocabulary: Vocabulary,
         training: Mapping[str, Any],
         device: torch.device,
+        learned_from: frozenset[str] | None = None,
     ) -> None:
+        self.learned_from = learned_from
         self.net, self.how, self.reader = net.to(device).eval(), how, reader
         self.vocabulary, self.training, self.device = vocabulary, training, device
 

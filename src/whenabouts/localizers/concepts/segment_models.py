@@ -123,7 +123,11 @@ def train_segment_model(
     pairs = sum(len(segment.classes) for segment in rated)
     facts = {"segments": len(rated), "rated_pairs": pairs, "seed": run.seed, "history": history}
     model = ModelSettings(net=how.net, frames=videos.reader.how, longest=how.longest, context=how.context)
-    return ConceptModel(net, model, start.reader, vocabulary=vocabulary, training=facts, device=run.compute.device)
+    mine = frozenset(videos.video_ids[segment.video] for segment in rated)
+    return ConceptModel(
+        net, model, start.reader, vocabulary=vocabulary, training=facts, device=run.compute.device,
+        learned_from=None if start.learned_from is None else start.learned_from | mine,
+    )  # fmt: skip
 
 
 def _start(
@@ -149,7 +153,8 @@ def _start(
         return video_model
     net = build_net(how.net, videos.streams, len(vocabulary), seed=run.seed)
     shape = ModelSettings(net=how.net, frames=videos.reader.how)
-    return ConceptModel(net, shape, videos.reader, vocabulary=vocabulary, training={}, device=run.compute.device)
+    return ConceptModel(net, shape, videos.reader, vocabulary=vocabulary, training={}, device=run.compute.device,
+                        learned_from=frozenset())  # fmt: skip
 
 
 class _Drawn:

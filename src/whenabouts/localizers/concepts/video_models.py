@@ -87,7 +87,11 @@ def train_video_model(
     facts: dict[str, Any] = {"videos": len(rows), "left_out": dict(videos.skipped), "seed": run.seed}
     facts["history"] = history
     model = ModelSettings(net=how.net, frames=videos.reader.how, longest=how.longest)
-    return ConceptModel(net, model, videos.reader, vocabulary=vocabulary, training=facts, device=run.compute.device)
+    learned = rows.tolist() if teacher is None else range(len(videos))  # a teacher has heard of all videos
+    return ConceptModel(
+        net, model, videos.reader, vocabulary=vocabulary, training=facts, device=run.compute.device,
+        learned_from=frozenset(videos.video_ids[index] for index in learned),
+    )  # fmt: skip
 
 
 def _name(objective: Objective) -> str:

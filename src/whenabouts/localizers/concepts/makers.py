@@ -1,0 +1,174 @@
+"""The models that describe segments for the relevance model, and the same without the videos of each fold."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from whenabouts.config import settings
+from whenabouts.core.timing import BoolArray, IntArray
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.localizers.concepts.described import WHOLE, Account, Described, Fold, OutOfFold, Ratings
+from whenabouts.localizers.concepts.distillation import folds_of
+from whenabouts.localizers.concepts.fitting import Run
+from whenabouts.localizers.concepts.frames import FrameVideos
+from whenabouts.localizers.concepts.model import ConceptModel
+from whenabouts.localizers.concepts.networks import Count, NetKind, NetSettings
+from whenabouts.localizers.concepts.segment_models import RatedSegment, SegmentModelSettings, train_segment_model
+from whenabouts.localizers.concepts.video_models import VideoModelSettings, train_video_model
+from whenabouts.localizers.segments import Matrix
+
+FRAMES = "frames"
+"""The encoder that learns nothing: the mean frame."""
+
+
+@settings
+class MakerSettings:
+    """Which models speak of segments: video models of the kinds `video_kinds`, segment models of `segment_kinds`.
+
+    Kinds are trained like `video` and `segment`, whose nets give widths. `encoders` are those video models whose
+    encodings are compared, beside the mean frame; `whole` adds what each video model says of the whole video. For rows
+    to learn from, all are trained once more for each of `folds`, without its videos.
+    """
+
+    video: VideoModelSettings = VideoModelSettings()
+    video_kinds: tuple[NetKind, ...] = ("logistic", "lstm", "netvlad")
+    segment: SegmentModelSettings = SegmentModelSettings()
+    segment_kinds: tuple[NetKind, ...] = ()
+    encoders: tuple[NetKind, ...] = ("lstm", "netvlad")
+    whole: bool = True
+    folds: Count = 3
+
+    def __post_init__(self) -> None:
+        if not self.video_kinds:
+            raise ValueError("video_kinds is empty: one video model at least has to choose candidates")
+        strangers = sorted(set(self.encoders) - set(self.video_kinds))
+        if strangers:
+            raise ValueError(f"encoders are of video_kinds {list(self.video_kinds)}, but {strangers[0]!r} is not")
+        if self.folds < 2:
+            raise ValueError("folds are two at least, so that each video is left out once")
+
+
+@dataclass(frozen=True)
+class Makers:
+    """Trained models by name (`video.lstm`, `segment.netvlad`), those that encode among them."""
+
+    models: Mapping[str, ConceptModel]
+    encoders: tuple[str, ...]
+    whole: bool
+
+    @property
+    def learned_from(self) -> frozenset[str] | None:
+        """Videos that any of the models has learned from; None where nobody knows that of one."""
+        known = [model.learned_from for model in self.models.values()]
+        return None if None in known else frozenset().union(*(each for each in known if each is not None))
+
+    def describe(self, video_id: str, frames: Matrix, runs: ArrayLike) -> Described:
+        """Runs (S, 2) of the frames (T, D) of one video in the words of these models."""
+        runs = np.asarray(runs, np.int64).reshape(-1, 2)
+        scores: dict[str, Matrix] = {}
+        for name, model in self.models.items():
+            scores[name] = model.of_runs(frames, runs)
+            if self.whole and name.startswith("video."):
+                scores[name + WHOLE] = np.repeat(model.of_runs(frames, [[0, len(frames)]]), len(runs), axis=0)
+        encodings = {FRAMES: mean_frames(frames, runs)}
+        encodings |= {
+            name.removeprefix("video."): self.models[name].of_runs(frames, runs, "encodings") for name in self.encoders
+        }
+        return Described(np.array([video_id] * len(runs), np.str_), scores, encodings, self.learned_from)
+
+    def video_scores(self, frames: Matrix) -> Matrix:
+        """Mean probabilities (C,) of the video models for a whole video of frames (T, D)."""
+        told = [model.of_runs(frames, [[0, len(frames)]])[0] for name, model in self.models.items() if name[0] == "v"]
+        mean: Matrix = np.mean(told, axis=0)
+        return mean
+
+    def account(self, videos: FrameVideos, rated: Sequence[RatedSegment]) -> Account:
+        """All rated segments of training videos in the words of these models."""
+        parts = []
+        for first, stop in _by_video(rated):
+            index = rated[first].video
+            runs = [segment.run for segment in rated[first:stop]]
+            parts.append(self.describe(videos.video_ids[index], videos.frames(index), runs))
+        learned = self.learned_from or frozenset()
+        labels = [each for name, each in zip(videos.video_ids, videos.labels, strict=True) if name in learned]
+        return Account(Described.joined(parts), tuple(labels))
+
+
+def train_makers(
+    videos: FrameVideos, how: MakerSettings, run: Run, *, vocabulary: Vocabulary, chosen: Sequence[int] | None = None
+) -> Makers:
+    """Train all models on the videos (on `chosen` alone, where given)."""
+    models: dict[str, ConceptModel] = {}
+    for kind in how.video_kinds:
+        each = replace(how.video, net=of_kind(how.video.net, kind))
+        name = f"video.{kind}"
+        models[name] = train_video_model(videos, each, run.under(name), vocabulary=vocabulary, chosen=chosen)
+    for kind in how.segment_kinds:
+        shape = replace(how.segment, net=of_kind(how.segment.net, kind))
+        start = models.get(f"video.{kind}")
+        if shape.start == "video" and (start is None or start.how.net != shape.net):
+            shape = replace(shape, start="labels")
+        models[f"segment.{kind}"] = train_segment_model(
+            videos, shape, run.under(f"segment.{kind}"), vocabulary=vocabulary, video_model=start, chosen=chosen
+        )
+    return Makers(models, tuple(f"video.{kind}" for kind in how.encoders), how.whole)
+
+
+def out_of_fold(
+    videos: FrameVideos, rated: Sequence[RatedSegment], how: MakerSettings, run: Run, *, vocabulary: Vocabulary
+) -> OutOfFold:
+    """Rated segments in the words of models trained without the fold of their video.
+
+    Videos with rated segments are shared out evenly, and so are those without.
+    """
+    fold, parts = _folds(videos, rated, how.folds, run.seed), []
+    owner = np.array([segment.video for segment in rated], np.int64)
+    for number in range(how.folds):
+        run.progress.say(f"Models for fold {number + 1} of {how.folds}")
+        learned = np.flatnonzero(fold != number).tolist()
+        makers = train_makers(videos, how, run.under(f"fold-{number}"), vocabulary=vocabulary, chosen=learned)
+        parts.append(Fold(makers.account(videos, rated), np.flatnonzero(fold[owner] == number)))
+    return OutOfFold(parts)
+
+
+def ratings_of(videos: FrameVideos, rated: Sequence[RatedSegment]) -> Ratings:
+    """The ratings of rated segments, segment by segment, with the labels of their videos."""
+    rows = np.repeat(np.arange(len(rated)), [len(segment.classes) for segment in rated])
+    classes = [segment.classes for segment in rated] or [np.zeros(0, np.int64)]
+    present = [segment.present for segment in rated] or [np.zeros(0, bool)]
+    labels = tuple(videos.labels[segment.video] for segment in rated)
+    return Ratings(rows, np.concatenate(classes), np.concatenate(present), labels)
+
+
+def mean_frames(frames: Matrix, runs: IntArray) -> Matrix:
+    """Mean frames (S, D) of runs (S, 2) of frames (T, D), 0 for an empty run."""
+    sums = np.concatenate([np.zeros((1, frames.shape[1])), np.cumsum(frames, axis=0, dtype=np.float64)])
+    lengths = np.maximum(runs[:, 1] - runs[:, 0], 1)[:, None]
+    means: Matrix = ((sums[runs[:, 1]] - sums[runs[:, 0]]) / lengths).astype(np.float32)
+    return means
+
+
+def of_kind(shape: NetSettings, kind: NetKind) -> NetSettings:
+    """The same net of another kind; an LSTM's cell is even."""
+    return replace(shape, kind=kind, hidden=shape.hidden + shape.hidden % 2)
+
+
+def _folds(videos: FrameVideos, rated: Sequence[RatedSegment], folds: int, seed: int) -> IntArray:
+    """The fold (V,) of each video; rated ones are shared out by themselves, so that no fold lacks them."""
+    has: BoolArray = np.zeros(len(videos), bool)
+    has[[segment.video for segment in rated]] = True
+    fold = np.zeros(len(videos), np.int64)
+    fold[has] = folds_of(int(has.sum()), folds, seed)
+    rest = int((~has).sum())
+    fold[~has] = folds_of(rest, folds, seed) if rest >= folds else np.arange(rest)
+    return fold
+
+
+def _by_video(rated: Sequence[RatedSegment]) -> list[tuple[int, int]]:
+    """Where the segments of each video begin and end, in a list in order of videos."""
+    owner = np.array([segment.video for segment in rated], np.int64)
+    borders = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(rated)]
+    return list(pairwise(borders)) if len(rated) else []

@@ -1,0 +1,214 @@
+"""Cross-class relevance: one model of pairs, f(segment, omega(class)), for all classes (Ma et al., 2019, section 3.3).
+
+It learns from rated pairs alone (equation 3), whose rows are out of fold by video: see `described.py`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from whenabouts.config import settings
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.localizers.concepts.boosting import Trees, TreeSettings, train_trees
+from whenabouts.localizers.concepts.described import Account, Described, OutOfFold, Ratings
+from whenabouts.localizers.concepts.lessons import (
+    HeldOut,
+    Lessons,
+    Pairs,
+    pair_precision,
+    pairs_of,
+    shared_out,
+)
+from whenabouts.localizers.concepts.linear import LinearPairs, LinearSettings, train_linear
+from whenabouts.localizers.concepts.pair_features import PairFeatures
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Scorer = Trees | LinearPairs
+
+
+@settings
+class RelevanceSettings:
+    """The relevance model and its training.
+
+    `class_features` are names of `CLASS_FEATURES`; `without` names columns that are left out, by their name, group or
+    a pattern ("similarity.lstm", "similarity.*.sum"). Each rated segment also counts as a negative, with weight
+    `weak_weight`, of `weak_negatives` classes that its video lacks: rated segments come from videos with the label,
+    so nothing else shows what is plainly something else. `unseen` is the share of pairs that are learned from again as
+    if their class had no ratings, and again as if it had no label either, so that the model knows what to make of such
+    classes. A share `held_out` of the videos ends the training of a first model; the final one learns from all, with
+    `more_rounds` times as many trees.
+    """
+
+    model: Literal["trees", "linear"] = "trees"
+    trees: TreeSettings = TreeSettings()
+    linear: LinearSettings = LinearSettings()
+    class_features: tuple[str, ...] = ("index", "parent", "prior", "cooccurrence", "neighbours")
+    without: tuple[str, ...] = ()
+    weak_negatives: Annotated[int, Field(ge=0)] = 2
+    weak_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+    unseen: Share = 0.0
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    more_rounds: Annotated[float, Field(ge=1)] = 1.1
+    block_pairs: Annotated[int, Field(ge=1)] = 16_384
+
+    @classmethod
+    def paper(cls) -> Self:
+        """The paper's features: predictions, the class one-hot, sums of similarities; rated pairs alone.
+
+        Its trees' parameters are not told; these are of the nearest relative that publishes them
+        (mxbi/youtube8m-2019, train_cls_xgb.py).
+        """
+        return cls(
+            trees=TreeSettings(learning_rate=0.02, rounds=20_000),
+            class_features=("onehot",),
+            without=("similarity.*.mean", "similarity.*.count"),
+            weak_negatives=0,
+        )
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One column of a pair: its value, and what it adds to the log-odds."""
+
+    column: str
+    value: float
+    adds: float
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a segment is relevant for a class: probability, log-odds of any pair, and columns by what they move."""
+
+    score: float
+    usual: float
+    reasons: tuple[Reason, ...]
+
+
+class RelevanceModel:
+    """A trained relevance model; make one with `fit`.
+
+    `held_out` are the pairs of held-out videos with the scores of the first model, which has not seen them; `training`
+    tells in plain JSON values how both models did.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        features: PairFeatures,
+        how: RelevanceSettings,
+        *,
+        vocabulary: Vocabulary,
+        training: Mapping[str, Any],
+        held_out: HeldOut | None = None,
+    ) -> None:
+        self.scorer, self.features, self.how = scorer, features, how
+        self.vocabulary, self.training, self.held_out = vocabulary, training, held_out
+
+    @classmethod
+    def fit(
+        cls,
+        told: OutOfFold,
+        whole: Account,
+        ratings: Ratings,
+        how: RelevanceSettings,
+        *,
+        vocabulary: Vocabulary,
+        seed: int = 0,
+    ) -> Self:
+        """Learn from rated pairs of segments that `told` holds out of fold.
+
+        `whole` is the account of the same segments by the models that new segments will be described by: what these
+        are compared with. InvalidData where nothing is rated relevant, or nothing irrelevant, or in one video only.
+        """
+        _check(told, whole, ratings)
+        pairs = pairs_of(ratings, len(vocabulary), how.weak_negatives, how.weak_weight, seed)
+        out = shared_out(told.video_ids[pairs.rows], how.held_out, seed)
+        known = ratings.only(~np.isin(told.video_ids[ratings.rows], np.unique(told.video_ids[pairs.rows[out]])))
+        lessons = Lessons.of(told, known, how, vocabulary)
+        first, losses = _trained(lessons, pairs.taken(~out), how, seed, held_out=pairs.taken(out))
+        rated_out = pairs.taken(out & pairs.rated)
+        scores = lessons.scored(rated_out, first.predict)
+        judged = HeldOut(told.video_ids[rated_out.rows], rated_out.rows, rated_out.classes,
+                         rated_out.targets > 0, scores)  # fmt: skip
+        rounds = math.ceil(how.more_rounds * first.rounds) if isinstance(first, Trees) else 0
+        lessons = Lessons.of(told, ratings, how, vocabulary)
+        final, _ = _trained(lessons, pairs, how, seed, rounds=rounds)
+        features = PairFeatures.fit(whole, ratings, vocabulary=vocabulary, class_features=how.class_features,
+                                    without=how.without)  # fmt: skip
+        again = HeldOut(judged.video_ids, judged.rows, judged.classes, judged.present,
+                        lessons.scored(rated_out, final.predict))  # fmt: skip
+        facts = _facts(pairs, judged, again, rounds, losses)
+        return cls(final, features, how, vocabulary=vocabulary, training=facts, held_out=judged)
+
+    def pair_scores(self, segments: Described, rows: ArrayLike, classes: ArrayLike) -> NDArray[np.float32]:
+        """Probabilities (P,) that pairs of a row (P,) of `segments` and a class (P,) belong together, in blocks."""
+        which, of = np.asarray(rows, np.int64), np.asarray(classes, np.int64)
+        result = np.zeros(len(which), np.float32)
+        for first in range(0, len(which), self.how.block_pairs):
+            part = slice(first, first + self.how.block_pairs)
+            result[part] = self.scorer.predict(self.features.matrix(segments, which[part], of[part]))
+        return result
+
+    def scores(self, segments: Described, classes: ArrayLike | None = None) -> NDArray[np.float32]:
+        """Probabilities (N, K) of segments for `classes` (K,), all where none are named; in blocks of pairs."""
+        of = np.arange(len(self.vocabulary)) if classes is None else np.asarray(classes, np.int64)
+        result = np.zeros((len(segments), len(of)), np.float32)
+        for chosen, rows in self.features.blocks(segments, classes=of, size=self.how.block_pairs):
+            result[chosen] = self.scorer.predict(rows).reshape(-1, len(of))
+        return result
+
+    def why(self, segments: Described, row: int, index: int) -> Why:
+        """What moved the score of one segment for one class, the strongest first."""
+        rows = self.features.matrix(segments, np.array([row]), np.array([index]))
+        adds = self.scorer.contributions(rows)[0].astype(float)
+        order = np.argsort(-np.abs(adds[:-1]), kind="stable").tolist()
+        reasons = tuple(
+            Reason(self.features.columns.names[each], float(rows[0, each]), float(adds[each])) for each in order
+        )
+        return Why(float(self.scorer.predict(rows)[0]), float(adds[-1]), reasons)
+
+
+def _check(told: OutOfFold, whole: Account, ratings: Ratings) -> None:
+    if not np.array_equal(told.video_ids, whole.segments.video_ids):
+        raise InvalidData("Both accounts tell of the same rated segments, but these tell of different ones.")
+    if len(ratings) and (ratings.rows.min() < 0 or ratings.rows.max() >= len(told)):
+        raise InvalidData(f"Ratings are of segments 0 to {len(told) - 1}, but some are of {ratings.rows.max()}.")
+    if not ratings.present.any() or ratings.present.all():
+        raise InvalidData(
+            f"A relevance model needs segments rated relevant and segments rated irrelevant, but of {len(ratings)} "
+            f"ratings {int(ratings.present.sum())} are relevant. Rate more, or use a two-stage localizer."
+        )
+
+
+def _trained(
+    lessons: Lessons,
+    pairs: Pairs,
+    how: RelevanceSettings,
+    seed: int,
+    *,
+    rounds: int = 0,
+    held_out: Pairs | None = None,
+) -> tuple[Scorer, Sequence[float]]:
+    blocks = lessons.blocks(pairs, seed)
+    if how.model == "linear":
+        return train_linear(blocks, lessons.columns, how.linear), []
+    judged = None if held_out is None else lessons.blocks(held_out, seed, unseen=False)
+    return train_trees(blocks, lessons.columns, how.trees, seed=seed, rounds=rounds, held_out=judged)
+
+
+def _facts(pairs: Pairs, judged: HeldOut, again: HeldOut, rounds: int, losses: Sequence[float]) -> dict[str, Any]:
+    return {
+        "rated_pairs": int(pairs.rated.sum()),
+        "weak_pairs": int((~pairs.rated).sum()),
+        "held_out_pairs": len(judged.scores),
+        "trees": rounds,
+        "held_out_loss": min(losses) if losses else judged.loss,
+        "map_held_out": pair_precision(judged),
+        "map_retrained_on_all": pair_precision(again),
+    }

@@ -1,0 +1,190 @@
+"""The relevance model: no leaks, missing values, both scores, unseen classes, reasons."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from whenabouts.core import InvalidData, SettingsError
+from whenabouts.localizers.concepts.boosting import TreeSettings
+from whenabouts.localizers.concepts.described import Account, Described, Fold, Leak, OutOfFold
+from whenabouts.localizers.concepts.pair_features import PairFeatures
+from whenabouts.localizers.concepts.relevance import RelevanceModel, RelevanceSettings
+
+from .conftest import mean_precision
+from .spoken import CLASSES, VOCABULARY, Spoken, spoken
+
+QUICK = RelevanceSettings(trees=TreeSettings(rounds=150, learning_rate=0.1, patience=20))
+
+
+def fitted(world: Spoken, how: RelevanceSettings = QUICK, **choices) -> RelevanceModel:
+    return RelevanceModel.fit(world.told, world.whole, world.ratings, how, vocabulary=VOCABULARY, **choices)
+
+
+@pytest.fixture(scope="module")
+def world() -> Spoken:
+    return spoken()
+
+
+@pytest.fixture(scope="module")
+def model(world: Spoken) -> RelevanceModel:
+    return fitted(world)
+
+
+def test_pairs_beat_the_model_that_they_are_made_of(world: Spoken, model: RelevanceModel) -> None:
+    found = mean_precision(model.scores(world.new), world.truth)
+    assert found > mean_precision(world.new.scores["video.net"], world.truth) + 0.05
+    without = fitted(world, replace(QUICK, without=("similarity",)))
+    assert found > mean_precision(without.scores(world.new), world.truth) + 0.05
+
+
+def test_a_planted_leak_is_caught(world: Spoken) -> None:
+    """One video too many among those that a fold's models have learned from, or nobody who knows."""
+    honest = world.told.folds
+    segments, rows = honest[0].account.segments, honest[0].rows
+    leaking = replace(segments, learned_from=segments.learned_from | {str(segments.video_ids[rows[0]])})
+    with pytest.raises(Leak, match="have learned from 1 videos of its rows, such as video-0000"):
+        OutOfFold([Fold(Account(leaking), rows), *honest[1:]])
+    with pytest.raises(Leak, match="Nobody knows"):
+        OutOfFold([Fold(Account(replace(segments, learned_from=None)), rows), *honest[1:]])
+    with pytest.raises(Leak):
+        OutOfFold([Fold(world.whole, np.arange(len(segments)))])
+    assert len(OutOfFold(honest)) == len(segments)
+
+
+def test_each_segment_is_in_one_fold(world: Spoken) -> None:
+    first, second, third = world.told.folds
+    with pytest.raises(InvalidData, match="100 are in none and 0 in several"):
+        OutOfFold([first, second])
+    with pytest.raises(InvalidData, match="0 are in none and 100 in several"):
+        OutOfFold([first, second, third, third])
+    short = third.account.segments.taken(np.arange(10))
+    with pytest.raises(InvalidData, match="tells of others"):
+        OutOfFold([first, second, Fold(Account(short), np.arange(10))])
+
+
+def test_joined_tables_remember_who_made_them(world: Spoken) -> None:
+    parts = [fold.account.segments for fold in world.told.folds]
+    assert Described.joined(parts).learned_from == world.whole.segments.learned_from
+    assert Described.joined([parts[0], world.new]).learned_from is None
+    honest = world.told.honest()
+    np.testing.assert_array_equal(honest.video_ids, world.told.video_ids)
+    np.testing.assert_array_equal(honest.encodings["net"][0], parts[0].encodings["net"][0])
+    np.testing.assert_array_equal(honest.encodings["net"][5], parts[1].encodings["net"][5])
+
+
+def test_rows_of_pairs_by_hand() -> None:
+    """Two videos with a rated segment each; the third segment is new. What is missing is NaN, its count 0."""
+    from whenabouts.localizers.concepts.described import Ratings
+
+    scores = np.array([[0.9, 0.1], [0.2, 0.7], [0.4, 0.5]], np.float32)
+    ways = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 4.0]], np.float32)
+    rated = Described(np.array(["a", "b"]), {"m": scores[:2]}, {"e": ways[:2]})
+    two = type(VOCABULARY)(("x", "y"))
+    ratings = Ratings(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([True, False, True]))
+    features = PairFeatures.fit(Account(rated), ratings, vocabulary=two, class_features=("index",))
+    assert features.columns.names == (
+        "scores.m", "similarity.e.positive.sum", "similarity.e.positive.mean", "similarity.e.negative.sum",
+        "similarity.e.negative.mean", "similarity.positive.count", "similarity.negative.count", "class.index",
+    )  # fmt: skip
+    assert features.columns.kinds == ("q",) * 7 + ("c",)
+    new = Described(np.array(["a", "b", "c"]), {"m": scores}, {"e": ways})
+    nan = np.nan
+    expected = [
+        [0.9, nan, nan, 0.0, 0.0, 0, 1, 0],  # its own video is left out: no positive remains
+        [0.2, 0.0, 0.0, nan, nan, 1, 0, 0],
+        [0.7, nan, nan, nan, nan, 0, 0, 1],
+        [0.4, 0.6, 0.6, 0.8, 0.8, 1, 1, 0],
+        [0.5, 0.8, 0.8, nan, nan, 1, 0, 1],
+    ]
+    found = features.matrix(new, np.array([0, 1, 1, 2, 2]), np.array([0, 0, 1, 0, 1]))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_blocks_are_the_same_as_the_whole(
+    world: Spoken, model: RelevanceModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whenabouts.localizers.concepts import pair_features
+
+    whole = model.scores(world.new)
+    rows, classes = np.divmod(np.random.default_rng(1).permutation(whole.size), CLASSES)
+    np.testing.assert_array_equal(model.pair_scores(world.new, rows, classes), whole[rows, classes])
+    monkeypatch.setattr(pair_features, "BLOCK_SEGMENTS", 7)
+    small = RelevanceModel(
+        model.scorer, model.features, replace(model.how, block_pairs=30), vocabulary=VOCABULARY, training={}
+    )
+    np.testing.assert_allclose(small.scores(world.new), whole, atol=1e-6)
+    np.testing.assert_allclose(small.pair_scores(world.new, rows, classes), whole[rows, classes], atol=1e-6)
+    np.testing.assert_array_equal(model.scores(world.new, [4, 1]), whole[:, [4, 1]])
+
+
+def test_it_is_the_same_again_and_for_more_threads(world: Spoken, model: RelevanceModel) -> None:
+    again = fitted(world, replace(QUICK, trees=replace(QUICK.trees, threads=2)))
+    np.testing.assert_array_equal(again.scores(world.new), model.scores(world.new))
+    other = fitted(world, seed=1)
+    assert not np.array_equal(other.scores(world.new), model.scores(world.new))
+
+
+def test_both_scores_are_kept(world: Spoken, model: RelevanceModel) -> None:
+    facts, out = model.training, model.held_out
+    assert facts["rated_pairs"] == len(world.ratings)
+    assert facts["weak_pairs"] > 0
+    assert len(np.unique(out.video_ids)) == 6
+    assert facts["held_out_pairs"] == len(out.scores) == 60
+    assert 0.4 < facts["map_held_out"] < facts["map_retrained_on_all"] <= 1
+    assert facts["trees"] == model.scorer.rounds
+
+
+def test_why_adds_up(world: Spoken, model: RelevanceModel) -> None:
+    why = model.why(world.new, 3, 2)
+    logit = np.log(why.score / (1 - why.score))
+    assert why.usual + sum(reason.adds for reason in why.reasons) == pytest.approx(logit, abs=1e-3)
+    assert why.score == pytest.approx(float(model.scores(world.new)[3, 2]))
+    moved = [abs(reason.adds) for reason in why.reasons]
+    assert moved == sorted(moved, reverse=True)
+    assert {reason.column for reason in why.reasons} == set(model.features.columns.names)
+    linear = fitted(world, replace(QUICK, model="linear"))
+    why = linear.why(world.new, 3, 2)
+    assert why.usual + sum(r.adds for r in why.reasons) == pytest.approx(np.log(why.score / (1 - why.score)), abs=1e-3)
+
+
+def test_a_linear_model_of_pairs(world: Spoken) -> None:
+    linear = fitted(world, replace(QUICK, model="linear"))
+    found = mean_precision(linear.scores(world.new), world.truth)
+    assert found > mean_precision(world.new.scores["video.net"], world.truth) + 0.1
+
+
+@pytest.mark.parametrize("kind", ["trees", "linear"])
+def test_a_class_without_ratings_is_scored_all_the_same(kind: str) -> None:
+    """Ratings of five classes teach what to make of the sixth one's candidate score."""
+    world = spoken(4, classes=np.arange(CLASSES - 1))
+    model = fitted(world, replace(QUICK, model=kind, unseen=0.5))
+    scores = model.scores(world.new)[:, [CLASSES - 1]]
+    found = mean_precision(scores, world.truth[:, [CLASSES - 1]])
+    assert found > world.truth[:, CLASSES - 1].mean() + 0.15
+    rows = model.features.matrix(world.new, np.arange(3), np.full(3, CLASSES - 1))
+    names = model.features.columns.names
+    assert np.isnan(rows[:, names.index("similarity.net.positive.sum")]).all()
+    assert (rows[:, names.index("similarity.positive.count")] == 0).all()
+    assert np.isnan(rows[:, names.index("class.index")]).all()
+
+
+def test_the_papers_rows(world: Spoken) -> None:
+    how = replace(RelevanceSettings.paper(), trees=QUICK.trees)
+    model = fitted(world, how)
+    assert model.training["weak_pairs"] == 0
+    assert model.features.columns.names == (
+        "scores.video.net", "similarity.net.positive.sum", "similarity.net.negative.sum",
+        *(f"class.onehot.{column}" for column in range(CLASSES)),
+    )  # fmt: skip
+
+
+def test_what_can_not_be_learned_from_is_told(world: Spoken) -> None:
+    with pytest.raises(InvalidData, match="rated irrelevant"):
+        only = replace(world, ratings=world.ratings.only(world.ratings.present))
+        fitted(only)
+    with pytest.raises(SettingsError, match=r"'similarity\.lstm' names no column"):
+        fitted(world, replace(QUICK, without=("similarity.lstm",)))
+    with pytest.raises(SettingsError, match="no class feature 'idx'"):
+        fitted(world, replace(QUICK, class_features=("idx",)))
