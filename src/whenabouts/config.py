@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -15,6 +15,15 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from whenabouts.core.errors import SettingsError
 
 Kind = TypeVar("Kind")
+
+# Numbers as settings have them.
+Count = Annotated[int, pydantic.Field(ge=1)]
+CountOrZero = Annotated[int, pydantic.Field(ge=0)]
+Positive = Annotated[float, pydantic.Field(gt=0)]
+NotNegative = Annotated[float, pydantic.Field(ge=0)]
+Share = Annotated[float, pydantic.Field(gt=0, le=1)]
+Probability = Annotated[float, pydantic.Field(ge=0, le=1)]
+NotAll = Annotated[float, pydantic.Field(ge=0, lt=1)]
 
 SECTIONS = {
     "import": "import",

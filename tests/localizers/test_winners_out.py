@@ -11,6 +11,7 @@ from whenabouts.config import as_table, load, read_toml
 from whenabouts.core import FeatureMismatch, InvalidData, Moments, SettingsError
 from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
+from whenabouts.localizers import chosen_localizer
 from whenabouts.localizers.decoding import contrast_moments, uniform_windows
 from whenabouts.localizers.winners_out import WinnersOut
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
@@ -138,7 +139,9 @@ def test_the_papers_preset_runs_with_fewer_epochs(world: PlantedWorld) -> None:
 
 def test_the_papers_recipe_is_the_preset() -> None:
     recipe = Path(__file__).parents[2] / "recipes" / "winners-out-paper.toml"
-    assert load(WinnersOutSettings, read_toml(recipe)["train"], "recipe") == WinnersOutSettings.paper()
+    name, told = chosen_localizer(None, read_toml(recipe)["train"])
+    assert name == "winners-out"
+    assert load(WinnersOutSettings, told, "recipe") == WinnersOutSettings.paper()
 
 
 def test_settings_survive_toml_and_wrong_ones_are_told() -> None:

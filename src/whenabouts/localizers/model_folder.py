@@ -1,16 +1,16 @@
 """A saved localizer: model.safetensors, settings.toml, vocabulary.json, card.json. Loading runs no code from it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from whenabouts import __version__
-from whenabouts.config import as_table, read_toml, to_toml
+from whenabouts.config import as_table, load, read_toml, to_toml
 from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import (
     check_content,
@@ -25,6 +25,8 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.protocol import Stream
 
 FORMAT = "whenabouts localizer 1"
+Settings = TypeVar("Settings")
+Net = TypeVar("Net", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,27 @@ def read_model(folder: Path) -> SavedModel:
         if not isinstance(settings, dict):
             raise InvalidData(f"{folder / 'settings.toml'} holds no table [train]. Run `whenabouts train` again.")
         return SavedModel(card, vocabulary, tensors, settings)
+
+
+def read_net(
+    folder: Path,
+    kind: type[Settings],
+    new_net: Callable[[Sequence[Stream], int, Settings], Net],
+    changes: Mapping[str, Any],
+) -> tuple[SavedModel, Settings, Net]:
+    """A model folder of one net, its settings with `changes` laid over them, and the net that `new_net` makes of both.
+
+    With a single concept the net has a second output, "something else". Raises as `read_model` does, and InvalidData
+    where the tensors are not those of the settings.
+    """
+    saved = read_model(folder)
+    settings = load(kind, {**saved.settings, **changes}, f"{folder / 'settings.toml'} [train]")
+    net = new_net(saved.card.streams, len(saved.vocabulary) + (len(saved.vocabulary) == 1), settings)
+    try:
+        net.load_state_dict(saved.tensors)
+    except RuntimeError as error:
+        raise InvalidData(f"{folder}: model and settings do not belong together: {error}. Train again.") from None
+    return saved, settings, net
 
 
 def _json(path: Path) -> dict[str, Any]:

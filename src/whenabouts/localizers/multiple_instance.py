@@ -13,8 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whenabouts.config import load as load_settings
-from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
@@ -22,7 +20,7 @@ from whenabouts.core.scores import ScoreSequence
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
 from whenabouts.localizers.decoding import Track, even_shares, levels_between, likely_classes
-from whenabouts.localizers.model_folder import Card, read_model, write_model
+from whenabouts.localizers.model_folder import Card, read_net, write_model
 from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings
 from whenabouts.localizers.multiple_instance_training import (
     MultipleInstanceTraining,
@@ -121,15 +119,7 @@ class MultipleInstance:
 
         Raises ProjectError where there is nothing, InvalidData where it is broken.
         """
-        saved = read_model(folder)
-        settings = load_settings(
-            MultipleInstanceSettings, {**saved.settings, **changes}, f"{folder / 'settings.toml'} [train]"
-        )
-        net = new_net(saved.card.streams, len(saved.vocabulary) + (len(saved.vocabulary) == 1), settings)
-        try:
-            net.load_state_dict(saved.tensors)
-        except RuntimeError as error:
-            raise InvalidData(f"{folder}: model and settings do not belong together: {error}. Train again.") from None
+        saved, settings, net = read_net(folder, MultipleInstanceSettings, new_net, changes)
         return cls(
             net,
             settings,

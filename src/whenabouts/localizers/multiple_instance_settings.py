@@ -1,19 +1,9 @@
 """Settings of the multiple-instance localizer: our own recipe as defaults, its ancestors as presets."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
-from whenabouts.config import settings
+from whenabouts.config import Count, CountOrZero, NotAll, NotNegative, Positive, Probability, Share, settings
 from whenabouts.localizers.decoding import Decoder, Proposals, Suppression
-
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-NotAll = Annotated[float, Field(ge=0, lt=1)]
 
 _FIELD: dict[str, Any] = {"suppression": "hard", "video_weight": 0.0}  # What the presets' papers have in common.
 

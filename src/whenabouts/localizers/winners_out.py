@@ -12,8 +12,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from whenabouts.config import load as load_settings
-from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
@@ -22,7 +20,7 @@ from whenabouts.core.timing import FloatArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
 from whenabouts.localizers.decoding import Track, even_shares, levels_between, likely_classes
-from whenabouts.localizers.model_folder import Card, read_model, write_model
+from whenabouts.localizers.model_folder import Card, read_net, write_model
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Cut, Matrix, cut
 from whenabouts.localizers.training_videos import TrainingVideos, told
@@ -126,15 +124,7 @@ class WinnersOut:
 
         Raises ProjectError where there is nothing, InvalidData where it is broken.
         """
-        saved = read_model(folder)
-        settings = load_settings(
-            WinnersOutSettings, {**saved.settings, **changes}, f"{folder / 'settings.toml'} [train]"
-        )
-        net = new_net(saved.card.streams, len(saved.vocabulary) + (len(saved.vocabulary) == 1), settings)
-        try:
-            net.load_state_dict(saved.tensors)
-        except RuntimeError as error:
-            raise InvalidData(f"{folder}: model and settings do not belong together: {error}. Train again.") from None
+        saved, settings, net = read_net(folder, WinnersOutSettings, new_net, changes)
         return cls(
             net,
             settings,

@@ -2,19 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from whenabouts.config import settings
+from whenabouts.config import Count, CountOrZero, NotAll, NotNegative, Positive, Probability, Share, settings
 from whenabouts.localizers.decoding import Decoder, Proposals, Suppression
-
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 @settings
@@ -77,7 +68,7 @@ class WinnersOutSettings:
     momentum: Probability = 0.9
     weight_decay: NotNegative = 0.01
     decay_every: CountOrZero = 0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    dropout: NotAll = 0.5
     penalty: NotNegative = 0.0
     longest: Count = 2000
 
