@@ -1,8 +1,12 @@
-"""A saved localizer: model.safetensors, settings.toml, vocabulary.json, card.json. Loading runs no code from it."""
+"""A saved localizer: model.safetensors, settings.toml, vocabulary.json, card.json. Loading runs no code from it.
+
+What is no tensor, such as trees, stands in a file beside these.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError
@@ -31,32 +35,48 @@ Net = TypeVar("Net", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Card:
-    """Who a model is: its kind, the streams it reads, what is known about its training, its tensors' file by hash."""
+    """Who a model is: its kind, the streams it reads, what is known about its training, its files by hash.
+
+    `sha256` is the hash of the tensors' file, `beside` has those of other files by name.
+    """
 
     localizer: str
     streams: tuple[Stream, ...]
     training: Mapping[str, Any] = field(default_factory=dict)
     sha256: str | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What stands in a model folder; `settings` as the plain table [train] of a recipe."""
+    """What stands in a model folder; `settings` as the plain table [train] of a recipe, `beside` other files."""
 
     card: Card
     vocabulary: Vocabulary
     tensors: dict[str, Tensor]
     settings: dict[str, Any]
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def write_model(folder: Path, card: Card, vocabulary: Vocabulary, tensors: Mapping[str, Tensor], settings: Any) -> None:
-    """Write a model folder, whole or not at all; `settings` is the settings object of the localizer."""
+def write_model(
+    folder: Path,
+    card: Card,
+    vocabulary: Vocabulary,
+    tensors: Mapping[str, Tensor],
+    settings: Any,
+    *,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
+    """Write a model folder, whole or not at all; `settings` is the settings object, `beside` other files by name."""
     with replacing_folder(folder) as part:
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_file(plain, part / "model.safetensors")
         write_text(part / "settings.toml", to_toml({"train": as_table(settings)}))
         write_json(part / "vocabulary.json", vocabulary.to_json())
-        told = {**asdict(card), "sha256": sha256_of(part / "model.safetensors")}
+        for name, content in beside.items():
+            (part / name).write_bytes(content)
+        hashes = {name: sha256_of(part / name) for name in beside}
+        told = {**asdict(card), "sha256": sha256_of(part / "model.safetensors"), "beside": hashes}
         write_json(part / "card.json", {"kind": "localizer", "format": FORMAT, "version": __version__, **told})
 
 
@@ -70,8 +90,11 @@ def read_card(folder: Path) -> Card:
         if values["format"] != FORMAT:
             raise InvalidData(f"{folder} is of format {values['format']!r}, but this program reads {FORMAT!r}.")
         streams = tuple(Stream(**stream) for stream in values["streams"])
-        return Card(values["localizer"], streams, values["training"], values.get("sha256"))
-    except (KeyError, TypeError) as error:
+        beside = dict(values.get("beside", {}))
+        if any(name != Path(name).name for name in beside):
+            raise InvalidData(f"{folder / 'card.json'} names files outside its folder: {sorted(beside)}.")
+        return Card(values["localizer"], streams, values["training"], values.get("sha256"), beside)
+    except (KeyError, TypeError, ValueError) as error:
         raise InvalidData(f"{folder / 'card.json'} is broken: {error}. Run `whenabouts train` again.") from None
 
 
@@ -82,6 +105,7 @@ def read_model(folder: Path) -> SavedModel:
         try:
             check_content(there / "model.safetensors", card.sha256)
             tensors = load_file(there / "model.safetensors")
+            beside = {name: _content(there / name, noted) for name, noted in card.beside.items()}
             vocabulary = Vocabulary.load(there / "vocabulary.json")
         except InvalidData as error:
             raise InvalidData(f"{error} Run `whenabouts train` again.") from None
@@ -90,7 +114,12 @@ def read_model(folder: Path) -> SavedModel:
         settings = read_toml(there / "settings.toml").get("train", {})
         if not isinstance(settings, dict):
             raise InvalidData(f"{folder / 'settings.toml'} holds no table [train]. Run `whenabouts train` again.")
-        return SavedModel(card, vocabulary, tensors, settings)
+        return SavedModel(card, vocabulary, tensors, settings, beside)
+
+
+def _content(path: Path, noted: object) -> bytes:
+    check_content(path, noted)
+    return path.read_bytes()
 
 
 def read_net(

@@ -111,6 +111,7 @@ def train_trees(
     losses = [float(loss) for loss in heard["held_out"]["logloss"]] if watched else []
     if watched:
         booster = booster[: booster.best_iteration + 1]
+    booster.set_attr(**dict.fromkeys(booster.attributes()))
     return Trees(booster, columns, how.threads), losses
 
 

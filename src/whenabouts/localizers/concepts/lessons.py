@@ -1,8 +1,8 @@
 """What a relevance model learns from: rated pairs, weak negatives beside them, and the blocks of their rows."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.evaluation.average_precision import not_interpolated, per_group
 from whenabouts.localizers.concepts.boosting import Blocks, Lesson
 from whenabouts.localizers.concepts.described import OutOfFold, Ratings
-from whenabouts.localizers.concepts.pair_features import Columns, PairFeatures
+from whenabouts.localizers.concepts.pair_features import Columns, PairFeatures, as_bytes, from_bytes
 from whenabouts.localizers.segments import Matrix
 
 KEPT_BYTES = 1_000_000_000  # rows up to this size are made once; more are made anew at each pass
@@ -74,6 +74,25 @@ class HeldOut:
     classes: IntArray
     present: BoolArray
     scores: NDArray[np.float32]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All columns as arrays by name."""
+        ids = as_bytes(self.video_ids.tolist())
+        return {"video_ids": ids, **{name: getattr(self, name) for name in ("rows", "classes", "present", "scores")}}
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, NDArray[Any]]) -> "HeldOut | None":
+        """What `state` gave, back, None where nothing is there; InvalidData where it doesn't fit together."""
+        if not state:
+            return None
+        try:
+            columns = [state[name] for name in ("rows", "classes", "present", "scores")]
+            ids = np.asarray(from_bytes(state["video_ids"]), np.str_)
+        except (KeyError, ValueError) as error:
+            raise InvalidData(f"Held-out pairs can't be read: {error}. Train again.") from None
+        if any(column.shape != ids.shape for column in columns) or columns[2].dtype != bool:
+            raise InvalidData("Held-out pairs do not go together. Train again.")
+        return cls(ids, *columns)
 
     @property
     def loss(self) -> float:

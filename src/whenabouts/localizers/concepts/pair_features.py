@@ -5,15 +5,17 @@ relevant and irrelevant for the class in other videos (`similarity.ENCODER.posit
 how many (`similarity.positive.count`), and what is known of the class (`class.FEATURE`). What is missing is NaN.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whenabouts.core.errors import FeatureMismatch, SettingsError
+from whenabouts.core.errors import FeatureMismatch, InvalidData, SettingsError
 from whenabouts.core.timing import IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.class_facts import ClassFacts, ClassFeature, ColumnKind
@@ -127,6 +129,33 @@ class PairFeatures:
         references = References.of(account.segments, ratings)
         return cls(tuple(account.segments.scores), references, made, without)
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that it has learned, as arrays by name."""
+        arrays = {"names": as_bytes([self.models, list(self.references.rated), self.references.videos])}
+        for name, both in self.references.rated.items():
+            for sign, each in zip(SIGNS, both, strict=True):
+                arrays |= {f"rated.{name}.{sign}.{key}": values for key, values in each.state().items()}
+        for name, feature in self.class_features.items():
+            arrays |= {f"class.{name}.{key}": values for key, values in feature.state().items()}
+        return arrays
+
+    @classmethod
+    def of_state(
+        cls, state: Mapping[str, NDArray[Any]], *, class_features: Sequence[str], without: Sequence[str]
+    ) -> "PairFeatures":
+        """What `state` gave, back; InvalidData where it doesn't fit together."""
+        try:
+            models, encoders, videos = from_bytes(state["names"])
+            rated = {
+                name: (RatedSegments.of_state(below(state, f"rated.{name}.{SIGNS[0]}.")),
+                       RatedSegments.of_state(below(state, f"rated.{name}.{SIGNS[1]}.")))
+                for name in encoders
+            }  # fmt: skip
+            made = {name: _feature_named(name).of_state(below(state, f"class.{name}.")) for name in class_features}
+            return cls(models, References(rated, videos), made, without)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidData(f"The relevance model's features can't be read: {error}. Train again.") from None
+
     def matrix(self, segments: Described, rows: IntArray, classes: IntArray) -> Matrix:
         """Rows (P, F) for pairs of a row (P,) of `segments` and a class (P,)."""
         self._check(segments)
@@ -153,6 +182,18 @@ class PairFeatures:
             part = segments.taken(np.arange(chosen.start, chosen.stop))
             yield chosen, self.matrix(part, rows, np.tile(classes, chosen.stop - first))
 
+    def check_classes(self, count: int) -> None:
+        """Raise InvalidData where anything that was learned is not of `count` classes."""
+        sizes = {len(each.counts) for both in self.references.rated.values() for each in both}
+        for feature in self.class_features.values():
+            sizes |= {len(values) for values in feature.state().values()}
+            for name, least in (("others", 0), ("parents", -1)):
+                told = feature.state().get(name, np.zeros(0))
+                if told.size and not (told.min() >= least and told.max() < count):
+                    raise InvalidData(f"Class features speak of class {told.max()}, of {count}. Train again.")
+        if sizes - {count}:
+            raise InvalidData(f"The relevance model is of {sorted(sizes)} classes, not {count}. Train again.")
+
     def _check(self, segments: Described) -> None:
         lacking = [name for name in self.models if name not in segments.scores]
         lacking += [name for name in self.references.rated if name not in segments.encodings]
@@ -173,6 +214,21 @@ class PairFeatures:
         parts += counts
         parts += [feature.columns(segments, rows, classes) for feature in self.class_features.values()]
         return np.concatenate([part.astype(np.float32, copy=False) for part in parts], axis=1)
+
+
+def as_bytes(values: Any) -> NDArray[np.uint8]:
+    """Plain JSON values as an array of bytes, to stand among arrays."""
+    return np.frombuffer(json.dumps(values).encode("utf-8"), np.uint8).copy()
+
+
+def from_bytes(stored: NDArray[np.uint8]) -> Any:
+    """What `as_bytes` made; ValueError where it is no JSON."""
+    return json.loads(stored.tobytes().decode("utf-8"))
+
+
+def below(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Those arrays whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): values for name, values in state.items() if name.startswith(prefix)}
 
 
 def _columns(models: Sequence[str], references: References, class_features: Mapping[str, ClassFeature]) -> Columns:

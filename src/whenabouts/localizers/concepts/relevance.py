@@ -6,12 +6,15 @@ It learns from rated pairs alone (equation 3), whose rows are out of fold by vid
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
+from whenabouts.config import load as load_settings
 from whenabouts.config import settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.vocabulary import Vocabulary
@@ -26,7 +29,9 @@ from whenabouts.localizers.concepts.lessons import (
     shared_out,
 )
 from whenabouts.localizers.concepts.linear import LinearPairs, LinearSettings, train_linear
-from whenabouts.localizers.concepts.pair_features import PairFeatures
+from whenabouts.localizers.concepts.pair_features import PairFeatures, below
+from whenabouts.localizers.concepts.trees import TREES, load_trees
+from whenabouts.localizers.model_folder import Card, read_model, write_model
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Scorer = Trees | LinearPairs
@@ -145,6 +150,55 @@ class RelevanceModel:
                         lessons.scored(rated_out, final.predict))  # fmt: skip
         facts = _facts(pairs, judged, again, rounds, losses)
         return cls(final, features, how, vocabulary=vocabulary, training=facts, held_out=judged)
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, bytes]]:
+        """All that it has learned: arrays by name, and files by name."""
+        arrays = {f"features.{name}": values for name, values in self.features.state().items()}
+        if self.held_out is not None:
+            arrays |= {f"held_out.{name}": values for name, values in self.held_out.state().items()}
+        if isinstance(self.scorer, Trees):
+            return arrays, {TREES: self.scorer.raw()}
+        return arrays | {f"linear.{name}": values for name, values in self.scorer.state().items()}, {}
+
+    @classmethod
+    def of_state(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        files: Mapping[str, bytes],
+        how: RelevanceSettings,
+        *,
+        vocabulary: Vocabulary,
+        training: Mapping[str, Any],
+    ) -> Self:
+        """What `state` gave, back; InvalidData where it is broken: trees are looked through before they are used."""
+        features = PairFeatures.of_state(below(arrays, "features."), class_features=how.class_features,
+                                         without=how.without)  # fmt: skip
+        features.check_classes(len(vocabulary))
+        held_out = HeldOut.of_state(below(arrays, "held_out."))
+        scorer: Scorer
+        if how.model == "linear":
+            scorer = LinearPairs.of_state(features.columns, below(arrays, "linear."))
+        elif TREES not in files:
+            raise InvalidData(f"The relevance model lacks {TREES}. Train again.")
+        else:
+            scorer = load_trees(files[TREES], features.columns, categories=len(vocabulary), threads=how.trees.threads)
+        return cls(scorer, features, how, vocabulary=vocabulary, training=training, held_out=held_out)
+
+    def save(self, folder: Path) -> None:
+        """Write a model folder, whole or not at all."""
+        arrays, files = self.state()
+        tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+        write_model(
+            folder, Card("relevance-model", (), self.training), self.vocabulary, tensors, self.how, beside=files
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; ProjectError where there is nothing, InvalidData where it is broken."""
+        saved = read_model(folder)
+        how = load_settings(RelevanceSettings, saved.settings, f"{folder / 'settings.toml'} [train]")
+        arrays = {name: tensor.numpy() for name, tensor in saved.tensors.items()}
+        return cls.of_state(arrays, saved.beside, how, vocabulary=saved.vocabulary, training=saved.card.training)
 
     def pair_scores(self, segments: Described, rows: ArrayLike, classes: ArrayLike) -> NDArray[np.float32]:
         """Probabilities (P,) that pairs of a row (P,) of `segments` and a class (P,) belong together, in blocks."""

@@ -4,7 +4,9 @@ The paper sums the cosine to every rated segment. Since a cosine is a product of
 segments is the product with their sum: no pair of segments is ever looked at.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +15,8 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import FloatArray, IntArray
 
 _TINY = np.finfo(np.float64).tiny
+_STATE = {"totals": "totals", "counts": "counts", "videos": "_videos", "classes": "_classes", "own": "_own",
+          "own_counts": "_own_counts"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,33 @@ class RatedSegments:
         self._own = np.zeros((len(pairs), units.shape[1]), units.dtype)
         np.add.at(self._own, place.ravel(), units)
         self._own_counts = np.bincount(place.ravel(), minlength=len(pairs))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that it holds, as arrays."""
+        return {name: getattr(self, attribute) for name, attribute in _STATE.items()}
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
+        """What `state` gave, back; InvalidData where it doesn't fit together."""
+        made = cls(np.zeros((0, 1), np.float32), [], [], count=1)
+        try:
+            for name, attribute in _STATE.items():
+                setattr(made, attribute, state[name])
+            made._check_state()
+        except (KeyError, IndexError) as error:
+            raise InvalidData(f"Sums of rated segments lack {error}. Train again.") from None
+        return made
+
+    def _check_state(self) -> None:
+        count, width = self.totals.shape
+        pairs = len(self._videos)
+        shapes = (self.counts.shape, self._classes.shape, self._own.shape, self._own_counts.shape)
+        whole = [each.dtype == np.int64 for each in (self.counts, self._videos, self._classes, self._own_counts)]
+        if shapes != ((count,), (pairs,), (pairs, width), (pairs,)) or not all(whole):
+            raise InvalidData(f"Sums of rated segments do not go together: {shapes}. Train again.")
+        keys = self._videos * count + self._classes
+        if pairs and not (self._classes.min() >= 0 and self._classes.max() < count and (np.diff(keys) > 0).all()):
+            raise InvalidData("Sums of rated segments are not in order of videos and classes. Train again.")
 
     def similarity(self, encodings: ArrayLike, video_numbers: ArrayLike) -> Similarity:
         """Similarity of segments, encodings (N, d) in videos (N,), to each class, without the segment's own video.
