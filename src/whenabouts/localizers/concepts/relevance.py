@@ -42,7 +42,8 @@ class RelevanceSettings:
     """The relevance model and its training.
 
     `class_features` are names of `CLASS_FEATURES`; `without` names columns that are left out, by their name, group or
-    a pattern ("similarity.lstm", "similarity.*.sum"). Each rated segment also counts as a negative, with weight
+    a pattern ("similarity.lstm", "similarity.*.sum"): by default sums and counts, for without the own video both tell
+    how that was rated, and trees learn to read it; means do not. Each rated segment also counts as a negative, with weight
     `weak_weight`, of `weak_negatives` classes that its video lacks: rated segments come from videos with the label,
     so nothing else shows what is plainly something else. `unseen` is the share of pairs that are learned from again as
     if their class had no ratings, and again as if it had no label either, so that the model knows what to make of such
@@ -54,7 +55,7 @@ class RelevanceSettings:
     trees: TreeSettings = TreeSettings()
     linear: LinearSettings = LinearSettings()
     class_features: tuple[str, ...] = ("index", "parent", "prior", "cooccurrence", "neighbours")
-    without: tuple[str, ...] = ()
+    without: tuple[str, ...] = ("similarity.*.sum", "similarity.*.count")
     weak_negatives: Annotated[int, Field(ge=0)] = 2
     weak_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
     unseen: Share = 0.0
