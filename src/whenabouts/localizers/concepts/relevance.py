@@ -43,12 +43,12 @@ class RelevanceSettings:
 
     `class_features` are names of `CLASS_FEATURES`; `without` names columns that are left out, by their name, group or
     a pattern ("similarity.lstm", "similarity.*.sum"): by default sums and counts, for without the own video both tell
-    how that was rated, and trees learn to read it; means do not. Each rated segment also counts as a negative, with weight
-    `weak_weight`, of `weak_negatives` classes that its video lacks: rated segments come from videos with the label,
-    so nothing else shows what is plainly something else. `unseen` is the share of pairs that are learned from again as
-    if their class had no ratings, and again as if it had no label either, so that the model knows what to make of such
-    classes. A share `held_out` of the videos ends the training of a first model; the final one learns from all, with
-    `more_rounds` times as many trees.
+    how that was rated, and trees learn to read it; means do not. Each rated segment also counts as a negative, with
+    weight `weak_weight`, of `weak_negatives` classes that its video lacks: rated segments come from videos with the
+    label, so nothing else shows what is plainly something else. `unseen` is the share of pairs that are learned from
+    again as if their class had no ratings, and again as if it had no label either, so that the model knows what to make
+    of such classes. A share `held_out` of the videos ends the training of a first model; the final one learns from all,
+    with `more_rounds` times as many trees.
     """
 
     model: Literal["trees", "linear"] = "trees"
