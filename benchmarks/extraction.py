@@ -35,7 +35,6 @@ from whenabouts.recognition.extraction import (
     ExtractSettings,
     computing_threads,
     extract,
-    forward_of,
 )
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.overlap import SharedIterator, overlapped
@@ -77,7 +76,7 @@ def cpu_seconds():
 
 def rates(entries, backbone, compute, how, workers):
     """Clock and CPU seconds of decoding alone, of the net alone, and of both as users run them."""
-    source = WindowSource(backbone.settings, how.hop_seconds, how.batch, sound=False)
+    source = WindowSource(backbone.form, how.hop_seconds, how.batch, sound=False)
     batches = []
 
     def decode():
@@ -87,7 +86,7 @@ def rates(entries, backbone, compute, how, workers):
 
     def compute_all():
         with computing_threads(compute) as pool:
-            list(pool.map(forward_of(backbone, compute), batches))
+            list(pool.map(backbone.vectors_on(compute), batches))
 
     def both():
         with tempfile.TemporaryDirectory() as folder:
@@ -104,7 +103,7 @@ def rates(entries, backbone, compute, how, workers):
             )
             assert done.written == len(entries)
 
-    forward_of(backbone, compute)(np.zeros((how.batch, backbone.settings.frames, *backbone.settings.box, 3), np.uint8))
+    backbone.vectors_on(compute)(np.zeros((how.batch, backbone.settings.frames, *backbone.settings.box, 3), np.uint8))
     return {"decode": timed(decode), "net": timed(compute_all), "both": timed(both)}
 
 

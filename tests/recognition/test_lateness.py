@@ -49,7 +49,7 @@ def switch_of(grid: TimeGrid, values: np.ndarray) -> float:
 @pytest.mark.parametrize(("frames", "hop"), [(8, 0.5), (7, 0.5)])
 def test_a_switch_is_found_neither_early_nor_late(tmp_path: Path, frames: int, hop: float) -> None:
     shape = BackboneSettings(frames=frames, rate=6.0, height=16, width=24)
-    source, errors = WindowSource(shape, hop, 8), []
+    source, errors = WindowSource(shape.form, hop, 8), []
     for at in SWITCHES:
         write_switch(tmp_path / "switch.mp4", at)
         grid, bright, loud = seen_and_heard(tmp_path / "switch.mp4", source)
@@ -63,7 +63,7 @@ def test_a_switch_is_found_neither_early_nor_late(tmp_path: Path, frames: int, h
 def test_each_half_second_has_a_step_of_its_own(tmp_path: Path) -> None:
     write_switch(tmp_path / "a.mp4", 3.0)
     shape = BackboneSettings(frames=8, rate=6.0, height=16, width=24)
-    grid, bright, _ = seen_and_heard(tmp_path / "a.mp4", WindowSource(shape, 0.5, 8))
+    grid, bright, _ = seen_and_heard(tmp_path / "a.mp4", WindowSource(shape.form, 0.5, 8))
     steps = FeatureSequence("a", np.arange(len(bright), dtype=np.float32)[:, None], grid, "rgb", "number")
     segments = segment_grid([steps], seconds=0.5)
     assert segments.steps == grid.steps == 16

@@ -121,7 +121,7 @@ def test_a_jerk_lands_in_the_steps_of_its_time_on_both_sides_alike(tmp_path: Pat
     encoding = Encoding(options={"preset": "ultrafast", "threads": "1", "crf": "5"})
     write_video(tmp_path / "jerk.mp4", pictures, [k / 10 for k in range(60)], rate=Fraction(10), encoding=encoding)
     shape = dataclasses.replace(SHAPE, rate=10.0, frames=2)
-    source = WindowSource(shape, 0.1, 100, False)
+    source = WindowSource(shape.form, 0.1, 100, False)
     windows, end = source.read([(0, probe(tmp_path / "jerk.mp4"))])
     assert isinstance(windows, Windows)
     assert isinstance(end, End)

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whenabouts.core.errors import SettingsError
-from whenabouts.media.parts import Part, chunked
+from whenabouts.media.parts import Part, chunked, cropped
 from whenabouts.media.probe import probe
 from whenabouts.media.reader import VideoReader
+from whenabouts.media.resizing import target_size
 from whenabouts.media.scaling import Pixels
 
 FlowMethod = Literal["dis", "tvl1"]
@@ -117,8 +118,9 @@ def flow_fields(
 def flow_parts(
     path: Path,
     *,
-    size: Sequence[int],
+    size: Sequence[int] | int,
     flow: Mapping[str, Any],
+    crop: int | None = None,
     video_id: str | None = None,
     rate: float | None = None,
     until_seconds: float | None = None,
@@ -130,11 +132,12 @@ def flow_parts(
     import cv2
 
     cv2.setNumThreads(1)  # Workers are processes; and no result depends on a number of threads.
-    form, wanted = FlowForm(**flow), (size[0], size[1])
+    form = FlowForm(**flow)
     described = probe(path, video_id=video_id)
     yield described
+    wanted = target_size(size, described.height, described.width, crop=crop) or (form.side, form.side)
     reader = VideoReader(path, rate=rate, size=form.working_size(wanted), threads=1, video_id=described.id)
     end = math.inf if until_seconds is None else until_seconds
     fields = flow_fields(reader, form, wanted)
-    yield from chunked(itertools.takewhile(lambda field: field[0] < end, fields), 64)
+    yield from cropped(chunked(itertools.takewhile(lambda field: field[0] < end, fields), 64), crop)
     yield reader.outcome

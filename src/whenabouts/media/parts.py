@@ -17,6 +17,7 @@ from whenabouts.media.frames import read_frames
 from whenabouts.media.mel import stream_log_mel
 from whenabouts.media.probe import probe
 from whenabouts.media.reader import VideoReader
+from whenabouts.media.resizing import middle, resized, target_size
 from whenabouts.media.scaling import Pixels
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -33,7 +34,9 @@ def video_parts(
     *,
     video_id: str | None = None,
     rate: float | None = None,
-    size: tuple[int, int] | None = None,
+    size: Sequence[int] | int | None = None,
+    crop: int | None = None,
+    resize: str = "area",
     chunk_frames: int = 64,
     threads: int = 1,
     until_seconds: float | None = None,
@@ -41,14 +44,27 @@ def video_parts(
     """The frames of a video as `VideoReader` gives them: `seconds` (N,), `frames` (N, H, W, 3), N = `chunk_frames`.
 
     The first part is what the headers say, the last the outcome of the full reading; of a reading that ends at
-    `until_seconds`, it is the headers' word again.
+    `until_seconds`, it is the headers' word again. `size` and `crop` are as in `target_size` and `middle`; with
+    `resize` "bilinear" frames are decoded at their own size, and resized by `bilinear`.
     """
     described = probe(path, video_id=video_id)
     yield described
-    reader = VideoReader(path, rate=rate, size=_pair(size), threads=threads, video_id=described.id)
+    target = target_size(size, described.height, described.width, crop=crop)
+    own = None if resize == "bilinear" else target
+    reader = VideoReader(path, rate=rate, size=own, threads=threads, video_id=described.id)
     end = math.inf if until_seconds is None else until_seconds
-    yield from chunked(itertools.takewhile(lambda frame: frame[0] < end, reader), chunk_frames)
+    frames = itertools.takewhile(lambda frame: frame[0] < end, reader)
+    yield from cropped(
+        chunked(frames if own == target or target is None else resized(frames, target), chunk_frames), crop
+    )
     yield reader.outcome
+
+
+def cropped(parts: Iterable[Part], crop: int | None) -> Iterator[Part]:
+    """The same parts with the middle `crop` x `crop` pixels of their frames (None: all)."""
+    for part in parts:
+        whole = crop is None or not isinstance(part, Mapping) or "frames" not in part
+        yield part if whole else {**part, "frames": middle(part["frames"], crop)}  # type: ignore[dict-item, index]
 
 
 def chunked(frames: Iterable[tuple[float, Pixels]], length: int) -> Iterator[Part]:

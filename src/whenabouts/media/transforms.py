@@ -29,7 +29,7 @@ class ClipTransform:
     tells what motion adds. For training, `shift` is the largest move in either direction as a share of height and
     width, with the border drawn out, and `colour` the largest change of brightness, contrast and each channel.
     `mean` and `std` of red, green and blue in [0, 1] are taken out of pictures: nets with published weights have their
-    own.
+    own. With `blue_first` blue is the first channel then, and red the last.
 
     With `stack` above 0 clips are quantised flow. Each `stack` fields that follow each other make up one input of
     2 `stack` channels, x and y of the first, x and y of the second and so on (Simonyan and Zisserman, "Two-stream
@@ -44,6 +44,7 @@ class ClipTransform:
     stack: int = 0
     mean: Colours = (_CENTRE, _CENTRE, _CENTRE)
     std: Colours = (_SPREAD, _SPREAD, _SPREAD)
+    blue_first: bool = False
 
     @property
     def channels(self) -> int:
@@ -57,14 +58,18 @@ class ClipTransform:
         clips = _shifted(_ordered(clips, self.frames, generator), self.shift, generator)
         if self.stack:
             return _stacked(clips, self.stack)
-        return _laid_out(_coloured(_pictures(clips, self.mean, self.std), self.colour, generator), self.differences)
+        return _laid_out(_coloured(self._normal(clips), self.colour, generator), self.differences)
 
     def test(self, clips: Tensor) -> Tensor:
         """uint8 (B, T, H, W, 3 or 2) -> float32 (B, C, T', H, W), the same at every call."""
         ordered = _ordered(clips, self.frames, None)
         if self.stack:
             return _stacked(ordered, self.stack)
-        return _laid_out(_pictures(ordered, self.mean, self.std), self.differences)
+        return _laid_out(self._normal(ordered), self.differences)
+
+    def _normal(self, clips: Tensor) -> Tensor:
+        pictures = _pictures(clips, self.mean, self.std)
+        return pictures.flip(-1) if self.blue_first else pictures
 
 
 def _ordered(clips: Tensor, frames: FrameOrder, generator: torch.Generator | None) -> Tensor:

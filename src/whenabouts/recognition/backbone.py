@@ -8,8 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whenabouts import __version__
@@ -27,6 +30,8 @@ from whenabouts.core.files import (
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.nets.clip_net import ClipNet
 from whenabouts.recognition.backbone_settings import BackboneSettings
+from whenabouts.recognition.encoders import Vectors, WindowForm
+from whenabouts.training.devices import Compute
 
 __all__ = ["Backbone", "BackboneSettings", "ClipClassifier", "saved_backbone", "with_weights"]
 
@@ -69,9 +74,32 @@ class Backbone:
         return digest.hexdigest()[:16]
 
     @property
+    def form(self) -> WindowForm:
+        """The windows that it takes."""
+        return self.settings.form
+
+    @property
+    def modality(self) -> str:
+        """The stream of features that it makes."""
+        return self.settings.modality
+
+    @property
     def source(self) -> str:
         """Name and checksum, as features carry it: `name@checksum`."""
         return f"{self.settings.name}@{self.checksum}"
+
+    def vectors_on(self, compute: Compute) -> Vectors:
+        """A function from clips (B, F, H, W, C) uint8 to features (B, D) float32 on a device."""
+        net = compute.place_net(self.net).eval()
+        transform = self.settings.transform()
+
+        def forward(clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+            with torch.inference_mode(), compute.autocast():
+                pixels = torch.from_numpy(clips).to(compute.device)
+                features: NDArray[np.float32] = net(compute.place(transform.test(pixels))).float().cpu().numpy()
+            return features
+
+        return forward
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights under torchvision's names, the classifier's as `fc.weight` and `fc.bias`."""

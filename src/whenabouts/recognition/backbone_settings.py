@@ -19,6 +19,7 @@ from whenabouts.nets.conv3d import MidChannels, R2Plus1D, mc3, r3d
 from whenabouts.nets.csn import Interaction, csn_of
 from whenabouts.nets.i3d import i3d_of
 from whenabouts.nets.slowfast import slowfast_of
+from whenabouts.recognition.encoders import Resize, WindowForm
 from whenabouts.recognition.frame_cache import FrameFormat
 
 Count = Annotated[int, Field(ge=1)]
@@ -54,7 +55,10 @@ class BackboneSettings:
     box has `short_side` and the median shape of the archive's pictures. `input` says what the net sees of a picture:
     its colours, or beside them what changed since the picture before, or in their place motion: "flow", for which
     each of the `frames` inputs is a stack of `flow.stack` fields, one begun at each picture. `mean` and `std` of red,
-    green and blue in [0, 1], both or neither, are what published weights were trained with.
+    green and blue in [0, 1], both or neither, are what published weights were trained with; so are `colours` ("bgr":
+    blue comes first) and `resize`. With `own_shape` the shorter side of each video has `short_side` pixels and the
+    other what its shape asks for: for extraction alone. The net sees the middle `crop` x `crop` pixels, in training a
+    square of that size anywhere; None: all of the picture.
     """
 
     name: str = "r2plus1d"
@@ -75,6 +79,10 @@ class BackboneSettings:
     flow: FlowSettings = FlowSettings()
     mean: tuple[float, float, float] | None = None
     std: tuple[Positive, Positive, Positive] | None = None
+    colours: Literal["rgb", "bgr"] = "rgb"
+    resize: Resize = "area"
+    crop: Side | None = None
+    own_shape: bool = False
 
     @property
     def modality(self) -> Modality:
@@ -87,20 +95,31 @@ class BackboneSettings:
         return self.frames + self.flow.stack - 1 if self.input == "flow" else self.frames
 
     @property
-    def lag(self) -> float:
-        """By how many frames what a picture shows stands later than its own instant: motion lies between two."""
-        return 0.5 if self.input == "flow" else 0.0
+    def form(self) -> WindowForm:
+        """The windows that extraction cuts for this net."""
+        size = self.short_side if self.own_shape else self.box
+        return WindowForm(
+            pictures=self.pictures,
+            rate=self.rate,
+            size=size,
+            crop=self.crop,
+            resize=self.resize,
+            flow=self._flow_form,
+        )
+
+    @property
+    def _flow_form(self) -> FlowForm | None:
+        if self.input != "flow":
+            return None
+        return FlowForm(self.flow.method, self.flow.side, self.flow.bound)
 
     def frame_format(self, longest_seconds: float = math.inf) -> FrameFormat:
         """The pictures or fields that clips are cut from, of the first `longest_seconds` of a video."""
-        form = None
-        if self.input == "flow":
-            form = FlowForm(self.flow.method, self.flow.side, self.flow.bound)
-        return FrameFormat(self.rate, *self.box, longest_seconds, form)
+        return FrameFormat(self.rate, *self.box, longest_seconds, self._flow_form, self.resize)
 
     def boxed(self, aspect: float) -> "BackboneSettings":
         """The same with height and width settled, for pictures of this width over height; sides are even."""
-        if self.height is not None and self.width is not None:
+        if self.own_shape or (self.height is not None and self.width is not None):
             return self
         long = 2 * round(self.short_side * max(aspect, 1 / aspect) / 2)
         height, width = (self.short_side, long) if aspect >= 1 else (long, self.short_side)
@@ -109,6 +128,10 @@ class BackboneSettings:
     @property
     def box(self) -> tuple[int, int]:
         """(height, width) in pixels; raises SettingsError while they are not settled."""
+        if self.own_shape:
+            raise SettingsError(
+                "backbone.own_shape leaves each video its shape, but a training needs clips of one. Leave it out here."
+            )
         if self.height is None or self.width is None:
             raise SettingsError("backbone.height and backbone.width are not settled. Give both, or train a backbone.")
         return self.height, self.width
@@ -123,6 +146,7 @@ class BackboneSettings:
         differences = self.input == "rgb+differences"
         stack = self.flow.stack if self.input == "flow" else 0
         made = ClipTransform(differences=differences, frames=self.order, shift=shift, colour=colour, stack=stack)
+        made = dataclasses.replace(made, blue_first=self.colours == "bgr")
         if self.mean is None or self.std is None:
             return made
         return dataclasses.replace(made, mean=self.mean, std=self.std)
@@ -141,11 +165,19 @@ class BackboneSettings:
         try:
             if self.input != "flow":
                 _refuse(self, "flow")
+            else:
+                _refuse(self, "colours", "resize")
+            self._check_crop()
             if (self.mean is None) != (self.std is None):
                 raise ValueError("mean and std go together, but one of them is missing. Give both, or neither.")
             return BACKBONES[self.name](self)
         except ValueError as error:
             raise SettingsError(f"backbone: {error}") from None
+
+    def _check_crop(self) -> None:
+        least = self.short_side if self.height is None or self.width is None else min(self.height, self.width)
+        if self.crop is not None and self.crop > least:
+            raise ValueError(f"crop {self.crop} is more than the {least} pixels of a picture's shorter side.")
 
     @classmethod
     def upgraded(cls, table: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -169,7 +201,7 @@ class BackboneSettings:
         return {**table, "differences": self.input == "rgb+differences"}
 
 
-_LATER = ("block", "pool", "input", "flow", "mean", "std")
+_LATER = ("block", "pool", "input", "flow", "mean", "std", "colours", "resize", "crop", "own_shape")
 
 
 def _r2plus1d(shape: BackboneSettings) -> ClipNet:

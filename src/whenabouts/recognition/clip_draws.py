@@ -110,7 +110,11 @@ class ClipDraws:
 
     def _clip(self, cached: Cached, random: np.random.Generator) -> NDArray[np.uint8]:
         first = int(random.integers(max(1, cached.frames - self.shape.pictures + 1)))
-        return clip_at(cached, first, self.shape.pictures)
+        clip, crop = clip_at(cached, first, self.shape.pictures), self.shape.crop
+        if crop is None:
+            return clip
+        top, left = (int(random.integers(side - crop + 1)) for side in clip.shape[1:3])
+        return clip[:, top : top + crop, left : left + crop]
 
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng([self.seed, 2, epoch]).permutation(len(self.labels))

@@ -13,9 +13,11 @@ def clip_parts(
     *,
     video_id: str,
     rate: float,
-    size: Sequence[int],
+    size: Sequence[int] | int,
     pictures: bool,
     sound: bool,
+    crop: int | None = None,
+    resize: str = "area",
     flow: Mapping[str, Any] | None = None,
 ) -> Iterator[Part]:
     """The small frames of a video and its outcome, as `video_parts` gives them, then the rows of `log_mel_parts`.
@@ -24,8 +26,8 @@ def clip_parts(
     place of frames.
     """
     if pictures and flow is not None:
-        yield from flow_parts(path, video_id=video_id, rate=rate, size=size, flow=flow)
+        yield from flow_parts(path, video_id=video_id, rate=rate, size=size, crop=crop, flow=flow)
     elif pictures:
-        yield from video_parts(path, video_id=video_id, rate=rate, size=(size[0], size[1]))
+        yield from video_parts(path, video_id=video_id, rate=rate, size=size, crop=crop, resize=resize)
     if sound:
         yield from log_mel_parts(path)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import safetensors
@@ -43,6 +43,7 @@ class FrameFormat:
     width: int
     longest_seconds: float = math.inf
     flow: FlowForm | None = None
+    resize: Literal["area", "bilinear"] = "area"
 
     @property
     def channels(self) -> int:
@@ -52,22 +53,21 @@ class FrameFormat:
     @property
     def name(self) -> str:
         """Frames with the same name are the same, as far as they go."""
-        size = f"{self.rate:g}_{self.height}x{self.width}"
+        size = f"{self.rate:g}_{self.height}x{self.width}" + ("" if self.resize == "area" else f"_{self.resize}")
         flow = self.flow
         return size if flow is None else f"{size}_{flow.method}-{flow.side}-{flow.bound:g}"
 
     @property
     def limits(self) -> Limits | None:
-        """What one decoding may use: TV-L1 takes long, 14 s for a second of video, so only silence ends it early."""
-        slow = self.flow is not None and self.flow.method == "tvl1"
-        return Limits(total_seconds=30 * 24 * 3600.0) if slow else None
+        """What one decoding may use."""
+        return limits_of(self.flow)
 
     def job(self, video: Video) -> Job:
         """What a child process does to decode one video so."""
         until = None if math.isinf(self.longest_seconds) else self.longest_seconds
         how = {"rate": self.rate, "size": [self.height, self.width], "until_seconds": until, "video_id": video.id}
         if self.flow is None:
-            return Job(video_parts, video.path, how, video.id)
+            return Job(video_parts, video.path, {**how, "resize": self.resize}, video.id)
         return Job(flow_parts, video.path, {**how, "flow": asdict(self.flow)}, video.id)
 
 
@@ -163,6 +163,11 @@ def _header(form: FrameFormat, frames: int, video: dict[str, Any]) -> bytes:
     }
     text = json.dumps(values).encode().ljust(_HEADER - 8)
     return (_HEADER - 8).to_bytes(8, "little") + text
+
+
+def limits_of(flow: FlowForm | None) -> Limits | None:
+    """TV-L1 takes long, 14 s for a second of video, so only silence ends it early."""
+    return Limits(total_seconds=30 * 24 * 3600.0) if flow is not None and flow.method == "tvl1" else None
 
 
 def clip_at(cached: Cached, first: int, frames: int) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
 from whenabouts.media.parts import Arrays
+from whenabouts.media.resizing import middle
 from whenabouts.media.workers import Decoding, Job, decode_many
-from whenabouts.recognition.backbone import BackboneSettings
 from whenabouts.recognition.clip_parts import clip_parts
-from whenabouts.recognition.frame_cache import Cached, FrameCache
+from whenabouts.recognition.encoders import WindowForm
+from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat, limits_of
 from whenabouts.recognition.windows import FrameWindows, batched, sound_statistics
 
 # What made the sound features; a change of the front end or of the statistics changes this name.
@@ -43,10 +44,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """A batch of windows (B, F, H, W, C) uint8 of the video with this number."""
+    """A batch of windows of the video with this number: (B, F, H, W, C) uint8, or of sound (B, rows, 64) float32."""
 
     number: int
-    clips: NDArray[np.uint8]
+    clips: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,13 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class WindowSource:
-    """Cuts videos into windows of a backbone's clip length, one each `hop_seconds`, `batch` at a time.
+    """Cuts videos into windows of one form, one each `hop_seconds`, `batch` at a time.
 
     Small frames that `cache` holds are read from there: they are the same as freshly decoded ones. All else is
     decoded in a child process, whose crash, hang or greed ends one video and not the run.
     """
 
-    shape: BackboneSettings
+    form: WindowForm
     hop_seconds: float
     batch: int
     sound: bool = True
@@ -83,7 +84,7 @@ class WindowSource:
                 begun.append((number, video, self._cached(video)))
                 yield self._job(video, pictures=begun[-1][2] is None)
 
-        limits = self.shape.frame_format().limits
+        limits = limits_of(self.form.flow)
         decodings = cast(Generator[Decoding], decode_many(jobs(), workers=1, ahead=2, limits=limits))
         with contextlib.closing(decodings):
             for under_way in decodings:
@@ -91,12 +92,12 @@ class WindowSource:
 
     def _pieces(self, under_way: Decoding, number: int, video: Video, cached: Cached | None) -> Iterator[Windows | End]:
         parts = _Parts(under_way)
-        windows = FrameWindows(self.shape.pictures, rate=self.shape.rate, grid=self.grid(), lag=self.shape.lag)
+        windows = FrameWindows(self.form.pictures, rate=self.form.rate, grid=self.grid(), lag=self.form.lag)
         grid: TimeGrid | None = None
 
         def cut() -> Iterator[NDArray[np.uint8]]:
             nonlocal grid
-            for pixels in parts.frames() if cached is None else _blocks(cached):
+            for pixels in parts.frames() if cached is None else _blocks(cached, self.form.crop):
                 yield from windows.add(pixels)
             if windows.seen:
                 found = under_way.outcome if cached is None else cached.video
@@ -111,27 +112,26 @@ class WindowSource:
 
     def grid(self, duration_seconds: float = 0.0) -> TimeGrid:
         """The windows of a video that lasts so long."""
-        shape, hop = self.shape, self.hop_seconds
-        window = shape.window_seconds
-        return TimeGrid.centred(
-            duration_seconds, hop_seconds=hop, window_seconds=window, rate=shape.rate, lag=shape.lag
-        )
+        return self.form.grid(self.hop_seconds, duration_seconds)
 
     def _decoded(self, found: Video, windows: FrameWindows) -> TimeGrid:
         """Steps over the time that was decoded, at least as many as were already cut."""
-        decoded = windows.seen / self.shape.rate
+        decoded = windows.seen / self.form.rate
         grid = self.grid(min(found.duration_seconds, decoded) if found.duration_seconds > 0 else decoded)
         return dataclasses.replace(grid, steps=max(grid.steps, windows.made))
 
     def _cached(self, video: Video) -> Cached | None:
-        if self.cache is None:
+        form = self.form
+        if self.cache is None or isinstance(form.size, int):
             return None
-        return FrameCache(self.cache / "frames", self.shape.frame_format()).find(video)
+        kept = FrameFormat(form.rate, *form.size, flow=form.flow, resize=form.resize)
+        return FrameCache(self.cache / "frames", kept).find(video)
 
     def _job(self, video: Video, *, pictures: bool) -> Job:
-        how = {"rate": self.shape.rate, "size": list(self.shape.box)}
-        form = self.shape.frame_format().flow
-        flow = None if form is None else dataclasses.asdict(form)
+        form = self.form
+        size = form.size if isinstance(form.size, int) else list(form.size)
+        how = {"rate": form.rate, "size": size, "crop": form.crop, "resize": form.resize}
+        flow = None if form.flow is None else dataclasses.asdict(form.flow)
         what = {"video_id": video.id, "pictures": pictures, "sound": self.sound, "flow": flow}
         return Job(clip_parts, video.path, {**how, **what}, video.id)
 
@@ -161,6 +161,6 @@ class _Parts:
         return None if self._under_way.failure else statistics
 
 
-def _blocks(cached: Cached) -> Iterator[NDArray[np.uint8]]:
+def _blocks(cached: Cached, crop: int | None) -> Iterator[NDArray[np.uint8]]:
     for first in range(0, cached.frames, _BLOCK):
-        yield from cached.read(first, min(first + _BLOCK, cached.frames))
+        yield from middle(cached.read(first, min(first + _BLOCK, cached.frames)), crop)

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +53,9 @@ class FrameWindows:
         return nearest_frame(float(self.grid.begin(window)), self.rate, self.lag)
 
 
-def batched(windows: Iterable[Pixels], size: int) -> Iterator[Pixels]:
-    """Windows (F, H, W, C) stacked to batches (B, F, H, W, C) of `size`, the last one smaller."""
-    waiting: list[Pixels] = []
+def batched(windows: Iterable[NDArray[Any]], size: int) -> Iterator[NDArray[Any]]:
+    """Windows (F, H, W, C), or of sound (rows, 64), stacked to batches (B, ...) of `size`, the last one smaller."""
+    waiting: list[NDArray[Any]] = []
     for window in windows:
         waiting.append(window)
         if len(waiting) == size:

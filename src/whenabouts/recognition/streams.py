@@ -1,0 +1,122 @@
+"""One stream of an extraction: its encoder, its windows, and what it keeps of each video."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from whenabouts.config import settings
+from whenabouts.core.features import FeatureSequence
+from whenabouts.core.timing import TimeGrid
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.manifest import Entry
+from whenabouts.recognition.encoders import SOUND_RATE, SoundForm, WindowEncoder, WindowForm, source_of
+from whenabouts.recognition.sound_source import SoundSource
+from whenabouts.recognition.window_source import SOUND_SOURCE, SOUND_WIDTH, Finished, WindowSource
+
+RGB, FLOW, AUDIO = "rgb", "flow", "audio"
+
+# What two grids over videos of any length share.
+_RASTER = ("start_seconds", "hop_seconds", "window_seconds")
+
+Features = NDArray[np.float32]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@settings
+class ExtractSettings:
+    """How features are taken: a window of the encoder's clip length each `hop_seconds`.
+
+    `window_seconds` makes windows longer or shorter: of as many pictures as the encoder's, spread over that time, or
+    with `rate` of that many pictures a second. `short_side` resizes pictures to that length of their shorter side, each
+    in its own shape; with `whole` nothing is cropped from them, so that a net sees all of a large picture and features
+    are the mean over it. Features of other windows than the encoder's own have another source.
+
+    `storage` float16 halves the size of the store and rounds values by at most 1 in 2000. `audio` adds statistics of
+    log-mel bands in the same windows for videos that have sound, beside the "rgb" stream.
+    """
+
+    hop_seconds: float = 0.5
+    window_seconds: Seconds | None = None
+    rate: Seconds | None = None
+    short_side: Annotated[int, Field(ge=2, le=4096)] | None = None
+    whole: bool = False
+    batch: int = 32
+    audio: bool = True
+    storage: Literal["float16", "float32"] = "float16"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def form_of(self, own: WindowForm | SoundForm) -> WindowForm | SoundForm:
+        """An encoder's own windows, with what is asked for here."""
+        seconds = self.window_seconds or own.window_seconds
+        if isinstance(own, SoundForm):
+            return dataclasses.replace(own, rows=max(1, round(seconds * SOUND_RATE)))
+        form = own
+        if self.rate is not None:
+            form = dataclasses.replace(form, rate=self.rate, pictures=max(1, round(seconds * self.rate)))
+        elif self.window_seconds is not None:
+            form = dataclasses.replace(form, rate=form.pictures / seconds)
+        if self.short_side is not None:
+            form = dataclasses.replace(form, size=self.short_side)
+        return dataclasses.replace(form, crop=None) if self.whole else form
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An encoder whose features become the stream `name`; with `statistics` those of the sound come beside them."""
+
+    encoder: WindowEncoder
+    how: ExtractSettings
+    name: str
+    statistics: bool
+
+    @cached_property
+    def form(self) -> WindowForm | SoundForm:
+        """The windows that are cut."""
+        return self.how.form_of(self.encoder.form)
+
+    @cached_property
+    def source(self) -> str:
+        """What the features say of their maker."""
+        return source_of(self.encoder, self.form)
+
+    def windows(self, cache: Path | None) -> WindowSource | SoundSource:
+        """What cuts videos into windows."""
+        if isinstance(self.form, SoundForm):
+            return SoundSource(self.form, self.how.hop_seconds, self.how.batch)
+        return WindowSource(self.form, self.how.hop_seconds, self.how.batch, self.statistics, cache)
+
+    def is_done(self, entry: Entry, store: FeatureStore) -> bool:
+        """True where the store holds what this stream makes of the file as it is, or the file has nothing for it."""
+        if isinstance(self.form, SoundForm) and entry.video.status != "unreadable" and not entry.video.has_audio:
+            return True
+        if not store.has(entry.id, self.name, source=self.source, newer_than_ns=entry.changed_ns):
+            return False
+        grid, wanted = store.grid(entry.id, self.name), self.form.grid(self.how.hop_seconds)
+        if any(getattr(grid, name) != getattr(wanted, name) for name in _RASTER):
+            return False
+        heard = not (self.statistics and entry.video.has_audio)
+        return heard or store.has(entry.id, AUDIO, source=SOUND_SOURCE, newer_than_ns=entry.changed_ns)
+
+    def sequences(self, end: Finished, values: Features) -> list[FeatureSequence]:
+        """What is kept of a video; nothing of half a one, where another reading may find it whole."""
+        if end.grid is None or end.video.passing:
+            return []
+        kept = np.dtype(self.how.storage)
+        made = [FeatureSequence(end.video.id, values.astype(kept), end.grid, self.name, self.source)]
+        if end.sound is not None:
+            made.append(FeatureSequence(end.video.id, end.sound.astype(kept), end.grid, AUDIO, SOUND_SOURCE))
+        elif self.statistics and end.video.has_audio:
+            # No steps say that its sound can't be decoded: else the whole video would be done again each time.
+            made.append(_nothing(end.video.id, end.grid, kept))
+        return made
+
+
+def _nothing(video_id: str, grid: TimeGrid, kept: "np.dtype[np.floating]") -> FeatureSequence:
+    none, nothing = dataclasses.replace(grid, steps=0), np.zeros((0, SOUND_WIDTH), kept)
+    return FeatureSequence(video_id, nothing, none, AUDIO, SOUND_SOURCE)
