@@ -36,6 +36,29 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *wo
     return int(left.value.code or 0), out, err
 
 
+def test_seed_labels_take_the_place_of_tags(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tags.csv").write_text(
+        "video,label\ndive/1.mp4,Cliff Dive|sunset\ndive/2.mp4,#divingcliffs\njump/3.mp4,jumping\njump/4.mp4,nothing\n"
+    )
+    (tmp_path / "seeds.txt").write_text("cliffs diving\njumping\nsailing\n")
+    words = ("import", "csv", tmp_path / "tags.csv", "--set", f'import.csv.media="{archive}"', "--min-count", 1)
+    words = (*words, "--seeds", tmp_path / "seeds.txt", "--project", tmp_path / "p")
+    code, _, err = run(capsys, monkeypatch, *words)
+    assert code == 0, err
+    assert "seeds without a video: 1 (sailing)" in err
+    project = Project(tmp_path / "p")
+    assert project.vocabulary().names == ("cliffs diving", "jumping")
+    said = {entry.id: entry.labels for entry in project.manifest()}
+    assert [label.name for label in said["dive/2"]] == ["cliffs diving"]
+    assert said["dive/2"][0].evidence == "#divingcliffs"
+    assert said["jump/4"] == ()
+    code, _, err = run(capsys, monkeypatch, *words[:-3], tmp_path / "none.txt", "--project", tmp_path / "p")
+    assert code == 1
+    assert "Seed labels" in err
+
+
 def test_import_then_check(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

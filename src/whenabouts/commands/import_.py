@@ -34,6 +34,12 @@ Concepts = Annotated[
     str | None,
     typer.Option("--concepts", help="Only these are concepts: 'dive,cake cutting'.", show_default="all frequent names"),
 ]
+Seeds = Annotated[
+    Path | None,
+    typer.Option(
+        "--seeds", help="Seed labels, one a line: tags count where they are hashtags of one.", show_default=False
+    ),
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option("--map", help="A table's columns by role: video=file,label=tags.", show_default=False),
@@ -60,6 +66,7 @@ def import_(
     min_count: MinCount = None,
     max_concepts: MaxConcepts = None,
     concepts: Concepts = None,
+    seeds: Seeds = None,
     absent: AbsentLabels = None,
     columns: Columns = None,
     include: Include = None,
@@ -87,7 +94,8 @@ def import_(
     terminal = Terminal(as_json=as_json)
     home = Project(project)
     features = {"layout": layout, "annotations": None if annotations is None else str(annotations)}
-    told = {"split": split, "include": include, "exclude": exclude, "csv": {"columns": _columns(columns)},
+    told = {"split": split, "include": include, "exclude": exclude, "seeds": seeds and str(seeds),
+            "csv": {"columns": _columns(columns)},
             "features": features}  # fmt: skip
     only = [name.strip() for name in (concepts or "").split(",") if name.strip()]
     named = {"min_count": min_count, "max_concepts": max_concepts, "only": only, "absent": absent}

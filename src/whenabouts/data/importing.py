@@ -1,7 +1,7 @@
 """The whole of an import: read, join, build the vocabulary, report."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from whenabouts.core.locks import locked
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.hashtags import SeedIndex, read_seeds, relabelled_entries
 from whenabouts.data.importers import IMPORTERS, Imported, ImportSettings
 from whenabouts.data.importers.protocol import FeatureSupply
 from whenabouts.data.manifest import Entry, Manifest
@@ -135,12 +136,14 @@ def import_into(
     """
     if kind not in IMPORTERS:
         raise SettingsError(f"There is no importer {kind!r}. Known: {', '.join(IMPORTERS)}.")
+    seeds = SeedIndex(read_seeds(Path(settings.seeds)), settings.seed_tags) if settings.seeds else None
     imported = IMPORTERS[kind](root, settings, known=_known(project), progress=progress)
     if not imported.entries:
         raise InvalidData(
             f"There is no video below {imported.root} (endings looked for: {', '.join(settings.endings)}). "
             "Check the folder, --include and --exclude, or add an ending with --set import.endings=[...]."
         )
+    imported = imported if seeds is None else _by_seeds(imported, seeds)
     store = project.features()
     with locked(project.folder):
         # Features written before are stale for changed files, even if the clock was set back since.
@@ -162,6 +165,20 @@ def import_into(
     with locked(project.folder):
         write_json(path, {"imports": [*_earlier(path, told), told], "vocabulary": vocabulary_report.to_json()})
     return outcome
+
+
+def _by_seeds(imported: Imported, seeds: SeedIndex) -> Imported:
+    """The import with seed labels in the place of tags."""
+    done = relabelled_entries(imported.entries, seeds)
+    facts = {name: _short(listed) for name, listed in done.facts.items()}
+    return replace(
+        imported, entries=done.entries, counts={**imported.counts, **done.counts}, facts={**imported.facts, **facts}
+    )
+
+
+def _short(names: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{len(names)} ({', '.join(names[:most])}{more})"
 
 
 def _known(project: Project) -> Manifest:

@@ -13,6 +13,7 @@ from whenabouts.core.features import FeatureSequence
 from whenabouts.core.progress import Progress, Silent
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.hashtags import HashtagSettings
 from whenabouts.data.manifest import Entry, Manifest
 
 VIDEO_ENDINGS = (
@@ -163,7 +164,8 @@ class ImportSettings:
 
     `include` and `exclude` are patterns (`*` matches `/` too) for paths below the root. Videos that stand in another
     split already stay there unless `move_splits`. Files whose size and time are those of an earlier import are not
-    read again unless to `verify` that their content is the same to the bit.
+    read again unless to `verify` that their content is the same to the bit. `seeds` names a file of seed labels, one a
+    line: tags then count only where they are hashtags of a seed (made as `seed_tags` says), and become its label.
     """
 
     split: str = Field(default="train", min_length=1)
@@ -172,6 +174,8 @@ class ImportSettings:
     endings: tuple[str, ...] = VIDEO_ENDINGS
     move_splits: bool = False
     verify: bool = False
+    seeds: str = ""
+    seed_tags: HashtagSettings = field(default_factory=HashtagSettings)
     folders: FolderSettings = field(default_factory=FolderSettings)
     csv: TableSettings = field(default_factory=TableSettings)
     tags: TagSettings = field(default_factory=TagSettings)
