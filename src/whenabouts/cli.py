@@ -18,6 +18,7 @@ from whenabouts.commands.extract import extract
 from whenabouts.commands.find import find
 from whenabouts.commands.import_ import import_
 from whenabouts.commands.pretrain import pretrain
+from whenabouts.commands.serve import serve
 from whenabouts.commands.show import show
 from whenabouts.commands.train import train
 from whenabouts.core.errors import SettingsError, WhenaboutsError
@@ -33,6 +34,7 @@ VERBS: dict[str, Callable[..., Any] | typer.Typer] = {
     "evaluate": evaluate,
     "export": export,
     "show": show,
+    "serve": serve,
 }
 
 app = typer.Typer(

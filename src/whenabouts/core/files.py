@@ -94,7 +94,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, values: Any, *, indent: int | None = 1) -> None:
     """Write JSON, whole or not at all; NaN and infinity are refused, for other tools can't read them."""
-    write_text(path, json.dumps(values, ensure_ascii=False, indent=indent, allow_nan=False) + "\n")
+    text = json.dumps(values, ensure_ascii=False, indent=indent, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # A file name that is not Unicode: its bytes survive as escapes.
+        text = json.dumps(values, indent=indent, allow_nan=False)
+    write_text(path, text + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

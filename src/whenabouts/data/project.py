@@ -100,6 +100,11 @@ class Project:
         return self.folder / "moments"
 
     @property
+    def reviews_path(self) -> Path:
+        """What people decided about moments, SQLite."""
+        return self.folder / "reviews.sqlite"
+
+    @property
     def cache_folder(self) -> Path:
         """What can be made again."""
         return self.folder / "cache"

@@ -18,7 +18,7 @@ from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import spelling
 from whenabouts.evaluation.reading import read_truth
 from whenabouts.page.server.table import Table
-from whenabouts.page.server.words import WordIndex
+from whenabouts.page.server.words import WordIndex, folded
 
 FOUND = KINDS.index("found")
 
@@ -103,6 +103,11 @@ class Library:
             f"{entry.title} {entry.id} {entry.uploader} {' '.join(label.name for label in entry.labels)}"
             for entry in self.entries
         )
+
+    @cached_property
+    def sort_titles(self) -> list[str]:
+        """Titles in the form in which they are sorted."""
+        return [folded(entry.title or entry.id) for entry in self.entries]
 
     @cached_property
     def dates(self) -> FloatArray:

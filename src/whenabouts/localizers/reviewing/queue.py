@@ -1,0 +1,76 @@
+"""What to ask next: how much a decision about a moment would teach, and an order that does not ask the same twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from whenabouts.core.timing import BoolArray, FloatArray, IntArray
+from whenabouts.localizers.reviewing.trust import chances, percentiles
+
+SAME_VIDEO, SAME_CONCEPT = 0.5, 0.8
+POOL = 2_000
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was decided about found moments: rows (D,), right (D,)."""
+
+    rows: IntArray
+    right: BoolArray
+
+    @classmethod
+    def nothing(cls) -> "Judged":
+        """No decision."""
+        return cls(np.zeros(0, np.int64), np.zeros(0, bool))
+
+
+def usefulness(scores: FloatArray, videos: IntArray, concepts: IntArray, judged: Judged) -> FloatArray:
+    """How much a decision about each moment (M,) would teach, in [0, 1]; 0 for those that are decided.
+
+    Uncertainty, 4 p (1 - p) with the chance p of being right (`trust.chances`); times effect, 1 / sqrt(1 + n) with n
+    decisions on the concept so far, since one more changes its model less; times novelty, 1 / (1 + n) with n
+    decisions on the concept in the same video, whose moments resemble each other.
+    """
+    if not len(scores):
+        return np.zeros(0)
+    p = chances(percentiles(scores, concepts), concepts, judged.rows, judged.right)
+    count = int(concepts.max()) + 1
+    on_concept = np.bincount(concepts[judged.rows], minlength=count)
+    pair = videos * count + concepts
+    known, many = np.unique(pair[judged.rows], return_counts=True)
+    place = np.minimum(np.searchsorted(known, pair), max(0, len(known) - 1))
+    near = np.where(known[place] == pair, many[place], 0) if len(known) else np.zeros(len(pair))
+    value: FloatArray = 4 * p * (1 - p) / np.sqrt(1 + on_concept[concepts]) / (1 + near)
+    value[judged.rows] = 0.0
+    return value
+
+
+def queue(useful: FloatArray, videos: IntArray, concepts: IntArray, count: int) -> list[int]:
+    """Rows of the `count` moments to ask about, in order; those of no use are left out.
+
+    The most useful first; each choice halves the use of the other moments of its video and lowers that of its concept,
+    for a few decisions at once should not be on one thing.
+    """
+    pool = np.argsort(-useful, kind="stable")[: max(POOL, 4 * count)]
+    left = useful[pool].copy()
+    chosen: list[int] = []
+    while len(chosen) < count and left.size and left.max() > 0:
+        best = int(left.argmax())
+        row = int(pool[best])
+        chosen.append(row)
+        left[videos[pool] == videos[row]] *= SAME_VIDEO
+        left[concepts[pool] == concepts[row]] *= SAME_CONCEPT
+        left[best] = 0.0
+    return chosen
+
+
+def spread(rows: Sequence[int], videos: IntArray) -> list[int]:
+    """The same rows, first one of each video in turn, so that a short list shows many videos."""
+    seen: dict[int, int] = {}
+    turns = []
+    for place, row in enumerate(rows):
+        video = int(videos[row])
+        turns.append((seen.get(video, 0), place, row))
+        seen[video] = seen.get(video, 0) + 1
+    return [row for _, _, row in sorted(turns)]

@@ -1,0 +1,155 @@
+"""The desk: the project in memory with what was decided about it, kept up to date while files and reviews change."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from whenabouts.core.errors import ProjectError
+from whenabouts.core.moments import KINDS
+from whenabouts.core.timing import FloatArray, IntArray, temporal_iou
+from whenabouts.data.project import Project
+from whenabouts.data.reviews import Decided, Review, ReviewStore, standing
+from whenabouts.localizers.reviewing.queue import Judged, usefulness
+from whenabouts.page.server.library import Library, stamp_of
+from whenabouts.page.server.table import Table
+
+HELD_OUT_SHARE = 0.2
+SAME_MOMENT = 0.5
+"""A found moment counts as decided where a decision on its concept overlaps it by at least this tIoU."""
+
+
+@dataclass
+class Snapshot:
+    """One state of the project: the library, standing reviews by video, and which found row each of them judges."""
+
+    library: Library
+    stamp: object
+    step: int = -1
+    reviews: dict[str, list[Review]] = field(default_factory=dict)
+    judging: dict[int, Review] = field(default_factory=dict)
+    held_out: frozenset[str] = frozenset()
+    _useful: FloatArray | None = None
+
+    def standing(self) -> list[Review]:
+        """All decisions that count, in the order of their making."""
+        return sorted((review for each in self.reviews.values() for review in each), key=lambda review: review.id)
+
+    def table_of_reviews(self, kinds: Sequence[str], video: int | None = None) -> tuple[Table, list[Review]]:
+        """Decisions as moments of the kinds "confirmed" (and corrected, added) and "rejected", with their reviews."""
+        told = self.standing() if video is None else self.reviews.get(self.library.entries[video].id, [])
+        kept = [
+            review for review in told
+            if ("confirmed" if review.decided.present else "rejected") in kinds
+            and review.decided.video_id in self.library.numbers
+        ]  # fmt: skip
+        parts = []
+        for review in kept:
+            said = review.decided
+            row = (self.library.numbers[said.video_id], self.library.names.number(said.concept), said.start_seconds,
+                   said.end_seconds, said.found_score or 0.0, said.present)  # fmt: skip
+            parts.append(Table.of([row], "confirmed" if said.present else "rejected"))
+        return (Table.joined(parts) if parts else Table.empty()), kept
+
+    def useful(self) -> FloatArray:
+        """How much a decision would teach (M,), for every row of the table: 0 where it is no question."""
+        if self._useful is None:
+            library = self.library
+            rows, table = library.found_rows, library.table
+            place = np.full(len(table), -1, np.int64)
+            place[rows] = np.arange(len(rows))
+            judged = [(place[row], review.decided.present) for row, review in self.judging.items()]
+            known = Judged(
+                np.asarray([row for row, _ in judged], np.int64), np.asarray([yes for _, yes in judged], bool)
+            )
+            values = np.zeros(len(table))
+            values[rows] = usefulness(table.scores[rows], table.videos[rows], table.concepts[rows], known)
+            self._useful = values
+        return self._useful
+
+    def asking(self) -> FloatArray:
+        """`useful`, but only where a decision would be learned from: in training videos that are not held out."""
+        library = self.library
+        asked = [entry.split == "train" and entry.usable and entry.id not in self.held_out for entry in library.entries]
+        table = library.table
+        return self.useful() * np.asarray(asked, bool)[table.videos] if len(table) else np.zeros(0)
+
+    def take(self, video_id: str, reviews: list[Review]) -> None:
+        """What counts now of one video."""
+        self.reviews.pop(video_id, None)
+        if reviews:
+            self.reviews[video_id] = reviews
+        number = self.library.numbers.get(video_id)
+        if number is None:
+            return
+        rows = self.library.table.of_video(number)
+        rows = rows[self.library.table.kinds[rows] == KINDS.index("found")]
+        for row in rows.tolist():
+            self.judging.pop(row, None)
+        for review in reviews:
+            for row in self._judged_by(review, rows).tolist():
+                self.judging[row] = review
+        self._useful = None
+
+    def _judged_by(self, review: Review, rows: IntArray) -> IntArray:
+        said, table = review.decided, self.library.table
+        concept = self.library.names.number(said.concept)
+        rows = rows[table.concepts[rows] == concept]
+        spans = np.asarray([said.subject[2:], (said.start_seconds, said.end_seconds)])
+        return rows[(temporal_iou(table.spans[rows], spans) >= SAME_MOMENT).any(axis=1)]
+
+
+class Desk:
+    """Answers from memory; decisions go to disk first. Safe to use from several threads."""
+
+    def __init__(self, project: Project, *, truth: Path | None = None, seed: int = 0) -> None:
+        self.project, self.truth = project, truth
+        self.reviews = ReviewStore(project.reviews_path)
+        self.notes: list[str] = []
+        self._lock = threading.RLock()
+        self._snapshot = self._read()
+        self._draw_held_out(seed)
+
+    def current(self) -> Snapshot:
+        """The project as it is now; files or decisions that others changed are read first."""
+        with self._lock:
+            stamp = stamp_of(self.project)
+            if stamp != self._snapshot.stamp:
+                self._snapshot = self._read()
+            self._follow(self._snapshot)
+            return self._snapshot
+
+    def decide(self, decisions: Sequence[Decided]) -> list[Review]:
+        """Store decisions; they are on disk when this returns."""
+        return self.reviews.add(decisions)
+
+    def _read(self) -> Snapshot:
+        stamp = stamp_of(self.project)
+        return Snapshot(Library.read(self.project, self.truth), stamp)
+
+    def _follow(self, snapshot: Snapshot) -> None:
+        step = self.reviews.step()
+        if step == snapshot.step:
+            return
+        if snapshot.step < 0:
+            history: dict[str, list[Review]] = {}
+            for review in self.reviews.history():
+                history.setdefault(review.decided.video_id, []).append(review)
+            for video_id, reviews in history.items():
+                snapshot.take(video_id, standing(reviews))
+        else:
+            for video_id in self.reviews.touched_since(snapshot.step):
+                snapshot.take(video_id, standing(self.reviews.history(video_id)))
+        snapshot.step, snapshot.held_out = step, frozenset(self.reviews.held_out())
+
+    def _draw_held_out(self, seed: int) -> None:
+        """Hold videos out before the first decision, from a split that no training sees, where there is one."""
+        library = self._snapshot.library
+        others = [entry.id for entry in library.entries if entry.usable and entry.split != "train"]
+        usual = [entry.id for entry in library.entries if entry.usable and entry.split == "train"]
+        try:
+            self.reviews.draw_held_out(others or usual, share=1.0 if others else HELD_OUT_SHARE, seed=seed)
+        except ProjectError as error:
+            self.notes.append(str(error))
