@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.localizers.concepts.cross_class import CrossClass
 from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.model_folder import read_card
 from whenabouts.localizers.multiple_instance import MultipleInstance
@@ -16,6 +17,7 @@ LOCALIZERS: dict[str, type[Localizer]] = {
     "winners-out": WinnersOut,
     "multiple-instance": MultipleInstance,
     "two-stage": TwoStage,
+    "cross-class-relevance": CrossClass,
 }
 
 DEFAULT = "winners-out"
@@ -23,6 +25,7 @@ DEFAULT = "winners-out"
 __all__ = [
     "DEFAULT",
     "LOCALIZERS",
+    "CrossClass",
     "Localizer",
     "MultipleInstance",
     "TwoStage",

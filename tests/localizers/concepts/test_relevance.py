@@ -181,9 +181,15 @@ def test_the_papers_rows(world: Spoken) -> None:
 
 
 def test_what_can_not_be_learned_from_is_told(world: Spoken) -> None:
-    with pytest.raises(InvalidData, match="rated irrelevant"):
-        only = replace(world, ratings=world.ratings.only(world.ratings.present))
-        fitted(only)
+    only = replace(world, ratings=world.ratings.only(world.ratings.present))
+    with pytest.raises(InvalidData, match=r"relevant and irrelevant \(or weak"):
+        fitted(only, replace(QUICK, weak_negatives=0))
+    assert fitted(only).training["weak_pairs"] > 0
+    with pytest.raises(InvalidData, match="0 are relevant"):
+        fitted(replace(world, ratings=world.ratings.only(~world.ratings.present)))
+    one = world.ratings.only(world.ratings.rows < 5)
+    with pytest.raises(InvalidData, match="lie in 1 video"):
+        fitted(replace(world, ratings=one))
     with pytest.raises(SettingsError, match=r"'similarity\.lstm' names no column"):
         fitted(world, replace(QUICK, without=("similarity.lstm",)))
     with pytest.raises(SettingsError, match="no class feature 'idx'"):

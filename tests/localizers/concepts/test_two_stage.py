@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +16,10 @@ from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
 from whenabouts.localizers import chosen_localizer
 from whenabouts.localizers.concepts import video_models
+from whenabouts.localizers.concepts.looks import cutoffs_of, looks
 from whenabouts.localizers.concepts.segment_models import SegmentModelSettings
 from whenabouts.localizers.concepts.settings import TwoStageSettings
-from whenabouts.localizers.concepts.two_stage import TwoStage, _cutoffs, _looks
+from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.concepts.video_models import VideoModelSettings
 
 from .conftest import LEARNED, QUICK, small
@@ -105,10 +105,10 @@ def test_concepts_without_ratings_are_judged_by_the_video_model(world: PlantedWo
 def test_cutoffs_by_hand() -> None:
     """Class 0 has one label, so its 2 best videos are candidates; class 1 has none, class 2 too many: all are."""
 
-    videos = SimpleNamespace(labels=[VideoLabels.of(row) for row in ([0, 2], [2], [2], [])])
+    labels = [VideoLabels.of(row) for row in ([0, 2], [2], [2], [])]
     scores = np.array([[0.9, 0.1, 0.5], [0.2, 0.2, 0.6], [0.4, 0.3, 0.7], [0.1, 0.4, 0.8]], np.float32)
-    assert _cutoffs(scores, videos, 2.0).tolist() == pytest.approx([0.4, 0.0, 0.0])
-    assert _cutoffs(scores, videos, 1.0).tolist() == pytest.approx([0.9, 0.0, 0.6])
+    assert cutoffs_of(scores, labels, 2.0).tolist() == pytest.approx([0.4, 0.0, 0.0])
+    assert cutoffs_of(scores, labels, 1.0).tolist() == pytest.approx([0.9, 0.0, 0.6])
 
 
 def test_candidates_are_those_above_both_floors_and_the_best(model: TwoStage) -> None:
@@ -127,10 +127,10 @@ def test_candidates_are_those_above_both_floors_and_the_best(model: TwoStage) ->
 
 def test_where_segments_are_looked_at() -> None:
     """Looks of 3 s at each second of a video of 4 s reach over its ends no further than it goes."""
-    looks = _looks(TimeGrid.of_length(4.0, 1.0), 3.0)
-    np.testing.assert_allclose(looks, [[0, 2], [0, 3], [1, 4], [2, 4]], atol=1e-5)
+    found = looks(TimeGrid.of_length(4.0, 1.0), 3.0)
+    np.testing.assert_allclose(found, [[0, 2], [0, 3], [1, 4], [2, 4]], atol=1e-5)
     grid = TimeGrid.of_length(4.0, 0.5)
-    assert grid.runs(looks).tolist() == [[0, 4], [0, 6], [2, 8], [4, 8]]
+    assert grid.runs(found).tolist() == [[0, 4], [0, 6], [2, 8], [4, 8]]
 
 
 def test_the_papers_segments_are_moments_of_five_seconds(world: PlantedWorld) -> None:

@@ -3,21 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from whenabouts.config import settings
+from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.described import WHOLE, Account, Described, Fold, OutOfFold, Ratings
 from whenabouts.localizers.concepts.distillation import folds_of
 from whenabouts.localizers.concepts.fitting import Run
-from whenabouts.localizers.concepts.frames import FrameVideos
-from whenabouts.localizers.concepts.model import ConceptModel
+from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
+from whenabouts.localizers.concepts.model import ConceptModel, ModelSettings
 from whenabouts.localizers.concepts.networks import Count, NetKind, NetSettings
 from whenabouts.localizers.concepts.segment_models import RatedSegment, SegmentModelSettings, train_segment_model
 from whenabouts.localizers.concepts.video_models import VideoModelSettings, train_video_model
+from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
 
 FRAMES = "frames"
@@ -34,10 +39,10 @@ class MakerSettings:
     """
 
     video: VideoModelSettings = VideoModelSettings()
-    video_kinds: tuple[NetKind, ...] = ("logistic", "lstm", "netvlad")
+    video_kinds: tuple[NetKind, ...] = ("logistic", "netvlad", "netfv")
     segment: SegmentModelSettings = SegmentModelSettings()
     segment_kinds: tuple[NetKind, ...] = ()
-    encoders: tuple[NetKind, ...] = ("lstm", "netvlad")
+    encoders: tuple[NetKind, ...] = ("netvlad", "netfv")
     whole: bool = True
     folds: Count = 3
 
@@ -53,11 +58,15 @@ class MakerSettings:
 
 @dataclass(frozen=True)
 class Makers:
-    """Trained models by name (`video.lstm`, `segment.netvlad`), those that encode among them."""
+    """Trained models by name (`video.lstm`, `segment.netvlad`), those that encode among them.
+
+    Of classes that are not `known` (C,), as no training video has their label or rating, models know nothing.
+    """
 
     models: Mapping[str, ConceptModel]
     encoders: tuple[str, ...]
     whole: bool
+    known: BoolArray
 
     @property
     def learned_from(self) -> frozenset[str] | None:
@@ -70,9 +79,10 @@ class Makers:
         runs = np.asarray(runs, np.int64).reshape(-1, 2)
         scores: dict[str, Matrix] = {}
         for name, model in self.models.items():
-            scores[name] = model.of_runs(frames, runs)
+            scores[name] = self._told(model.of_runs(frames, runs))
             if self.whole and name.startswith("video."):
-                scores[name + WHOLE] = np.repeat(model.of_runs(frames, [[0, len(frames)]]), len(runs), axis=0)
+                video = self._told(model.of_runs(frames, [[0, len(frames)]]))
+                scores[name + WHOLE] = np.repeat(video, len(runs), axis=0)
         encodings = {FRAMES: mean_frames(frames, runs)}
         encodings |= {
             name.removeprefix("video."): self.models[name].of_runs(frames, runs, "encodings") for name in self.encoders
@@ -80,10 +90,15 @@ class Makers:
         return Described(np.array([video_id] * len(runs), np.str_), scores, encodings, self.learned_from)
 
     def video_scores(self, frames: Matrix) -> Matrix:
-        """Mean probabilities (C,) of the video models for a whole video of frames (T, D)."""
-        told = [model.of_runs(frames, [[0, len(frames)]])[0] for name, model in self.models.items() if name[0] == "v"]
-        mean: Matrix = np.mean(told, axis=0)
+        """Mean probabilities (C,) of the video models for a whole video of frames (T, D), 0 for unknown classes."""
+        of_videos = [model for name, model in self.models.items() if name.startswith("video.")]
+        told = [model.of_runs(frames, [[0, len(frames)]])[0] for model in of_videos]
+        mean: Matrix = np.mean(told, axis=0) * self.known
         return mean
+
+    def _told(self, scores: Matrix) -> Matrix:
+        scores[:, ~self.known] = np.nan
+        return scores
 
     def account(self, videos: FrameVideos, rated: Sequence[RatedSegment]) -> Account:
         """All rated segments of training videos in the words of these models."""
@@ -95,6 +110,46 @@ class Makers:
         learned = self.learned_from or frozenset()
         labels = [each for name, each in zip(videos.video_ids, videos.labels, strict=True) if name in learned]
         return Account(Described.joined(parts), tuple(labels))
+
+    @classmethod
+    def of_tensors(
+        cls,
+        tensors: Mapping[str, Tensor],
+        how: MakerSettings,
+        frames: FrameSettings,
+        streams: Sequence[Stream],
+        *,
+        vocabulary: Vocabulary,
+        known: BoolArray,
+        device: torch.device,
+    ) -> Self:
+        """Models whose `tensors` these are, by name and tensor; InvalidData where they are not those of the settings.
+
+        What they have learned from nobody knows any more.
+        """
+        models = {}
+        for name, shape in shapes_of(how, frames).items():
+            own = {key.removeprefix(f"{name}."): each for key, each in tensors.items() if key.startswith(f"{name}.")}
+            models[name] = ConceptModel.from_tensors(own, shape, streams, vocabulary=vocabulary, training={},
+                                                     device=device)  # fmt: skip
+        if known.shape != (len(vocabulary),) or known.dtype != bool:
+            raise InvalidData(f"Known classes are {len(vocabulary)} flags, but got {known.shape}. Train again.")
+        return cls(models, tuple(f"video.{kind}" for kind in how.encoders), how.whole, known)
+
+
+def shapes_of(how: MakerSettings, frames: FrameSettings) -> dict[str, ModelSettings]:
+    """What each model has to know of itself, by name."""
+    video, segment = how.video, how.segment
+    shapes = {
+        f"video.{kind}": ModelSettings(net=of_kind(video.net, kind), frames=frames, longest=video.longest)
+        for kind in how.video_kinds
+    }
+    for kind in how.segment_kinds:
+        net = of_kind(segment.net, kind)
+        shapes[f"segment.{kind}"] = ModelSettings(
+            net=net, frames=frames, longest=segment.longest, context=segment.context
+        )
+    return shapes
 
 
 def train_makers(
@@ -114,7 +169,8 @@ def train_makers(
         models[f"segment.{kind}"] = train_segment_model(
             videos, shape, run.under(f"segment.{kind}"), vocabulary=vocabulary, video_model=start, chosen=chosen
         )
-    return Makers(models, tuple(f"video.{kind}" for kind in how.encoders), how.whole)
+    known = _known(videos, range(len(videos)) if chosen is None else chosen, len(vocabulary))
+    return Makers(models, tuple(f"video.{kind}" for kind in how.encoders), how.whole, known)
 
 
 def out_of_fold(
@@ -154,6 +210,15 @@ def mean_frames(frames: Matrix, runs: IntArray) -> Matrix:
 def of_kind(shape: NetSettings, kind: NetKind) -> NetSettings:
     """The same net of another kind; an LSTM's cell is even."""
     return replace(shape, kind=kind, hidden=shape.hidden + shape.hidden % 2)
+
+
+def _known(videos: FrameVideos, chosen: Sequence[int], classes: int) -> BoolArray:
+    """(C,) True for classes that one of these videos is labelled with, or rated to show."""
+    known = np.zeros(classes, bool)
+    for index in chosen:
+        known[videos.labels[index].classes] = True
+        known[videos.segments[index].classes[videos.segments[index].present]] = True
+    return known
 
 
 def _folds(videos: FrameVideos, rated: Sequence[RatedSegment], folds: int, seed: int) -> IntArray:

@@ -58,7 +58,7 @@ class RelevanceSettings:
     without: tuple[str, ...] = ("similarity.*.sum", "similarity.*.count")
     weak_negatives: Annotated[int, Field(ge=0)] = 2
     weak_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
-    unseen: Share = 0.0
+    unseen: Share = 0.25
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
     more_rounds: Annotated[float, Field(ge=1)] = 1.1
     block_pairs: Annotated[int, Field(ge=1)] = 16_384
@@ -75,6 +75,7 @@ class RelevanceSettings:
             class_features=("onehot",),
             without=("similarity.*.mean", "similarity.*.count"),
             weak_negatives=0,
+            unseen=0.0,
         )
 
 
@@ -134,6 +135,7 @@ class RelevanceModel:
         """
         _check(told, whole, ratings)
         pairs = pairs_of(ratings, len(vocabulary), how.weak_negatives, how.weak_weight, seed)
+        _check_targets(pairs)
         out = shared_out(told.video_ids[pairs.rows], how.held_out, seed)
         known = ratings.only(~np.isin(told.video_ids[ratings.rows], np.unique(told.video_ids[pairs.rows[out]])))
         lessons = Lessons.of(told, known, how, vocabulary)
@@ -234,10 +236,14 @@ def _check(told: OutOfFold, whole: Account, ratings: Ratings) -> None:
         raise InvalidData("Both accounts tell of the same rated segments, but these tell of different ones.")
     if len(ratings) and (ratings.rows.min() < 0 or ratings.rows.max() >= len(told)):
         raise InvalidData(f"Ratings are of segments 0 to {len(told) - 1}, but some are of {ratings.rows.max()}.")
-    if not ratings.present.any() or ratings.present.all():
+
+
+def _check_targets(pairs: Pairs) -> None:
+    relevant = int((pairs.targets > 0).sum())
+    if not 0 < relevant < len(pairs):
         raise InvalidData(
-            f"A relevance model needs segments rated relevant and segments rated irrelevant, but of {len(ratings)} "
-            f"ratings {int(ratings.present.sum())} are relevant. Rate more, or use a two-stage localizer."
+            f"A relevance model needs segments rated relevant and irrelevant (or weak negatives), but of {len(pairs)} "
+            f"pairs {relevant} are relevant. Rate more, or use a two-stage localizer."
         )
 
 

@@ -23,16 +23,14 @@ from whenabouts.data.examples import Example
 from whenabouts.localizers.concepts.distillation import distil, usual_members
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
+from whenabouts.localizers.concepts.looks import candidate_classes, cutoffs_of, looks, moments_of
 from whenabouts.localizers.concepts.model import ConceptModel, runs_of_spans
 from whenabouts.localizers.concepts.segment_models import rated_segments, taught_classes, train_segment_model
 from whenabouts.localizers.concepts.settings import TwoStageSettings
 from whenabouts.localizers.concepts.video_models import all_video_scores, train_video_model
-from whenabouts.localizers.decoding import moments_of_runs
 from whenabouts.localizers.model_folder import Card, read_model, write_model
 from whenabouts.localizers.protocol import Stream
 from whenabouts.training import choose_compute, choose_device
-
-_SLACK = 1e-6
 
 
 class TwoStage:
@@ -87,7 +85,7 @@ class TwoStage:
             )
         _tell_taught(taught, vocabulary, progress)
         every = np.arange(len(videos))
-        cutoffs = _cutoffs(all_video_scores(video, videos, every.tolist()), videos, settings.candidates)
+        cutoffs = cutoffs_of(all_video_scores(video, videos, every.tolist()), videos.labels, settings.candidates)
         facts = _facts(video, segment, videos, len(rated), len(vocabulary))
         return cls(video, segment, settings, taught=taught, cutoffs=cutoffs, training=facts)
 
@@ -97,28 +95,17 @@ class TwoStage:
         frame_grid, frames = self.video.reader.read(features)
         grid = TimeGrid.of_length(frame_grid.duration_seconds if frame_grid.steps else 0.0, self.settings.hop_seconds)
         video_scores = self.video.of_runs(frames, [[0, len(frames)]])[0]
-        scores = self._segment_scores(frames, runs_of_spans(frame_grid, _looks(grid, self.settings.segment_seconds)))
+        scores = self._segment_scores(frames, runs_of_spans(frame_grid, looks(grid, self.settings.segment_seconds)))
         return ScoreSequence(video_id, scores, video_scores, grid, self.vocabulary)
 
     def localize(self, features: Mapping[str, FeatureSequence]) -> Moments:
         """Moments of the concepts for which the video is a candidate."""
         scores = self.score(features)
-        if not scores.grid.steps:
-            return Moments.empty(self.vocabulary)
-        classes = self.candidate_classes(scores.video_scores)
-        values = scores.scores.T[classes].astype(np.float64)
-        if self.settings.moments == "segments":
-            return _segments(scores, classes, values)
-        low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
-        selected = values >= low + self.settings.run_threshold * (high - low)
-        return moments_of_runs(scores.video_id, selected, values, classes=classes, grid=scores.grid,
-                               vocabulary=self.vocabulary, length_credit=self.settings.length_credit)  # fmt: skip
+        return moments_of(scores, self.candidate_classes(scores.video_scores), self.settings)
 
     def candidate_classes(self, video_scores: NDArray[np.float32]) -> IntArray:
         """Classes (P,) for which a video with such scores (C,) is a candidate."""
-        floor = np.maximum(self.cutoffs if self.settings.candidates else 0.0, self.settings.class_threshold)
-        best = np.argsort(-video_scores, kind="stable")[: self.settings.top_classes]
-        return np.union1d(np.flatnonzero(video_scores >= floor), best).astype(np.int64)
+        return candidate_classes(video_scores, self.cutoffs, self.settings)
 
     def save(self, folder: Path) -> None:
         """Write a model folder, whole or not at all."""
@@ -183,38 +170,6 @@ def _tell_taught(taught: BoolArray, vocabulary: Vocabulary, progress: Progress) 
         shown = ", ".join(vocabulary.names[index] for index in lacking[:5].tolist())
         more = " ..." if len(lacking) > 5 else ""
         progress.say(f"{len(lacking)} concepts lack rated segments, so the video model ranks theirs: {shown}{more}.")
-
-
-def _cutoffs(scores: NDArray[np.float32], videos: FrameVideos, times: float) -> FloatArray:
-    """The score (C,) of the last candidate: `times` as many as have the label; 0 where all videos are candidates."""
-    classes, count = scores.shape[1], len(scores)
-    labelled = np.zeros(classes, np.int64)
-    for labels in videos.labels:
-        labelled[labels.classes] += 1
-    kept = np.ceil(times * labelled).astype(np.int64)
-    ranked = -np.sort(-scores, axis=0, kind="stable")
-    last = ranked[np.clip(kept - 1, 0, count - 1), np.arange(classes)].astype(np.float64)
-    return np.where((kept > 0) & (kept < count), last, 0.0)
-
-
-def _looks(grid: TimeGrid, seconds: float) -> FloatArray:
-    """Where the segment model looks (T, 2) at each step: so many seconds around its middle, within the video."""
-    middle = grid.centre(np.arange(grid.steps))
-    spans = np.stack([middle - seconds / 2 + _SLACK, middle + seconds / 2 - _SLACK], axis=1)
-    return np.clip(spans, 0.0, grid.duration_seconds)
-
-
-def _segments(scores: ScoreSequence, classes: IntArray, values: FloatArray) -> Moments:
-    """Each step of each class as a moment of its own."""
-    steps = np.arange(scores.grid.steps)
-    spans = scores.grid.spans(np.stack([steps, steps + 1], axis=1))
-    return Moments.build(
-        [scores.video_id] * values.size,
-        np.tile(spans, (len(classes), 1)),
-        np.repeat(classes, len(spans)),
-        scores.vocabulary,
-        scores=values.reshape(-1),
-    )
 
 
 def _facts(

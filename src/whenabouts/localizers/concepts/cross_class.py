@@ -1,0 +1,211 @@
+"""The cross-class localizer: candidates by video models, then one relevance model of pairs (Ma et al., 2019)."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from whenabouts.config import load as load_settings
+from whenabouts.config import merged
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.features import FeatureSequence
+from whenabouts.core.moments import Moments
+from whenabouts.core.progress import Progress
+from whenabouts.core.scores import ScoreSequence
+from whenabouts.core.timing import FloatArray, IntArray, TimeGrid
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.examples import Example
+from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
+from whenabouts.localizers.concepts.described import Described
+from whenabouts.localizers.concepts.fitting import Run
+from whenabouts.localizers.concepts.frames import FrameVideos
+from whenabouts.localizers.concepts.looks import candidate_classes, cutoffs_of, looks, moments_of
+from whenabouts.localizers.concepts.makers import Makers, out_of_fold, ratings_of, train_makers
+from whenabouts.localizers.concepts.model import runs_of_spans
+from whenabouts.localizers.concepts.relevance import RelevanceModel, Why
+from whenabouts.localizers.concepts.segment_models import RatedSegment, rated_segments
+from whenabouts.localizers.model_folder import Card, read_model, write_model
+from whenabouts.localizers.protocol import Stream
+from whenabouts.training import choose_compute, choose_device
+
+
+class CrossClass:
+    """A trained cross-class localizer; make one with `fit` or `load`.
+
+    Where too little is rated for a relevance model (`relevance` None) the mean of the models ranks segments.
+    """
+
+    Settings: ClassVar[type[CrossClassSettings]] = CrossClassSettings
+
+    def __init__(
+        self,
+        makers: Makers,
+        relevance: RelevanceModel | None,
+        settings: CrossClassSettings,
+        *,
+        cutoffs: FloatArray,
+        training: Mapping[str, Any],
+    ) -> None:
+        self.makers, self.relevance, self.settings = makers, relevance, settings
+        self.cutoffs, self.training = cutoffs, training
+        first = next(iter(makers.models.values()))
+        self.vocabulary: Vocabulary = first.vocabulary
+        self.streams: tuple[Stream, ...] = first.streams
+        self._reader = first.reader
+
+    @classmethod
+    def fit(
+        cls,
+        examples: Sequence[Example],
+        settings: CrossClassSettings,
+        progress: Progress,
+        *,
+        vocabulary: Vocabulary,
+        seed: int = 0,
+        device: str = "cpu",
+        checkpoints: Path | None = None,
+    ) -> Self:
+        """Learn the models from all videos, and again without those of each fold; then the relevance model.
+
+        With a folder `checkpoints` a killed training goes on from its last step, on a CPU to the same bits.
+        """
+        videos = FrameVideos(examples, settings.frames, progress)
+        run = Run(progress, choose_compute(device, settings.precision), seed, checkpoints)
+        rated = rated_segments(videos)
+        makers = train_makers(videos, settings.makers, run.under("whole"), vocabulary=vocabulary)
+        lacking = _lacking(rated, settings)
+        if lacking:
+            progress.say(
+                f"{lacking} So the mean of the models ranks segments. Rate some, or import chapters, and train again: "
+                "moments should become better."
+            )
+            relevance = None
+        else:
+            relevance = _relevance(videos, rated, makers, settings, run)
+        scores = np.stack([makers.video_scores(videos.frames(index)) for index in range(len(videos))])
+        cutoffs = cutoffs_of(scores, videos.labels, settings.candidates)
+        facts = _facts(videos, len(rated), len(vocabulary), makers, relevance)
+        return cls(makers, relevance, settings, cutoffs=cutoffs, training=facts)
+
+    def score(self, features: Mapping[str, FeatureSequence]) -> ScoreSequence:
+        """Relevance every `hop_seconds` for all classes, and the models' mean probabilities; both in [0, 1]."""
+        return self._scored(features, candidates_only=False)
+
+    def localize(self, features: Mapping[str, FeatureSequence]) -> Moments:
+        """Moments of the concepts for which the video is a candidate."""
+        scores = self._scored(features, candidates_only=True)
+        return moments_of(scores, self.candidate_classes(scores.video_scores), self.settings)
+
+    def candidate_classes(self, video_scores: NDArray[np.float32]) -> IntArray:
+        """Classes (P,) for which a video with such scores (C,) is a candidate."""
+        return candidate_classes(video_scores, self.cutoffs, self.settings)
+
+    def describe(self, features: Mapping[str, FeatureSequence], spans: FloatArray) -> Described:
+        """Spans (S, 2) in seconds of one video in the words of the models."""
+        grid, frames = self._reader.read(features)
+        video_id = next((each.video_id for each in features.values()), "")
+        return self.makers.describe(video_id, frames, runs_of_spans(grid, spans))
+
+    def why(self, features: Mapping[str, FeatureSequence], span: tuple[float, float], concept: str) -> Why:
+        """What moved the score of one span in seconds for one concept; InvalidData where no relevance model is."""
+        if self.relevance is None:
+            raise InvalidData("There is no relevance model to ask: too little was rated when this one was trained.")
+        described = self.describe(features, np.array([span], np.float64))
+        return self.relevance.why(described, 0, self.vocabulary.index(concept))
+
+    def save(self, folder: Path) -> None:
+        """Write a model folder, whole or not at all."""
+        tensors = {"cutoffs": torch.from_numpy(self.cutoffs), "known": torch.from_numpy(self.makers.known)}
+        for name, model in self.makers.models.items():
+            tensors |= {f"models.{name}.{key}": value for key, value in model.tensors().items()}
+        arrays, files = self.relevance.state() if self.relevance is not None else ({}, {})
+        tensors |= {f"relevance.{name}": torch.from_numpy(values) for name, values in arrays.items()}
+        card = Card("cross-class-relevance", self.streams, self.training)
+        write_model(folder, card, self.vocabulary, tensors, self.settings, beside=files)
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu", changes: Mapping[str, Any] = MappingProxyType({})) -> Self:
+        """Read what `save` wrote, with `changes` laid over its settings.
+
+        Raises ProjectError where there is nothing, InvalidData where it is broken.
+        """
+        saved = read_model(folder)
+        where = f"{folder / 'settings.toml'} [train]"
+        settings = load_settings(CrossClassSettings, merged(saved.settings, changes), where)
+        if not {"cutoffs", "known"} <= saved.tensors.keys():
+            raise InvalidData(f"{folder} lacks a part of the model. Run `whenabouts train` again.")
+        makers = Makers.of_tensors(
+            {name.removeprefix("models."): each for name, each in saved.tensors.items() if name.startswith("models.")},
+            settings.makers, settings.frames, saved.card.streams, vocabulary=saved.vocabulary,
+            known=saved.tensors["known"].numpy(), device=choose_device(device),
+        )  # fmt: skip
+        arrays = {name: each.numpy() for name, each in saved.tensors.items() if name.startswith("relevance.")}
+        relevance = None
+        if arrays:
+            own = {name.removeprefix("relevance."): values for name, values in arrays.items()}
+            relevance = RelevanceModel.of_state(own, saved.beside, settings.relevance, vocabulary=saved.vocabulary,
+                                                training=saved.card.training["relevance"])  # fmt: skip
+        cutoffs = saved.tensors["cutoffs"].numpy()
+        return cls(makers, relevance, settings, cutoffs=cutoffs, training=saved.card.training)
+
+    def _scored(self, features: Mapping[str, FeatureSequence], *, candidates_only: bool) -> ScoreSequence:
+        """Scores of all classes; with `candidates_only` those of others are the models' mean."""
+        video_id = next((each.video_id for each in features.values()), "")
+        frame_grid, frames = self._reader.read(features)
+        grid = TimeGrid.of_length(frame_grid.duration_seconds if frame_grid.steps else 0.0, self.settings.hop_seconds)
+        runs = runs_of_spans(frame_grid, looks(grid, self.settings.segment_seconds))
+        described = self.makers.describe(video_id, frames, runs)
+        video_scores = self.makers.video_scores(frames)
+        scores = np.nan_to_num(described.mean_scores)
+        if self.relevance is not None and len(described):
+            classes = self.candidate_classes(video_scores) if candidates_only else np.arange(len(self.vocabulary))
+            scores[:, classes] = self.relevance.scores(described, classes)
+        return ScoreSequence(video_id, scores, video_scores, grid, self.vocabulary)
+
+
+def _relevance(
+    videos: FrameVideos, rated: Sequence[RatedSegment], makers: Makers, settings: CrossClassSettings, run: Run
+) -> RelevanceModel:
+    vocabulary = next(iter(makers.models.values())).vocabulary
+    told = out_of_fold(videos, rated, settings.makers, run, vocabulary=vocabulary)
+    ratings = ratings_of(videos, rated)
+    model = RelevanceModel.fit(told, makers.account(videos, rated), ratings, settings.relevance,
+                               vocabulary=vocabulary, seed=run.seed)  # fmt: skip
+    facts = model.training
+    run.progress.say(
+        f"Relevance from {facts['rated_pairs']} ratings: MAP {facts['map_held_out']:.3f} on held-out videos, "
+        f"{facts['map_retrained_on_all']:.3f} there after learning from all."
+    )
+    return model
+
+
+def _lacking(rated: Sequence[RatedSegment], settings: CrossClassSettings) -> str:
+    """Why no relevance model can be learned, "" where one can."""
+    present = [flag for segment in rated for flag in segment.present.tolist()]
+    rated_videos = len({segment.video for segment in rated})
+    if not any(present):
+        return "No segment is rated as showing a concept."
+    if all(present) and not settings.relevance.weak_negatives:
+        return "No segment is rated as lacking a concept."
+    if rated_videos < max(2, settings.makers.folds):
+        return f"Segments are rated in {rated_videos} videos, and {max(2, settings.makers.folds)} are needed."
+    return ""
+
+
+def _facts(
+    videos: FrameVideos, rated: int, classes: int, makers: Makers, relevance: RelevanceModel | None
+) -> dict[str, Any]:
+    """What is known about the training, in plain JSON values."""
+    silent = [
+        not labels.known(classes).any() and not len(ratings)
+        for labels, ratings in zip(videos.labels, videos.segments, strict=True)
+    ]
+    left_out = videos.skipped + Counter({"without a label": sum(silent)})
+    facts: dict[str, Any] = {"videos": len(videos) - sum(silent), "left_out": dict(left_out), "rated_segments": rated}
+    facts["models"] = {name: dict(model.training) for name, model in makers.models.items()}
+    return facts if relevance is None else facts | {"relevance": dict(relevance.training)}

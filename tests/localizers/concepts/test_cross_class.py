@@ -1,0 +1,216 @@
+"""The cross-class localizer beyond the contract: ratings, folds, fallbacks, reasons, kills."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from whenabouts.core import InvalidData, Moments, SegmentLabels
+from whenabouts.core.files import read_json, sha256_of, write_json
+from whenabouts.core.progress import Silent
+from whenabouts.data.worlds.features import PlantedWorld
+from whenabouts.evaluation.moments import evaluate_moments
+from whenabouts.evaluation.tables import Predictions, Truth
+from whenabouts.localizers.concepts.boosting import TreeSettings
+from whenabouts.localizers.concepts.cross_class import CrossClass
+from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
+from whenabouts.localizers.concepts.described import Leak, OutOfFold
+from whenabouts.localizers.concepts.frames import FrameVideos
+from whenabouts.localizers.concepts.makers import MakerSettings, out_of_fold, train_makers
+from whenabouts.localizers.concepts.relevance import RelevanceSettings
+from whenabouts.localizers.concepts.segment_models import SegmentModelSettings, rated_segments
+from whenabouts.localizers.concepts.video_models import VideoModelSettings
+
+from .conftest import LEARNED, QUICK, run_of, small
+
+SHORT = replace(QUICK, least_steps=100)
+MAKERS = MakerSettings(
+    video=VideoModelSettings(net=small("netvlad"), fit=SHORT),
+    video_kinds=("logistic", "netvlad"),
+    segment=SegmentModelSettings(net=small("netvlad"), fit=SHORT, pretraining=SHORT),
+    encoders=("netvlad",),
+    folds=2,
+)
+SETTINGS = CrossClassSettings(makers=MAKERS, relevance=RelevanceSettings(trees=TreeSettings(rounds=60)))
+
+
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def fitted(world: PlantedWorld, settings: CrossClassSettings = SETTINGS, examples=None, **choices) -> CrossClass:
+    examples = world.examples[:LEARNED] if examples is None else examples
+    return CrossClass.fit(examples, settings, choices.pop("progress", Silent()), vocabulary=world.vocabulary, **choices)
+
+
+def average_map(model: CrossClass, world: PlantedWorld) -> float:
+    held = world.examples[LEARNED:]
+    ids = [example.video_id for example in held]
+    truth = Truth.of(world.truth[np.isin(world.truth.video_ids, ids)], video_ids=ids)
+    found = Moments.concatenate([model.localize(example.features) for example in held], world.vocabulary)
+    return evaluate_moments(truth, Predictions.of(found, truth), tiou=[0.3, 0.5]).average_map
+
+
+@pytest.fixture(scope="module")
+def model(world: PlantedWorld) -> CrossClass:
+    return fitted(world)
+
+
+def test_ratings_make_it_better(model: CrossClass, world: PlantedWorld) -> None:
+    bare = CrossClass(model.makers, None, model.settings, cutoffs=model.cutoffs, training={})
+    assert average_map(model, world) > max(0.6, average_map(bare, world))
+    facts = model.training["relevance"]
+    assert facts["rated_pairs"] > 100
+    assert 0.5 < facts["map_held_out"] <= 1
+
+
+def test_models_of_a_fold_never_see_its_videos(videos: FrameVideos, vocabulary) -> None:
+    rated = rated_segments(videos)
+    makers = replace(MAKERS, segment_kinds=("netvlad", "convnet"))
+    told = out_of_fold(videos, rated, makers, run_of(), vocabulary=vocabulary)
+    assert isinstance(told, OutOfFold)
+    for fold in told.folds:
+        segments = fold.account.segments
+        assert set(segments.scores) == {"video.logistic", "video.logistic.whole", "video.netvlad",
+                                        "video.netvlad.whole", "segment.netvlad", "segment.convnet"}  # fmt: skip
+        assert set(segments.encodings) == {"frames", "netvlad"}
+        own = set(segments.video_ids[fold.rows].tolist())
+        assert len(own) == LEARNED // 2
+        assert own.isdisjoint(segments.learned_from)
+        assert own | segments.learned_from == set(videos.video_ids)
+        assert len(fold.account.labels) == LEARNED // 2
+    whole = train_makers(videos, MAKERS, run_of(), vocabulary=vocabulary).account(videos, rated)
+    with pytest.raises(Leak):
+        OutOfFold([replace(told.folds[0], account=whole), told.folds[1]])
+
+
+def test_loaded_models_can_not_vouch_for_themselves(model: CrossClass, world: PlantedWorld, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    again = CrossClass.load(tmp_path / "model")
+    features = world.examples[-1].features
+    described = again.describe(features, np.array([[0.0, 2.0], [1.0, 4.0]]))
+    assert described.learned_from is None
+    assert model.describe(features, np.array([[0.0, 2.0]])).learned_from == {
+        example.video_id for example in world.examples[:LEARNED]
+    }
+    one, other = model.score(features), again.score(features)
+    np.testing.assert_array_equal(one.scores, other.scores)
+    own = world.examples[0].features  # a training video: its own ratings are left out, loaded or not
+    np.testing.assert_array_equal(model.score(own).scores, again.score(own).scores)
+    runs = CrossClass.load(tmp_path / "model", changes={"moments": "segments"})
+    assert len(runs.localize(features)) > len(model.localize(features))
+
+
+def test_candidates_alone_are_scored_the_same(model: CrossClass, world: PlantedWorld) -> None:
+    for example in world.examples[LEARNED:]:
+        whole = model.score(example.features)
+        classes = model.candidate_classes(whole.video_scores)
+        part = model._scored(example.features, candidates_only=True)
+        np.testing.assert_array_equal(part.scores[:, classes], whole.scores[:, classes])
+
+
+def test_why_names_columns(model: CrossClass, world: PlantedWorld) -> None:
+    features = world.examples[-1].features
+    why = model.why(features, (1.0, 3.0), world.vocabulary.names[0])
+    assert 0 < why.score < 1
+    assert any(reason.column == "similarity.netvlad.positive.mean" for reason in why.reasons)
+    bare = CrossClass(model.makers, None, model.settings, cutoffs=model.cutoffs, training={})
+    with pytest.raises(InvalidData, match="no relevance model"):
+        bare.why(features, (1.0, 3.0), world.vocabulary.names[0])
+
+
+def rated_otherwise(world: PlantedWorld, kept) -> list:
+    examples = []
+    for number, example in enumerate(world.examples[:LEARNED]):
+        rows = np.flatnonzero(kept(number, example.segments))
+        examples.append(replace(example, segments=SegmentLabels(
+            (example.video_id,) * len(rows), example.segments.spans[rows], example.segments.classes[rows],
+            example.segments.present[rows],
+        )))  # fmt: skip
+    return examples
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        (lambda number, rated: np.zeros(len(rated), bool), "No segment is rated as showing"),
+        (lambda number, rated: ~rated.present, "No segment is rated as showing"),
+        (lambda number, rated: np.full(len(rated), number == 3), "rated in 1 videos, and 2 are needed"),
+    ],
+)
+def test_too_few_ratings_are_told_and_models_judge(world: PlantedWorld, kept, told: str) -> None:
+    heard = Heard()
+    quick = replace(SETTINGS, makers=replace(MAKERS, video_kinds=("logistic",), encoders=()))
+    model = fitted(world, quick, rated_otherwise(world, kept), progress=heard)
+    assert model.relevance is None
+    assert any(told in line and "the mean of the models ranks segments" in line for line in heard.lines)
+    features = world.examples[-1].features
+    described = model.describe(features, [[0.0, 0.49]])
+    np.testing.assert_allclose(model.score(features).scores[0], described.scores["video.logistic"][0], rtol=1e-5)
+
+
+def test_chapters_alone_are_enough_with_weak_negatives(world: PlantedWorld) -> None:
+    """Chapters say what is there and never what is not."""
+    quick = replace(SETTINGS, makers=replace(MAKERS, video_kinds=("logistic",), encoders=()))
+    model = fitted(world, quick, rated_otherwise(world, lambda number, rated: rated.present))
+    assert model.relevance is not None
+    assert model.training["relevance"]["weak_pairs"] > 0
+
+
+def test_a_killed_training_goes_on_to_the_same_model(
+    world: PlantedWorld, model: CrossClass, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the midst of the second fold."""
+    from whenabouts.localizers.concepts import video_models
+
+    left, real = [5100], video_models.drawn_frames
+
+    def failing(*given):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(video_models, "drawn_frames", failing)
+        with pytest.raises(KeyboardInterrupt):
+            fitted(world, checkpoints=tmp_path)
+    assert (tmp_path / "fold-0").exists()
+    again = fitted(world, checkpoints=tmp_path)
+    for name, one in model.makers.models.items():
+        mine = again.makers.models[name].tensors()
+        assert all(torch.equal(tensor, mine[key]) for key, tensor in one.tensors().items())
+    assert again.relevance.scorer.raw() == model.relevance.scorer.raw()
+
+
+def test_settings_that_can_not_be() -> None:
+    with pytest.raises(ValueError, match="encoders are of video_kinds"):
+        MakerSettings(video_kinds=("logistic",), encoders=("lstm",))
+    with pytest.raises(ValueError, match="folds are two at least"):
+        MakerSettings(folds=1)
+    with pytest.raises(ValueError, match="one video model at least"):
+        MakerSettings(video_kinds=(), encoders=())
+
+
+def test_a_folder_without_its_trees_or_with_others_is_refused(model: CrossClass, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    model.save(folder)
+    card = read_json(folder / "card.json")
+    write_json(folder / "card.json", {**card, "beside": {}})
+    with pytest.raises(InvalidData, match=r"lacks trees\.ubj"):
+        CrossClass.load(folder)
+    (folder / "trees.ubj").write_bytes(b"{}")
+    write_json(folder / "card.json", {**card, "beside": {"trees.ubj": sha256_of(folder / "trees.ubj")}})
+    with pytest.raises(InvalidData, match="no trees that can be used"):
+        CrossClass.load(folder)
+    write_json(folder / "card.json", {**card, "beside": {"../model/trees.ubj": "0"}})
+    with pytest.raises(InvalidData, match="outside its folder"):
+        CrossClass.load(folder)
