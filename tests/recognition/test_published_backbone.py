@@ -1,32 +1,31 @@
+import dataclasses
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 
 from whenabouts.core.errors import SettingsError
+from whenabouts.core.progress import Silent
+from whenabouts.core.timing import nearest_frame
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.project import Project
+from whenabouts.media.reader import VideoReader
 from whenabouts.media.transforms import ClipTransform
 from whenabouts.recognition.backbone import Backbone
-from whenabouts.recognition.backbone_settings import BackboneSettings
-from whenabouts.recognition.clip_preparation import SMALL
+from whenabouts.recognition.backbone_settings import BackboneSettings, NonLocalSettings, SlowFastSettings
+from whenabouts.recognition.clip_preparation import SMALL, ClipPreparation
+from whenabouts.recognition.extraction import ExtractSettings, extract
+from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.key_maps import same
 from whenabouts.recognition.published_backbone import as_backbone, settings_of
 from whenabouts.recognition.published_list import PUBLISHED
 from whenabouts.recognition.published_weights import load_backbone
-
-NAMES = [
-    "r2plus1d_18",
-    "r2plus1d_34_ig65m_32f",
-    "r2plus1d_152_kinetics",
-    "r3d_18",
-    "mc3_18",
-    "ir_csn_152_ig65m",
-    "ip_csn_152_ig65m",
-    "ir_csn_101_pytorchvideo",
-]
+from whenabouts.training.devices import Compute
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_settings_build_the_published_net_to_the_last_stride_and_epsilon(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -36,17 +35,50 @@ def test_settings_build_the_published_net_to_the_last_stride_and_epsilon(
     with torch.device("meta"):
         ours, theirs = shape.build(), PUBLISHED[name].build()
     assert repr(list(ours.children())) == repr(list(theirs.children()))
+    assert getattr(ours, "alpha", None) == getattr(theirs, "alpha", None)
+    assert getattr(ours, "slow_frames", None) == getattr(theirs, "slow_frames", None)
     assert (shape.frames, shape.channels) == (PUBLISHED[name].clips.frames, 3)
 
 
 def test_clips_come_at_the_publishers_size_rate_and_colours() -> None:
     shape = settings_of("r2plus1d_18")
-    assert (shape.box, shape.rate, shape.frames) == ((128, 171), 15.0, 16)
-    csn = settings_of("ir_csn_152_kinetics", aspect=4 / 3)
-    assert (csn.box, csn.rate, csn.window_seconds) == ((256, 342), 15.0, pytest.approx(32 / 15))
+    assert (shape.box, shape.crop, shape.rate, shape.frames) == ((128, 171), 112, 15.0, 16)
+    csn = settings_of("ir_csn_152_kinetics").form
+    assert (csn.size, csn.crop, csn.rate, csn.window_seconds) == (256, 256, 15.0, pytest.approx(32 / 15))
     pictures = np.random.default_rng(1).integers(0, 256, (1, 4, 128, 171, 3), dtype=np.uint8)
     made = shape.transform().test(torch.from_numpy(pictures))
     torch.testing.assert_close(made[..., 8:120, 29:141], SMALL(pictures))
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["box", "own shape"])
+@pytest.mark.parametrize("colours", ["rgb", "bgr"])
+def test_extraction_feeds_a_net_as_its_publisher_did(
+    archive: Project, tmp_path: Path, own: bool, colours: Literal["rgb", "bgr"]
+) -> None:
+    """Frames at their own size through the publisher's preparation, and through decoder and settings, agree."""
+    clips = ClipPreparation(
+        mean=SMALL.mean, std=SMALL.std, resize=20 if own else (18, 30), crop=16, frames=4, rate=6.0, order=colours
+    )
+    size: dict[str, Any] = {"short_side": 20, "own_shape": True} if own else {"height": 18, "width": 30}
+    shape = BackboneSettings(
+        name="slowfast", widths=(8, 16), blocks=(1, 1), input="rgb", frames=4, rate=6.0, crop=16,
+        mean=SMALL.mean, std=SMALL.std, colours=colours, resize="bilinear", **size,
+    )  # fmt: skip
+    torch.manual_seed(3)
+    backbone, entry = Backbone(shape, shape.build().eval()), next(iter(archive.manifest()))
+    how = ExtractSettings(hop_seconds=4 / 6, batch=2, storage="float32", audio=False)
+    store = FeatureStore(tmp_path / "features")
+    report = ExtractionReport(tmp_path / "extraction.json")
+    compute = Compute(torch.device("cpu"), torch.float32)
+    extract([entry], backbone, how, store=store, report=report, compute=compute, progress=Silent())
+    found = store.read(entry.id, "rgb")
+    frames = np.stack([pixels for _, pixels in VideoReader(entry.video.path, rate=6.0)])
+    assert frames.shape[1:] == (32, 48, 3)
+    with torch.inference_mode():
+        first = nearest_frame(float(found.grid.begin(1)), 6.0)
+        wanted = backbone.net(clips(frames[first : first + 4]))
+    # Resized pictures are rounded to 8 bits on the way here, and there they are not.
+    np.testing.assert_allclose(found.values[1], wanted[0].numpy(), atol=0.02 * float(wanted.abs().max()))
 
 
 def test_a_published_net_is_a_projects_backbone_from_its_folder(tmp_path: Path) -> None:
@@ -63,12 +95,26 @@ def test_a_published_net_is_a_projects_backbone_from_its_folder(tmp_path: Path) 
     assert found.source.startswith("mc3@")
 
 
-def test_what_no_settings_describe_is_told() -> None:
-    for name in ("slowfast_50_8x8", "r2plus1d_50_pytorchvideo", "mc3_19"):
-        with pytest.raises(SettingsError, match="has no settings of a project's backbone"):
-            settings_of(name)
+def test_what_is_not_published_and_half_a_normalisation_are_told() -> None:
+    with pytest.raises(SettingsError, match="No backbone is published here as 'mc3_19'"):
+        settings_of("mc3_19")
     with pytest.raises(SettingsError, match="mean and std go together"):
         BackboneSettings(mean=(0.5, 0.5, 0.5)).build()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"name": "r3d", "slowfast": SlowFastSettings(alpha=8)}, "'r3d' has no 'slowfast'"),
+        ({"name": "mc3", "nonlocals": NonLocalSettings(after=((0,),))}, "'mc3' has no 'nonlocals'"),
+        ({"name": "i3d", "nonlocals": NonLocalSettings(after=((), (4,)))}, "block 4 of stage 2, which is not there"),
+        ({"name": "r3d", "crop": 50}, "crop 50 is more than the 48 pixels"),
+    ],
+)
+def test_settings_that_would_change_nothing_are_refused(changes: dict[str, Any], told: str) -> None:
+    usual = BackboneSettings(widths=(8, 8), blocks=(1, 1))
+    with pytest.raises(SettingsError, match=told):
+        dataclasses.replace(usual, **changes).build()
 
 
 def test_colours_of_other_nets_stay_as_they_were() -> None:

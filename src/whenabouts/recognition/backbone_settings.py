@@ -4,7 +4,6 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -14,12 +13,12 @@ from whenabouts.core.errors import SettingsError
 from whenabouts.media.flow import LEAST_SIDE, FlowForm, FlowMethod
 from whenabouts.media.transforms import ClipTransform, FrameOrder
 from whenabouts.nets.clip_net import ClipNet
-from whenabouts.nets.conv2d import BlockKind, ResNet2D
-from whenabouts.nets.conv3d import MidChannels, R2Plus1D, mc3, r3d
-from whenabouts.nets.csn import Interaction, csn_of
-from whenabouts.nets.i3d import i3d_of
-from whenabouts.nets.slowfast import slowfast_of
+from whenabouts.nets.conv2d import BlockKind
+from whenabouts.nets.conv3d import MidChannels
+from whenabouts.nets.nonlocal_block import Affinity
+from whenabouts.nets.slowfast import SlowFrames
 from whenabouts.recognition.encoders import Resize, WindowForm
+from whenabouts.recognition.families import FAMILIES, OF_FAMILIES
 from whenabouts.recognition.frame_cache import FrameFormat
 
 Count = Annotated[int, Field(ge=1)]
@@ -44,11 +43,36 @@ class FlowSettings:
 
 
 @settings
+class SlowFastSettings:
+    """What SlowFast has beside widths and blocks: see `nets/slowfast.py`.
+
+    Of the third stage's blocks the first `slow_time_blocks` and `fast_time_blocks` look at time.
+    """
+
+    alpha: Count = 4
+    slow_time_blocks: Count = 6
+    fast_time_blocks: Count = 6
+    lateral_frames: Count = 7
+    lateral_norm: bool = True
+    slow_frames: SlowFrames = "spread"
+
+
+@settings
+class NonLocalSettings:
+    """Behind which blocks (from 0) of each stage non-local blocks stand, and their kind; none by default."""
+
+    after: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...] = ()
+    affinity: Affinity = "softmax"
+    pool: tuple[Count, Count, Count] = (1, 2, 2)
+
+
+@settings
 class BackboneSettings:
     """Which net, its shape, and the clips that it takes.
 
     `name` is one of `BACKBONES`. A net that has no use for a setting refuses any value but the default: `mid` is of
-    "r2plus1d", `stem` of that and of "resnet", `block` and `pool` (a max pool behind the stem) of both and of "r3d".
+    "r2plus1d", `stem` of that and of "resnet", `block` and `pool` (a max pool behind the stem) of both and of "r3d",
+    `slowfast` of that net, `nonlocals` of it and of "i3d".
 
     A clip is `frames` pictures at `rate` a second, each scaled to `height` x `width` pixels whatever its own shape:
     one box for all videos, so that nothing is cut off and clips stack. Where height and width are not given, the
@@ -83,6 +107,8 @@ class BackboneSettings:
     resize: Resize = "area"
     crop: Side | None = None
     own_shape: bool = False
+    slowfast: SlowFastSettings = SlowFastSettings()
+    nonlocals: NonLocalSettings = NonLocalSettings()
 
     @property
     def modality(self) -> Modality:
@@ -158,19 +184,20 @@ class BackboneSettings:
 
     def build(self) -> ClipNet:
         """A fresh net of this shape, with random weights; raises SettingsError for a shape that can't be."""
-        if self.name not in BACKBONES:
-            near = difflib.get_close_matches(self.name, BACKBONES, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Choose from: {', '.join(BACKBONES)}."
+        if self.name not in FAMILIES:
+            near = difflib.get_close_matches(self.name, FAMILIES, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Choose from: {', '.join(FAMILIES)}."
             raise SettingsError(f"backbone.name is {self.name!r}, but there is no such net. {hint}")
         try:
             if self.input != "flow":
                 _refuse(self, "flow")
             else:
                 _refuse(self, "colours", "resize")
+            _refuse(self, *(name for name in OF_FAMILIES if name not in FAMILIES[self.name].has))
             self._check_crop()
             if (self.mean is None) != (self.std is None):
                 raise ValueError("mean and std go together, but one of them is missing. Give both, or neither.")
-            return BACKBONES[self.name](self)
+            return FAMILIES[self.name].build(self)
         except ValueError as error:
             raise SettingsError(f"backbone: {error}") from None
 
@@ -201,65 +228,20 @@ class BackboneSettings:
         return {**table, "differences": self.input == "rgb+differences"}
 
 
-_LATER = ("block", "pool", "input", "flow", "mean", "std", "colours", "resize", "crop", "own_shape")
-
-
-def _r2plus1d(shape: BackboneSettings) -> ClipNet:
-    return R2Plus1D(
-        shape.channels,
-        widths=shape.widths,
-        blocks=shape.blocks,
-        stem=shape.stem,
-        mid=shape.mid,
-        bottleneck=shape.block == "bottleneck",
-        pool=shape.pool,
-        epsilon=shape.epsilon,
-    )
-
-
-def _resnet(shape: BackboneSettings) -> ClipNet:
-    _refuse(shape, "mid")
-    return ResNet2D(
-        shape.channels,
-        widths=shape.widths,
-        blocks=shape.blocks,
-        stem=shape.stem,
-        block=shape.block,
-        pool=shape.pool,
-        epsilon=shape.epsilon,
-    )
-
-
-def _r3d(shape: BackboneSettings) -> ClipNet:
-    _refuse(shape, "mid", "stem")
-    return r3d(
-        shape.channels,
-        widths=shape.widths,
-        blocks=shape.blocks,
-        bottleneck=shape.block == "bottleneck",
-        pool=shape.pool,
-        epsilon=shape.epsilon,
-    )
-
-
-def _mc3(shape: BackboneSettings) -> ClipNet:
-    _refuse(shape, "mid", "stem", "block", "pool")
-    return mc3(shape.channels, widths=shape.widths, blocks=shape.blocks, epsilon=shape.epsilon)
-
-
-def _csn(shape: BackboneSettings, interaction: Interaction) -> ClipNet:
-    _refuse(shape, "mid", "stem", "block", "pool")
-    return csn_of(shape.blocks, shape.channels, interaction=interaction, widths=shape.widths, epsilon=shape.epsilon)
-
-
-def _i3d(shape: BackboneSettings) -> ClipNet:
-    _refuse(shape, "mid", "stem", "block", "pool")
-    return i3d_of(shape.blocks, shape.channels, widths=shape.widths, epsilon=shape.epsilon)
-
-
-def _slowfast(shape: BackboneSettings) -> ClipNet:
-    _refuse(shape, "mid", "stem", "block", "pool")
-    return slowfast_of(shape.blocks, shape.channels, widths=shape.widths, epsilon=shape.epsilon)
+_LATER = (
+    "block",
+    "pool",
+    "input",
+    "flow",
+    "mean",
+    "std",
+    "colours",
+    "resize",
+    "crop",
+    "own_shape",
+    "slowfast",
+    "nonlocals",
+)
 
 
 def _refuse(shape: BackboneSettings, *names: str) -> None:
@@ -267,18 +249,11 @@ def _refuse(shape: BackboneSettings, *names: str) -> None:
     usual = BackboneSettings()
     for name in names:
         if getattr(shape, name) != getattr(usual, name):
-            owner = f"input {shape.input!r}" if name == "flow" else repr(shape.name)
+            owner = f"input {shape.input!r}" if name in ("flow", "colours", "resize") else repr(shape.name)
             raise ValueError(f"{owner} has no {name!r}, but it is {getattr(shape, name)!r}. Leave it out.")
 
 
 BACKBONES: Mapping[str, Callable[[BackboneSettings], ClipNet]] = {
-    "r2plus1d": _r2plus1d,
-    "resnet": _resnet,
-    "r3d": _r3d,
-    "mc3": _mc3,
-    "ir-csn": partial(_csn, interaction="reduced"),
-    "ip-csn": partial(_csn, interaction="preserved"),
-    "i3d": _i3d,
-    "slowfast": _slowfast,
+    name: family.build for name, family in FAMILIES.items()
 }
-"""Every backbone by name: a function from its settings to a fresh net. A new one is a line here."""
+"""Every backbone by name: a function from its settings to a fresh net. A new one is a line in `FAMILIES`."""

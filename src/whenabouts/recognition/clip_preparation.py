@@ -1,6 +1,7 @@
 """How published nets were fed: colours, sizes, frames. Weights and this belong together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,9 +18,9 @@ Triple = tuple[float, float, float]
 class ClipPreparation:
     """What a net's training made of a video.
 
-    Colours are red, green, blue in [0, 1], less `mean`, over `std`. Pictures are resized, bilinearly, to `resize`:
-    (height, width), or that length of the shorter side; then the middle `crop` x `crop` pixels are taken. A clip is
-    `frames` pictures, every `stride`-th of a video of `rate` pictures a second.
+    Colours are red, green, blue in [0, 1], less `mean`, over `std`, then in the net's `order`. Pictures are resized,
+    bilinearly, to `resize`: (height, width), or that length of the shorter side; then the middle `crop` x `crop` pixels
+    are taken. A clip is `frames` pictures, every `stride`-th of a video of `rate` pictures a second.
     """
 
     mean: Triple
@@ -29,7 +30,7 @@ class ClipPreparation:
     frames: int
     stride: int = 1
     rate: float = 30.0
-    order: str = "rgb"
+    order: Literal["rgb", "bgr"] = "rgb"
 
     @property
     def clip_seconds(self) -> float:
@@ -58,6 +59,7 @@ class ClipPreparation:
         flat = flat[:, :, top : top + self.crop, left : left + self.crop]
         mean, std = (torch.tensor(three)[:, None, None] for three in (self.mean, self.std))
         flat = (flat - mean) / std
+        flat = flat.flip(1) if self.order == "bgr" else flat
         return flat.reshape(batch, frames, *flat.shape[1:]).transpose(1, 2)
 
 
@@ -75,3 +77,5 @@ MIDWAY = ClipPreparation(
     frames=32,
 )
 """mmaction2's own trainings, as they test: ImageNet's colours."""
+PICTURES = replace(MIDWAY, crop=224, frames=1, rate=2.0)
+"""torchvision's nets on single pictures; their publisher names no frame rate."""

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from whenabouts.nets.clip_net import ClipNet
+from whenabouts.nets.conv2d import BlockKind, ResNet2D
 from whenabouts.nets.conv3d import R2Plus1D, mc3, r2plus1d, r3d, time_first_r2plus1d
 from whenabouts.nets.csn import csn
 from whenabouts.nets.i3d import i3d
 from whenabouts.nets.slowfast import slowfast
 from whenabouts.recognition import key_maps
 from whenabouts.recognition.checkpoint_files import FileKind
-from whenabouts.recognition.clip_preparation import KINETICS, MIDWAY, SMALL, ClipPreparation
+from whenabouts.recognition.clip_preparation import KINETICS, MIDWAY, PICTURES, SMALL, ClipPreparation
 from whenabouts.recognition.downloads import Download
 from whenabouts.recognition.key_maps import Layout
 
@@ -49,6 +50,7 @@ _PYSLOWFAST = "https://dl.fbaipublicfiles.com/pyslowfast/model_zoo/"
 _PYTORCHVIDEO = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
 _MMACTION2 = "https://download.openmmlab.com/mmaction/recognition/"
 
+_STILL = "A net on single pictures: two a second are our choice. pretrain --start can inflate it to a net on clips."
 _HEADS = {"kinetics400": 400, "kinetics600": 600, "ig65m": 359, "sports1m": 487}
 _all_time = partial(slowfast, slow_time_blocks=None, fast_time_blocks=None)
 _mm_slowfast = partial(_all_time, lateral_norm=False, slow_frames="every")
@@ -91,6 +93,13 @@ def _torchvision(build: Callable[[], ClipNet], file: str) -> Published:
     clips = replace(SMALL, frames=16, rate=15.0)
     checksum = file.removesuffix(".pth").rpartition("-")[2]
     return Published(build, key_maps.same, 400, "kinetics400", clips, BSD, Download(_TORCHVISION + file, checksum))
+
+
+def _imagenet(blocks: tuple[int, ...], file: str, block: BlockKind = "basic") -> Published:
+    checksum = file.removesuffix(".pth").rpartition("-")[2]
+    download = Download(_TORCHVISION + file, checksum)
+    build = partial(ResNet2D, blocks=blocks, block=block)
+    return Published(build, key_maps.same, 1000, "imagenet1k", PICTURES, BSD, download, remark=_STILL)
 
 
 def _pyslowfast(build: Callable[[], ClipNet], file: str, clips: ClipPreparation, labels: str) -> Published:
@@ -196,6 +205,9 @@ PUBLISHED: dict[str, Published] = {
     "r3d_18": _torchvision(r3d, "r3d_18-b3b3357e.pth"),
     "mc3_18": _torchvision(mc3, "mc3_18-a90a0ba3.pth"),
     "r2plus1d_18": _torchvision(R2Plus1D, "r2plus1d_18-91a641e6.pth"),
+    "resnet_18_imagenet": _imagenet((2, 2, 2, 2), "resnet18-f37072fd.pth"),
+    "resnet_34_imagenet": _imagenet((3, 4, 6, 3), "resnet34-b627a593.pth"),
+    "resnet_50_imagenet": _imagenet((3, 4, 6, 3), "resnet50-0676ba61.pth", "bottleneck"),
     "slowfast_50_4x16": _pyslowfast(
         partial(slowfast, 50, alpha=8), "kinetics400/SLOWFAST_4x16_R50.pkl", _FAST, "kinetics400"
     ),
