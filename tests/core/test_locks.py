@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from whenabouts.core.errors import ProjectError
-from whenabouts.core.locks import claimed, locked
+from whenabouts.core.locks import Claims, claimed, locked
 
 HOLDS = """
 import sys, time; from pathlib import Path; from whenabouts.core.locks import claimed, locked
@@ -54,3 +54,29 @@ def test_a_claim_is_refused_while_another_process_lives_and_not_after_it_was_kil
 def test_a_missing_folder_is_not_held(tmp_path: Path) -> None:
     with locked(tmp_path / "nowhere"):
         assert not (tmp_path / "nowhere").exists()
+
+
+HOLDING = """
+import sys
+from pathlib import Path
+from whenabouts.core.locks import Claims, Claims
+claims = Claims(Path(sys.argv[1]))
+print(claims.take("mine"), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_claim_is_one_process_s_until_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "cache" / "claims"
+    words = [sys.executable, "-c", HOLDING, str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "True"
+        claims = Claims(path)
+        assert [claims.take("mine"), claims.take("yours")] == [False, True]
+        claims.drop("yours")
+        other.kill()
+        other.wait()
+    assert claims.take("mine")
+    claims.close()
+    assert path.stat().st_size == 0

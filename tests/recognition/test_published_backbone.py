@@ -24,8 +24,11 @@ from whenabouts.recognition.published_list import PUBLISHED
 from whenabouts.recognition.published_weights import load_backbone
 from whenabouts.training.devices import Compute
 
+# One name for each net: entries that share one differ in their files.
+NETS = {repr((entry.build, entry.clips.frames)): name for name, entry in PUBLISHED.items()}
 
-@pytest.mark.parametrize("name", PUBLISHED)
+
+@pytest.mark.parametrize("name", NETS.values())
 def test_settings_build_the_published_net_to_the_last_stride_and_epsilon(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

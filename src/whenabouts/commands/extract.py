@@ -12,13 +12,40 @@ from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, 
 
 if TYPE_CHECKING:
     from whenabouts.data.project import Project
+    from whenabouts.recognition.backbone import Backbone
     from whenabouts.recognition.extraction import Extracted
     from whenabouts.recognition.extraction_report import ExtractionReport
+    from whenabouts.recognition.shares import Share
+    from whenabouts.recognition.streams import ExtractSettings
 
 Streams = Annotated[
     list[str] | None,
     typer.Option(
-        "--modality", help="Which streams, rgb or flow; again for more.", show_default="all that have a backbone"
+        "--modality",
+        help="Which streams, such as rgb or flow; again for more. With --backbone: the name of its stream.",
+        show_default="all that have a backbone",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        help="Take a backbone from elsewhere for a stream: a published name (`list` names all), a saved folder, or a "
+        "publisher's file.",
+        show_default=False,
+    ),
+]
+Architecture = Annotated[
+    str | None, typer.Option("--architecture", help="The published name of the net that a file of weights is of.")
+]
+Shard = Annotated[
+    str | None,
+    typer.Option("--shard", help="Do the i-th of N parts of the videos: one worker of several.", metavar="i/N"),
+]
+Gather = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--gather", help="Only take in what a copy of this project, in a folder, has extracted; again for more."
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", help="Videos that are decoded at a time.", min=1)]
@@ -27,6 +54,10 @@ Workers = Annotated[int, typer.Option("--workers", help="Videos that are decoded
 def extract(
     project: ProjectFolder = Path(),
     modality: Streams = None,
+    backbone: Weights = None,
+    architecture: Architecture = None,
+    shard: Shard = None,
+    gather: Gather = None,
     recipe: Recipe = None,
     overrides: Overrides = None,
     workers: Workers = 2,
@@ -35,32 +66,78 @@ def extract(
 ) -> None:
     """Compute features of every video with the project's backbones, and of its sound.
 
-    Reads the manifest and models/backbone (stream "rgb") or models/backbone-flow (stream "flow"); writes features and
-    reports/extraction.json, for motion reports/extraction-flow.json. What is there is not done again; killed, it goes
-    on with the video that it was at.
+    Reads the manifest and models/backbone (stream "rgb"), models/backbone-flow (stream "flow") and so on; writes
+    features and reports/extraction.json, for other streams reports/extraction-STREAM.json. What is there is not done
+    again; killed, it goes on with the video that it was at. Workers on one folder, each with its --shard, make what one
+    would.
     """
     from whenabouts.config import load, tables
-    from whenabouts.core.errors import SettingsError
     from whenabouts.data.project import Project
-    from whenabouts.recognition.backbone import Backbone
-    from whenabouts.recognition.extraction import ExtractSettings, extract
-    from whenabouts.recognition.extraction_report import ExtractionReport
-    from whenabouts.training.devices import choose_compute
+    from whenabouts.recognition.shares import Share
+    from whenabouts.recognition.streams import ExtractSettings
+    from whenabouts.recognition.taking import told_list
 
     terminal = Terminal(as_json=as_json)
+    if backbone == "list":
+        terminal.result("\n".join(told_list()), {"published": [line.split()[0] for line in told_list()]})
+        return
     home = Project.open(project)
     how = load(ExtractSettings, tables(recipe, overrides, sections=("extract",))["extract"], "[extract]")
-    streams = list(dict.fromkeys(modality or home.backbones() or ["rgb"]))
-    unknown = [stream for stream in streams if stream not in ("rgb", "flow")]
-    if unknown:
-        raise SettingsError(f"--modality is {unknown[0]!r}. Choose rgb, flow, or both by giving it twice.")
+    if gather:
+        _gather(home, gather, terminal)
+        return
+    share = Share.read(shard) if shard else Share()
+    streams = _streams(home, modality, backbone, architecture, terminal)
+    results = _extracted(home, streams, how, share, (workers, device), terminal)
+    terminal.result("\n".join(_told(home, results)), _values(home, results))
+
+
+def _streams(
+    home: "Project", modality: list[str] | None, given: str | None, architecture: str | None, terminal: Terminal
+) -> list[str]:
+    """The streams that are wanted, once each; a backbone that is `given` becomes the project's first."""
+    from whenabouts.core.errors import SettingsError
+    from whenabouts.recognition.taking import take_backbone
+
+    if given is None:
+        if architecture is not None:
+            raise SettingsError("--architecture says of which net the file at --backbone is. Add --backbone FILE.")
+        known = home.backbones()
+        unknown = [stream for stream in modality or () if stream not in known and stream not in ("rgb", "flow")]
+        if unknown:
+            raise SettingsError(
+                f"--modality is {unknown[0]!r}, but no backbone makes it. Choose rgb, flow or another of: "
+                f"{', '.join(known) or 'none yet'}; or give it one with --backbone."
+            )
+        return list(dict.fromkeys(modality or known or ["rgb"]))
+    if len(modality or ()) > 1:
+        raise SettingsError("--backbone is for one stream, but --modality names several. Run them one after the other.")
+    stream = modality[0] if modality else None
+    return [take_backbone(home, given, architecture=architecture, stream=stream, say=terminal.say)]
+
+
+def _extracted(
+    home: "Project",
+    streams: list[str],
+    how: "ExtractSettings",
+    share: "Share",
+    machine: tuple[int, str],
+    terminal: Terminal,
+) -> "dict[str, _Result]":
+    """Extract stream after stream; every stream's backbone is read before the first is begun."""
+    from whenabouts.recognition.backbone import Backbone
+    from whenabouts.recognition.extraction import extract
+    from whenabouts.recognition.extraction_report import ExtractionReport, report_of
+    from whenabouts.recognition.shares import claims_of
+    from whenabouts.training.devices import choose_compute
+
     backbones = {stream: Backbone.load(home.backbone_of(stream)) for stream in streams}
-    store, compute = home.features(), choose_compute(device, how.precision)
+    store, compute = home.features(), choose_compute(machine[1], how.precision)
     for reason in store.broken.values():
         terminal.say(reason)
-    results = {}
+    claims, beside, results = claims_of(home.cache_folder), _beside(home, backbones), {}
     for stream, backbone in backbones.items():
-        report = ExtractionReport(_report(home, stream))
+        report = ExtractionReport(report_of(home.reports_folder, stream))
         done = extract(
             tuple(home.manifest()),
             backbone,
@@ -68,13 +145,37 @@ def extract(
             store=store,
             report=report,
             compute=compute,
+            stream=stream,
+            statistics=stream == beside,
+            share=share,
+            claims=claims,
             cache=home.cache_folder,
-            workers=workers,
+            workers=machine[0],
             progress=terminal,
         )
         results[stream] = _Result(backbone.source, done, report)
+    claims.close()
     store.compact()
-    terminal.result("\n".join(_told(home, results)), _values(home, results))
+    return results
+
+
+def _beside(home: "Project", backbones: "dict[str, Backbone]") -> str:
+    """The stream beside which the sound's statistics come: "rgb", or where the project has none the first that sees."""
+    seeing = [stream for stream, backbone in backbones.items() if backbone.modality == "rgb"]
+    return "rgb" if "rgb" in home.backbones() or not seeing else seeing[0]
+
+
+def _gather(home: "Project", folders: list[Path], terminal: Terminal) -> None:
+    from whenabouts.data.project import Project
+    from whenabouts.recognition.shares import gather
+
+    store = home.features()
+    taken = gather(home, store, [Project.open(folder) for folder in folders])
+    store.compact()
+    terminal.result(
+        f"Wrote {home.features_folder}: {taken} features of videos from {len(folders)} folders.",
+        {"folder": str(home.features_folder), "taken": taken},
+    )
 
 
 @dataclass(frozen=True)
@@ -90,10 +191,6 @@ class _Result:
         return {"source": self.source, **self.done.to_json(), **counts}
 
 
-def _report(home: "Project", stream: str) -> Path:
-    return home.reports_folder / ("extraction.json" if stream == "rgb" else f"extraction-{stream}.json")
-
-
 def _told(home: "Project", results: "dict[str, _Result]") -> Iterator[str]:
     """One line per stream."""
     for stream, result in results.items():
@@ -101,6 +198,7 @@ def _told(home: "Project", results: "dict[str, _Result]") -> Iterator[str]:
         kind = "" if list(results) == ["rgb"] else f" ({stream})"
         told = f"Wrote {home.features_folder}{kind}: {done.written} videos, {done.steps} steps; "
         told += f"{done.done_before} were done."
+        told += f" {done.elsewhere} are another worker's." if done.elsewhere else ""
         partial, unreadable = report.count("partial"), report.count("unreadable")
         if partial or unreadable:
             told += f" Partial: {partial}, unreadable: {unreadable} (see {report.path})."

@@ -100,6 +100,7 @@ def find(
 
 def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", manifest: "Manifest") -> None:
     """Say what has changed since moments were last found, and what the model and the features have not seen yet."""
+    from whenabouts.core.features import maker_of
     from whenabouts.data.freshness import Lessons, MomentsCard, source_of
 
     card, lessons = MomentsCard.load(home.moments_folder), Lessons.load(home)
@@ -113,7 +114,7 @@ def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", mani
         )
     for modality, folder in home.backbones().items():
         backbone = source_of(folder)
-        others = [source for source in store.sources(modality) if source != backbone]
+        others = [source for source in store.sources(modality) if maker_of(source) != backbone]
         if backbone and others:
             terminal.say(
                 f"Features are of {others[0]}, but the backbone is {backbone}: run `whenabouts extract`, then train."

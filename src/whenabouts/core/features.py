@@ -50,3 +50,8 @@ class FeatureSequence:
                 f"{self.video_id}: {self.modality} features hold {self.values[step, column]} at step {step}, column "
                 f"{column}. Extract this video again, or leave it out."
             )
+
+
+def maker_of(source: str) -> str:
+    """The backbone that a source names, without the mark of windows other than its own."""
+    return source.partition("~")[0]

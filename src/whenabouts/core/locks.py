@@ -5,6 +5,7 @@ there nothing is held.
 """
 
 import contextlib
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -79,3 +80,43 @@ def taken(handle: int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+class Claims:
+    """Keys that processes on one folder share out: of those that ask for a key, one has it until it ends or drops it.
+
+    They are locks on single bytes of the file `path`, which holds nothing; its place in the file is a hash of the key.
+    Within one process a key may be claimed again, so keep one such object for a file and process. Where there are no
+    locks, every claim succeeds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+    def take(self, key: str) -> bool:
+        """Claim a key; False where another process has it."""
+        if sys.platform == "win32":
+            return True
+        try:
+            fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(key))
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:
+            return True  # The file system knows no locks.
+        return True
+
+    def drop(self, key: str) -> None:
+        """Let others have a key."""
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, _place(key))
+
+    def close(self) -> None:
+        """Drop all keys."""
+        os.close(self._handle)
+
+
+def _place(key: str) -> int:
+    """Below 2^62: places in a file are signed 64-bit numbers."""
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8], "big") >> 2

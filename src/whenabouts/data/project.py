@@ -1,5 +1,6 @@
 """A project: the folder in which each verb reads what the one before wrote."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -76,18 +77,33 @@ class Project:
         return self.backbone_of("rgb")
 
     def backbone_of(self, modality: str) -> Path:
-        """The backbone of one stream: models/backbone for "rgb", models/backbone-flow for "flow"."""
+        """The backbone of one stream: models/backbone for "rgb", models/backbone-flow for "flow", and so on.
+
+        Streams are named by letters, digits, points, hyphens and underscores; other names raise ProjectError.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", modality):
+            raise ProjectError(
+                f"A stream of features can't be called {modality!r}. Use letters, digits, points, hyphens, underscores."
+            )
         return self.models_folder / ("backbone" if modality == "rgb" else f"backbone-{modality}")
 
     def backbones(self) -> dict[str, Path]:
-        """The folders of the backbones that are there, by the stream that each makes."""
+        """The folders of the backbones that are there, by the stream that each makes: pictures, motion, others."""
+        named = {path.name.removeprefix("backbone-") for path in self.models_folder.glob("backbone-*")}
         found = {}
-        for modality in ("rgb", "flow"):
+        for modality in dict.fromkeys(("rgb", "flow", *sorted(named))):
             folder = self.backbone_of(modality)
             with reading_folder(folder) as there:
                 if there.is_dir():
                     found[modality] = folder
         return found
+
+    def extraction_reports(self) -> dict[str, Path]:
+        """What extraction found wrong with videos, one file a stream, by the stream's name."""
+        return {
+            path.stem.removeprefix("extraction").removeprefix("-") or "rgb": path
+            for path in sorted(self.reports_folder.glob("extraction*.json"))
+        }
 
     @property
     def localizer_folder(self) -> Path:

@@ -16,13 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from whenabouts.core.errors import InvalidData
+from whenabouts.core.locks import Claims
 from whenabouts.core.progress import Progress
+from whenabouts.core.video import Video
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
 from whenabouts.media.flow import check_flow
 from whenabouts.recognition.encoders import WindowEncoder, WindowForm
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.overlap import SharedIterator, overlapped
+from whenabouts.recognition.shares import Share
 from whenabouts.recognition.streams import AUDIO, FLOW, RGB, ExtractSettings, Features, Stream
 from whenabouts.recognition.window_source import End, Finished, Windows
 from whenabouts.training.devices import Compute, deterministic
@@ -32,13 +35,17 @@ __all__ = ["AUDIO", "FLOW", "RGB", "ExtractSettings", "Extracted", "extract"]
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What an extraction did: videos written, done before, known as broken before; steps written, seconds spent."""
+    """What an extraction did: videos written, done before, known as broken before; steps written, seconds spent.
+
+    `elsewhere` counts videos that another process was at, or had done, when their turn came.
+    """
 
     written: int
     done_before: int
     failed_before: int
     steps: int
     seconds: float
+    elsewhere: int = 0
 
     def to_json(self) -> dict[str, float]:
         """Plain JSON values."""
@@ -55,6 +62,8 @@ def extract(
     compute: Compute,
     stream: str | None = None,
     statistics: bool | None = None,
+    share: Share | None = None,
+    claims: Claims | None = None,
     cache: Path | None = None,
     workers: int = 2,
     progress: Progress,
@@ -65,6 +74,9 @@ def extract(
     SettingsError. `statistics` of the sound come beside them, by default beside "rgb" alone. The features of a video
     depend neither on `workers` nor on which videos are done together. Broken and partial videos go to the report; what
     failed before is not tried again until its file changes. `cache` may hold small frames that pre-training decoded.
+
+    Of several processes on one store each does its `share`; with `claims` none does a video that another is at, or has
+    done in the meantime, whatever their shares.
     """
     if how.hop_seconds <= 0 or how.batch < 1:
         raise InvalidData(f"extract needs hop_seconds above 0 and batch of at least 1, but got {how}.")
@@ -72,13 +84,13 @@ def extract(
         check_flow(encoder.form.flow.method)
     name = stream or encoder.modality
     made = Stream(encoder, how, name, how.audio and (name == RGB if statistics is None else statistics))
-    present = [entry for entry in entries if not entry.removed]
+    present = (share or Share()).of([entry for entry in entries if not entry.removed])
     wanted = [entry for entry in present if not made.is_done(entry, store)]
     due = [entry for entry in wanted if not report.failed_before(entry.video)]
     if len(due) < len(wanted):
         progress.say(f"{len(wanted) - len(due)} videos could not be read before: see {report.path}")
-    source = made.windows(cache)
-    shared = SharedIterator(enumerate(entry.video for entry in due))
+    source, turns = made.windows(cache), _Turns(made, store, claims)
+    shared = SharedIterator(turns.of(due))
     started, steps, written = time.perf_counter(), 0, 0
     with (
         deterministic(compute.device),
@@ -89,13 +101,55 @@ def extract(
         ends = computed(pieces, encoder.vectors_on(compute), pool, waiting=2 + 2 * threads_of(compute))
         for end, values in progress.track(ends, total=len(due), title=f"extracting on {compute}"):
             report.note(end.video, progress)
-            writer.add(*made.sequences(end, values))
-            writer.flush()
+            with turns.over(end.video.id):
+                writer.add(*made.sequences(end, values))
+                writer.flush()
             written += end.grid is not None
             steps += len(values)
     if due or not report.path.exists():
         report.save()
-    return Extracted(written, len(present) - len(wanted), len(wanted) - len(due), steps, time.perf_counter() - started)
+    done, failed, seconds = len(present) - len(wanted), len(wanted) - len(due), time.perf_counter() - started
+    return Extracted(written, done, failed, steps, seconds, turns.elsewhere)
+
+
+class _Turns:
+    """Hands out the videos that no other process is at, and keeps what others write apart from what is written here."""
+
+    def __init__(self, stream: Stream, store: FeatureStore, claims: Claims | None) -> None:
+        self._stream, self._store, self._claims = stream, store, claims
+        self._writing = threading.Lock()
+        self.elsewhere = 0
+
+    def of(self, due: Iterable[Entry]) -> Iterator[tuple[int, Video]]:
+        """Videos by number, each as its turn comes."""
+        for number, entry in enumerate(due):
+            if self._is_free(entry):
+                yield number, entry.video
+            else:
+                self.elsewhere += 1
+
+    def _is_free(self, entry: Entry) -> bool:
+        if self._claims is None:
+            return True
+        if not self._claims.take(self._key(entry.id)):
+            return False
+        with self._writing:
+            self._store.refresh()
+            done = self._stream.is_done(entry, self._store)
+        if done:
+            self._claims.drop(self._key(entry.id))
+        return not done
+
+    @contextlib.contextmanager
+    def over(self, video_id: str) -> Iterator[None]:
+        """Write what a video yielded within the block; then others may have it."""
+        with self._writing:
+            yield
+        if self._claims is not None:
+            self._claims.drop(self._key(video_id))
+
+    def _key(self, video_id: str) -> str:
+        return f"{self._stream.name}\0{video_id}"
 
 
 def threads_of(compute: Compute) -> int:

@@ -2,11 +2,13 @@
 
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import write_json
+from whenabouts.core.locks import locked
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
 from whenabouts.media.fingerprints import size_and_time
@@ -15,19 +17,40 @@ from whenabouts.media.fingerprints import size_and_time
 _FEW, _PAUSE_SECONDS = 1000, 1.0
 
 
+def report_of(folder: Path, stream: str) -> Path:
+    """Where a project's reports say what became of one stream."""
+    return folder / ("extraction.json" if stream == "rgb" else f"extraction-{stream}.json")
+
+
 class ExtractionReport:
-    """Rows of videos that are partial or unreadable, by id, in one JSON file."""
+    """Rows of videos that are partial or unreadable, by id, in one JSON file.
+
+    Several processes may write to it: each changes the rows of the videos that it has read, and leaves the others'.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._rows: dict[str, dict[str, Any]] = {}
+        self._changed: dict[str, dict[str, Any] | None] = {}
         self._written_at = 0.0
-        if path.exists():
-            try:
-                rows = json.loads(path.read_text(encoding="utf-8"))["videos"]
-                self._rows = {row["id"]: row for row in rows}
-            except (ValueError, KeyError, TypeError) as error:
-                raise InvalidData(f"{path} is not an extraction report ({error}). Remove it to start anew.") from None
+        self._rows = self._read()
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        if not self.path.exists():
+            return {}
+        try:
+            rows = json.loads(self.path.read_text(encoding="utf-8"))["videos"]
+            return {row["id"]: row for row in rows}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidData(f"{self.path} is not an extraction report ({error}). Remove it to start anew.") from None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All rows, in order of ids."""
+        return [self._rows[video_id] for video_id in sorted(self._rows)]
+
+    def take_in(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Keep rows that another project's report held."""
+        for row in rows:
+            self._rows[row["id"]] = self._changed[row["id"]] = row
 
     def failed_before(self, video: Video) -> bool:
         """True where this very file yielded nothing before, for a reason that lies in the file."""
@@ -40,9 +63,10 @@ class ExtractionReport:
         """Keep what the full reading of a video found; a complete one only clears an older row."""
         if video.status == "complete":
             if self._rows.pop(video.id, None) is not None:
+                self._changed[video.id] = None
                 self._save_soon()
             return
-        self._rows[video.id] = {
+        self._rows[video.id] = self._changed[video.id] = {
             "id": video.id,
             "status": video.status,
             "coverage": round(video.coverage, 4),
@@ -58,10 +82,13 @@ class ExtractionReport:
         return sum(row["status"] == status for row in self._rows.values())
 
     def save(self) -> None:
-        """Write all rows, in order of ids."""
-        rows = [self._rows[video_id] for video_id in sorted(self._rows)]
-        counts = {status: self.count(status) for status in ("partial", "unreadable")}
-        write_json(self.path, {**counts, "videos": rows})
+        """Write all rows, in order of ids: those that this process changed, and what others wrote since."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.path.parent):
+            merged = {**self._read(), **self._changed}
+            self._rows = {video_id: row for video_id, row in merged.items() if row is not None}
+            counts = {status: self.count(status) for status in ("partial", "unreadable")}
+            write_json(self.path, {**counts, "videos": self.rows()})
         self._written_at = time.monotonic()
 
     def _save_soon(self) -> None:

@@ -50,7 +50,8 @@ def check_project(folder: Path, *, frames: bool, files: bool = False, progress: 
         check_labels(entries, vocabulary, settings, report, truth=project.truth_path.is_file())
     _check_splits(manifest, project.cache_folder / "small_frames.safetensors", frames, report, progress)
     store = project.features()
-    check_features(entries, store, json_or_none(project.reports_folder / "extraction.json") or {}, report)
+    told = {stream: json_or_none(path) or {} for stream, path in project.extraction_reports().items()}
+    check_features(entries, store, told, report)
     if files:
         check_values(entries, store, report, progress)
     check_models(project.models_folder, store, vocabulary.names if vocabulary else (), report)
@@ -202,7 +203,7 @@ def _next(project: Project, report: CheckReport) -> str:
     if not report.trainable:
         return "Mend what is marked STOP, then run `whenabouts check` again."
     features = report.figures["features"]
-    if not project.backbone_folder.is_dir() and not features:
+    if not project.backbones() and not features:
         return "Run `whenabouts pretrain` for a backbone, then `whenabouts extract`."
     if not features or any(row["present"] < row["wanted"] or row["stale"] or row["mixed"] for row in features.values()):
         return "Run `whenabouts extract`."

@@ -1,10 +1,11 @@
 """Do features, models and moments fit the videos, and each other?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from whenabouts.core.errors import InvalidData
+from whenabouts.core.features import maker_of
 from whenabouts.core.files import check_content, read_json
 from whenabouts.core.progress import Progress
 from whenabouts.data.doctor.findings import CheckReport, some
@@ -13,30 +14,40 @@ from whenabouts.data.freshness import Lessons, MomentsCard
 from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
 
-_SOUND = "audio"
+# Streams of sound: videos without any lack them rightly. The first comes with the pictures, and with their report.
+_SOUND = ("audio", "sound")
+_BESIDE = {"audio": "rgb"}
 _FIND = "Run `whenabouts find` again."
 
 
 def check_features(
-    entries: Sequence[Entry], store: FeatureStore, extraction: dict[str, Any], report: CheckReport
+    entries: Sequence[Entry], store: FeatureStore, extraction: Mapping[str, dict[str, Any]], report: CheckReport
 ) -> None:
-    """Add findings about missing, stale, mixed and broken features; `extraction` is the extraction's report."""
-    rows = [row for row in extraction.get("videos", []) if isinstance(row, dict)]
-    status = {str(row.get("id")): str(row.get("status")) for row in rows}
-    for kind in ("partial", "unreadable"):
-        listed = [row for row in rows if row.get("status") == kind]
-        if listed:
-            seen = "; ".join(f"{row.get('id')}: {row.get('reason')}" for row in listed[:2])
-            text = f"{kind} when features were extracted: {len(listed)} ({seen})."
-            report.add("warning", "features", text, [str(row.get("id")) for row in listed])
-    expected = [entry for entry in entries if entry.usable and status.get(entry.id) != "unreadable"]
+    """Add findings about missing, stale, mixed and broken features; `extraction` holds each stream's report."""
+    unreadable = {stream: _check_report(stream, values, report) for stream, values in extraction.items()}
     for path in store.broken:
         do = "Delete it and run `whenabouts extract`: only the videos in it are done again."
         report.add("warning", "features", f"the file {path.name} is broken. {do}", [path.name])
     report.figures["features"] = {}
     for modality in store.modalities():
-        wanted = [entry for entry in expected if modality != _SOUND or entry.video.has_audio]
+        lost = unreadable.get(_BESIDE.get(modality, modality), set())
+        wanted = [entry for entry in entries if entry.usable and entry.id not in lost]
+        wanted = [entry for entry in wanted if modality not in _SOUND or entry.video.has_audio]
         _check_modality(wanted, entries, modality, store, report)
+
+
+def _check_report(stream: str, values: Mapping[str, Any], report: CheckReport) -> set[str]:
+    """Tell of a stream's partial and unreadable videos; return the ids of the latter."""
+    rows = [row for row in values.get("videos", []) if isinstance(row, dict)]
+    which = "features" if stream == "rgb" else f"{stream} features"
+    listed: list[dict[str, Any]] = []
+    for kind in ("partial", "unreadable"):
+        listed = [row for row in rows if row.get("status") == kind]
+        if listed:
+            seen = "; ".join(f"{row.get('id')}: {row.get('reason')}" for row in listed[:2])
+            text = f"{kind} when {which} were extracted: {len(listed)} ({seen})."
+            report.add("warning", "features", text, [str(row.get("id")) for row in listed])
+    return {str(row.get("id")) for row in listed}
 
 
 def _check_modality(
@@ -101,7 +112,7 @@ def check_models(models: Path, store: FeatureStore, concepts: Sequence[str], rep
             report.add("warning", "models", f"the model {name} is broken: {error} Train it again.", [name])
         made = card.get("source") if card.get("kind") == "backbone" else None
         stream = str(card.get("modality", "rgb"))
-        others = sorted(source for source in store.sources(stream) if source != made) if made else []
+        others = sorted(source for source in store.sources(stream) if maker_of(source) != made) if made else []
         if others:
             text = f"{stream} features are of {some(others)}, but models/{name} is {made}. Run `whenabouts extract`."
             report.add("warning", "models", text, [name])

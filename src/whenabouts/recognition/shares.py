@@ -1,0 +1,89 @@
+"""Several workers on one archive: which videos each of them does, and how their work is put together."""
+
+import hashlib
+import heapq
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whenabouts.core.errors import SettingsError
+from whenabouts.core.locks import Claims
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.manifest import Entry
+from whenabouts.data.project import Project
+from whenabouts.recognition.extraction_report import ExtractionReport
+
+# A video of unknown length counts as so many seconds; opening one takes time, too.
+_LEAST_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part `number` (from 1) of `count`: every worker knows its own from the manifest alone.
+
+    Videos are dealt out by length, the longest first, each to the part with the least to do. So the parts of a
+    manifest are disjoint, hold all of it, and take about as long; another `count` merely deals anew.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    @classmethod
+    def read(cls, text: str) -> "Share":
+        """`2/3`; anything but 1 <= i <= N raises SettingsError."""
+        found = re.fullmatch(r"(\d+)/(\d+)", text)
+        share = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
+        if not 1 <= share.number <= share.count:
+            raise SettingsError(f"--shard is {text!r}. Write i/N, such as 2/3 for the second of three workers.")
+        return share
+
+    def of(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries of this part, in the order of the manifest."""
+        if self.count == 1:
+            return list(entries)
+        mine, loads = set(), [(0, part) for part in range(1, self.count + 1)]
+        longest = sorted(((_milliseconds(entry), _hash(entry.id), entry.id) for entry in entries), reverse=True)
+        for milliseconds, _, video_id in longest:
+            load, part = heapq.heappop(loads)
+            heapq.heappush(loads, (load + milliseconds, part))
+            if part == self.number:
+                mine.add(video_id)
+        return [entry for entry in entries if entry.id in mine]
+
+
+def _milliseconds(entry: Entry) -> int:
+    """In whole numbers, so that all machines add up the same."""
+    return round(max(entry.video.duration_seconds, _LEAST_SECONDS) * 1000)
+
+
+def _hash(video_id: str) -> str:
+    return hashlib.sha256(video_id.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def claims_of(cache: Path) -> Claims:
+    """What the workers on one project share their videos by, so that none is done by two at a time."""
+    return Claims(cache / "extract.claims")
+
+
+def gather(project: Project, store: FeatureStore, others: Sequence[Project]) -> int:
+    """Take in what workers on copies of a project made; return how many features of a video were taken.
+
+    Of the same video and stream the newest counts, wherever it was made. Rows of a report come along where this
+    project has no features of the video.
+    """
+    taken = 0
+    for other in others:
+        theirs = other.features()
+        with store.writer(flush_count=1000) as writer:
+            for modality in theirs.modalities():
+                for video_id in theirs.video_ids(modality):
+                    if theirs.written_ns(video_id, modality) > store.written_ns(video_id, modality):
+                        writer.add(theirs.read(video_id, modality))
+                        taken += 1
+        for stream, path in other.extraction_reports().items():
+            known = set(store.video_ids(stream))
+            report = ExtractionReport(project.reports_folder / path.name)
+            report.take_in(row for row in ExtractionReport(path).rows() if row["id"] not in known)
+            report.save()
+    return taken
