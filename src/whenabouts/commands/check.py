@@ -16,11 +16,35 @@ Files = Annotated[
 ]
 
 
-def check(project: ProjectFolder = Path(), frames: Frames = True, files: Files = False, as_json: Json = False) -> None:
+Against = Annotated[
+    Path | None,
+    typer.Option("--against", help="A project whose videos must not be learned from: find edited copies of them here."),
+]
+SetAside = Annotated[
+    bool, typer.Option("--set-aside", help="Put the copies that --against finds into a split that nothing learns from.")
+]
+
+
+def check(
+    project: ProjectFolder = Path(),
+    frames: Frames = True,
+    files: Files = False,
+    against: Against = None,
+    set_aside: SetAside = False,
+    as_json: Json = False,
+) -> None:
     """Say before training what can't work with this data, and why: files, labels, splits, features, models.
 
-    Writes reports/check.json. The exit code is 1 where the project can't be trained on, else 0.
+    Writes reports/check.json, and with --against reports/copies.jsonl: which video copies which, and the evidence. The
+    exit code is 1 where the project can't be trained on, else 0.
     """
+    if set_aside and against is None:
+        from whenabouts.core.errors import SettingsError
+
+        raise SettingsError("--set-aside needs --against PROJECT: the videos whose copies are to be set aside.")
+    if against is not None:
+        _compare(project, against, set_aside, as_json)
+        return
     from whenabouts.core.errors import WriteError
     from whenabouts.core.files import write_json
     from whenabouts.data.doctor.check import check_project
@@ -41,3 +65,28 @@ def check(project: ProjectFolder = Path(), frames: Frames = True, files: Files =
     terminal.result(f"{home.folder} {verdict}. {report.next_step}", report.to_json())
     if not report.trainable:
         raise typer.Exit(1)
+
+
+def _compare(project: Path, against: Path, aside: bool, as_json: bool) -> None:
+    """Find copies of another project's videos, write them down, and set them aside if asked to."""
+    import json
+
+    from whenabouts.core.files import write_text
+    from whenabouts.data.copies import copies_of, set_aside
+    from whenabouts.data.near_copies import NearCopySettings
+    from whenabouts.data.project import Project
+
+    terminal = Terminal(as_json=as_json)
+    ours, target = Project.open(project), Project.open(against)
+    found = copies_of(ours, target, NearCopySettings(), terminal)
+    path = ours.reports_folder / "copies.jsonl"
+    write_text(path, "".join(json.dumps(pair.to_json(), ensure_ascii=False) + "\n" for pair in found))
+    for pair in found[:5]:
+        terminal.say(f"{pair.source} looks like {pair.target}: {pair.matched} of {pair.compared} ({pair.how})")
+    moved = set_aside(ours, found) if aside else 0
+    videos = len({pair.source for pair in found})
+    told = f" {moved} were set aside: nothing learns from them." if aside else ""
+    terminal.result(
+        f"Wrote {path}: {videos} videos are copies of videos in {target.folder} ({len(found)} pairs).{told}",
+        {"report": str(path), "videos": videos, "pairs": len(found), "set_aside": moved},
+    )

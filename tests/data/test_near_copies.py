@@ -1,0 +1,97 @@
+"""Copies among videos, by frames and by clips, against all pairs one by one."""
+
+import numpy as np
+import pytest
+
+from whenabouts.core.progress import Silent
+from whenabouts.data import near_copies
+from whenabouts.data.copies import hashed
+from whenabouts.data.near_copies import HashedVideo, NearCopySettings, copies_by_clips, copies_by_frames
+from whenabouts.media.perceptual import BITS, Bits
+
+
+def bits(random: np.random.Generator, count: int) -> Bits:
+    return random.integers(0, 256, (count, BITS // 8), np.uint8)
+
+
+def flipped(hashes: Bits, count: int, random: np.random.Generator) -> Bits:
+    """The same with `count` of the bits of each row turned."""
+    turned = np.unpackbits(hashes, axis=1)
+    for row in turned:
+        row[random.choice(BITS, count, replace=False)] ^= 1
+    return np.packbits(turned, axis=1)
+
+
+def video(name: str, hashes: Bits, mirrored: Bits | None = None, quality: float = 10.0) -> HashedVideo:
+    return HashedVideo(name, hashes, hashes ^ 255 if mirrored is None else mirrored, np.full(len(hashes), quality))
+
+
+HOW = NearCopySettings(radius=60, share=0.5)
+
+
+def test_a_part_of_a_longer_video_is_found_from_either_side() -> None:
+    random = np.random.default_rng(0)
+    long = bits(random, 40)
+    part = flipped(long[10:20], 50, random)
+    for ours, theirs in ((part, long), (long, part)):
+        found = copies_by_frames([video("a", ours)], [video("b", theirs), video("c", bits(random, 30))], HOW)
+        assert [(pair.source, pair.target, pair.how, pair.matched, pair.compared) for pair in found] == [
+            ("a", "b", "frames", 10, 10)
+        ]
+        assert found[0].distance == 50
+
+
+def test_radius_and_share_are_inclusive() -> None:
+    random = np.random.default_rng(1)
+    whole = bits(random, 10)
+    at = np.concatenate([flipped(whole[:5], 60, random), bits(random, 5)])
+    beyond = np.concatenate([flipped(whole[:5], 61, random), bits(random, 5)])
+    assert [pair.matched for pair in copies_by_frames([video("a", at)], [video("b", whole)], HOW)] == [5]
+    assert copies_by_frames([video("a", beyond)], [video("b", whole)], HOW) == []
+    few = NearCopySettings(radius=60, share=0.51)
+    assert copies_by_frames([video("a", at)], [video("b", whole)], few) == []
+
+
+def test_mirrored_copies_are_named_so() -> None:
+    random = np.random.default_rng(2)
+    own, turned = bits(random, 8), bits(random, 8)
+    found = copies_by_frames([video("a", own)], [video("b", turned, mirrored=own)], HOW)
+    assert [(pair.how, pair.distance) for pair in found] == [("mirrored", 0)]
+
+
+def test_frames_with_nothing_to_see_and_the_video_itself_do_not_count() -> None:
+    random = np.random.default_rng(3)
+    black = np.zeros((30, 32), np.uint8)
+    assert copies_by_frames([video("a", black, quality=0.1)], [video("b", black, quality=0.1)], HOW) == []
+    same = bits(random, 9)
+    assert copies_by_frames([video("a", same)], None, HOW) == []
+    assert len(copies_by_frames([video("a", same)], [video("a", same)], HOW)) == 1
+    assert len(copies_by_frames([video("a", same), video("b", same)], None, HOW)) == 2
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(4)
+    base = [bits(random, int(random.integers(3, 30))) for _ in range(12)]
+    ours = [video(f"o{n}", flipped(rows, int(random.integers(30, 70)), random)) for n, rows in enumerate(base)]
+    theirs = [video(f"t{n}", rows) for n, rows in enumerate(base)]
+    whole = copies_by_frames(ours, theirs, HOW)
+    monkeypatch.setattr(near_copies, "_BLOCK", 20)
+    assert copies_by_frames(ours, theirs, HOW) == whole
+    assert 3 <= len(whole) < 12
+
+
+def test_clips_that_point_the_same_way() -> None:
+    random = np.random.default_rng(5)
+    targets = {"t": random.normal(size=(6, 32)), "u": random.normal(size=(4, 32)), "empty": np.zeros((0, 32))}
+    sources = {"s": 3 * targets["t"][:4] + 0.05 * random.normal(size=(4, 32)), "other": random.normal(size=(4, 32))}
+    found = copies_by_clips(sources, targets, NearCopySettings())
+    assert [(pair.source, pair.target, pair.how, pair.matched, pair.compared) for pair in found] == [
+        ("s", "t", "clips", 4, 4)
+    ]
+    assert found[0].to_json()["share"] == 1.0
+    assert copies_by_clips({}, targets, NearCopySettings()) == []
+
+
+def test_no_videos_have_no_copies() -> None:
+    assert copies_by_frames([], [], HOW) == []
+    assert list(hashed([], HOW, Silent())) == []
