@@ -1,6 +1,7 @@
 """The two-stage localizer in a project: chapters and ratings in the manifest, `train`, then `find`."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from whenabouts.core import Moments, SettingsError, Video, temporal_iou
 from whenabouts.data.manifest import Entry, Manifest, RatedSegment, WeakLabel
 from whenabouts.data.project import Project
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
-from whenabouts.localizers import TwoStage, load_localizer
+from whenabouts.localizers import LOCALIZERS, TwoStage, choosing, load_localizer
 
 TRAINED = 30
 QUICK = ["train.video.fit.least_steps=150", "train.segment.fit.least_steps=60"]
@@ -27,7 +28,7 @@ def world() -> PlantedWorld:
 
 @pytest.fixture
 def project(tmp_path: Path, world: PlantedWorld) -> Project:
-    """Thirty training videos with tags, ten of them with chapters, and eight test videos."""
+    """Thirty training videos with tags, twelve of them with chapters, and eight test videos."""
     home = Project.create(tmp_path / "project")
     entries = []
     for number, example in enumerate(world.examples):
@@ -40,7 +41,7 @@ def project(tmp_path: Path, world: PlantedWorld) -> Project:
             Entry(
                 Video(example.video_id, home.folder / f"{example.video_id}.mp4", duration_seconds=20.0),
                 tuple(map(WeakLabel, names)),
-                segments=chapters if number < 10 else (),
+                segments=chapters if number < 12 else (),
                 split="train" if number < TRAINED else "test",
             )
         )
@@ -62,7 +63,7 @@ def test_chapters_teach_a_segment_model_that_finds_moments(
     assert model.taught.all()
     assert model.training["rated_segments"] == sum(
         len(set(map(tuple, world.truth.spans[world.truth.video_ids == example.video_id].tolist())))
-        for example in world.examples[:10]
+        for example in world.examples[:12]
     )
     find(project=project.folder, split="test", device="cpu", as_json=True)
     capsys.readouterr()
@@ -72,6 +73,36 @@ def test_chapters_teach_a_segment_model_that_finds_moments(
         best, truth = next(iter(found.of_class(name).ranked(1))), world.truth.of_class(name)
         spans = truth.spans[truth.video_ids == best.video_id]
         assert temporal_iou([best.start_seconds, best.end_seconds], spans).max() > 0.5
+
+
+def test_with_chapters_what_wins_on_the_projects_own_hold_out_is_trained(
+    project: Project, world: PlantedWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rivals with quick settings; the loser's has learned nothing. Settings or a name leave no choice."""
+    quick = LOCALIZERS["two-stage"].Settings()
+    quick = replace(
+        quick,
+        video=replace(quick.video, fit=replace(quick.video.fit, least_steps=60, epochs=1)),
+        segment=replace(quick.segment, fit=replace(quick.segment.fit, least_steps=30, epochs=1)),
+    )
+    idle = LOCALIZERS["winners-out"].Settings(epochs=1, learning_rate=1e-9)
+    real = choosing.choose_localizer
+
+    def quickly(*given, **choices):
+        return real(*given, **choices, rivals={"winners-out": idle, "two-stage": quick})
+
+    monkeypatch.setattr(choosing, "choose_localizer", quickly)
+    train(project=project.folder, device="cpu", as_json=True)
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert told["localizer"] == "two-stage"
+    assert told["trials"]["two-stage"] > told["trials"]["winners-out"]
+    assert re.search(r"Chose two-stage: MAP over \d concepts of 3 held-out videos: winners-out \d\.\d+, two-stage", err)
+    assert isinstance(load_localizer(project.localizer_folder), TwoStage)
+    assert not (project.cache_folder / "train" / "trials").exists()
+    train(project=project.folder, overrides=["train.epochs=1"], device="cpu", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["localizer"], told["trials"]) == ("winners-out", {})
 
 
 def test_without_chapters_it_says_that_the_video_model_is_all(

@@ -12,8 +12,8 @@ Name = Annotated[
     str | None,
     typer.Option(
         "--localizer",
-        help="winners-out, multiple-instance or two-stage.",
-        show_default="train.localizer, else winners-out",
+        help="winners-out, multiple-instance, two-stage or cross-class-relevance.",
+        show_default="train.localizer, else winners-out, or what wins on checked segments",
     ),
 ]
 Modalities = Annotated[
@@ -35,9 +35,10 @@ def train(
     """Learn when things happen from labels that only say what.
 
     Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Of the
-    localizers, two-stage learns from rated segments and chapters too, where there are any. Settings stand in [train],
-    where `localizer` may name one as well. Killed, it goes on from its last checkpoint, to the same result.
-    One training at a time.
+    localizers, two-stage and cross-class-relevance learn from rated segments and chapters too. Where there are any, and
+    neither a localizer nor settings are given, both and winners-out are tried on a hold-out by video, and the best one
+    is trained on all videos. Settings stand in [train], where `localizer` may name one as well. Killed, it goes on from
+    its last checkpoint, to the same result. One training at a time.
     """
     from whenabouts.config import load, tables
     from whenabouts.core.errors import ProjectError
@@ -47,11 +48,13 @@ def train(
     from whenabouts.data.freshness import Lessons
     from whenabouts.data.project import Project
     from whenabouts.localizers import LOCALIZERS, chosen_localizer
+    from whenabouts.localizers.choosing import choose_localizer
 
     terminal = Terminal(as_json=as_json)
-    localizer, told = chosen_localizer(localizer, tables(recipe, overrides, sections=("train",))["train"])
-    kind = LOCALIZERS[localizer]
-    settings = load(kind.Settings, told, "[train]")
+    table = tables(recipe, overrides, sections=("train",))["train"]
+    free = localizer is None and not table
+    localizer, told = chosen_localizer(localizer, table)
+    settings = load(LOCALIZERS[localizer].Settings, told, "[train]")
     home = Project.open(project)
     store, vocabulary = home.features(), home.vocabulary()
     modalities = tuple(modality or store.modalities())
@@ -69,19 +72,30 @@ def train(
         terminal.say(reason)
     if examples.missing:
         terminal.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
-    unfinished, folder = home.cache_folder / "train" / localizer, home.localizer_folder
-    with claimed(unfinished.parent, "a training"):
-        trained = kind.fit(
+    folder, cache = home.localizer_folder, home.cache_folder / "train"
+    trials: dict[str, float] = {}
+    with claimed(cache, "a training"):
+        if free and any(part.present.any() for part in examples.segments):
+            choice = choose_localizer(
+                examples, examples.segments, terminal, vocabulary=vocabulary, seed=seed, device=device,
+                checkpoints=cache / "trials",
+            )  # fmt: skip
+            terminal.say(f"Chose {choice.name}: {choice.why}.")
+            localizer, trials = choice.name, {trial.name: trial.map for trial in choice.trials}
+            settings = LOCALIZERS[localizer].Settings()
+        unfinished = cache / localizer
+        trained = LOCALIZERS[localizer].fit(
             examples, settings, terminal, vocabulary=vocabulary, seed=seed, device=device, checkpoints=unfinished
         )
         trained.save(folder)
         lacking = set(examples.missing)
         Lessons.of(home, [entry for entry in entries if entry.id not in lacking]).save(home)
-        remove_folder(unfinished)
-        sweep(unfinished.parent)
+        for done in (unfinished, cache / "trials"):
+            remove_folder(done)
+        sweep(cache)
     facts = {"videos": trained.training["videos"], "left_out": trained.training["left_out"]}
     terminal.result(
         f"Wrote {folder}: {localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos.",
         {"folder": str(folder), "localizer": localizer, "concepts": len(vocabulary), "modalities": list(modalities),
-         "without_features": len(examples.missing), **facts},
+         "without_features": len(examples.missing), "trials": trials, **facts},
     )  # fmt: skip

@@ -1,0 +1,217 @@
+"""Which localizer a project should have: each learns from most videos and is judged by checked segments of others.
+
+What counts is the moments that a localizer finds. For each concept the checked segments of the held-out videos are
+ranked by the best moment that overlaps them, and average precision says how many of those that show the concept stand
+before those that do not.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from whenabouts.config import as_table
+from whenabouts.core.errors import InvalidData
+from whenabouts.core.files import read_json, remove_folder, write_json
+from whenabouts.core.labels import SegmentLabels
+from whenabouts.core.moments import Moments
+from whenabouts.core.progress import Progress
+from whenabouts.core.timing import BoolArray, FloatArray, IntArray, temporal_iou
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.examples import Example
+from whenabouts.evaluation.average_precision import not_interpolated
+from whenabouts.localizers import DEFAULT, LOCALIZERS
+
+RIVALS = (DEFAULT, "two-stage", "cross-class-relevance")
+HELD_OUT = 0.25
+LEAST_VIDEOS = 12  # with checked segments; of fewer, too few would be left to judge by
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one localizer reached on held-out videos: mean average precision over concepts."""
+
+    name: str
+    map: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The localizer to take, what each reached, and why it was chosen, for people."""
+
+    name: str
+    trials: tuple[Trial, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Checked segments of held-out videos: video_ids (S,), spans (S, 2), and shown (S, C): 1 yes, 0 no, -1 unknown.
+
+    As a chapter does, a segment that shows one concept is taken not to show another that is shown elsewhere in its
+    video, unless both overlap.
+    """
+
+    video_ids: tuple[str, ...]
+    spans: FloatArray
+    shown: IntArray
+
+    @classmethod
+    def of(cls, parts: Sequence[SegmentLabels], classes: int) -> "Checked":
+        """Join the ratings of several videos."""
+        ids, spans, rows = list[str](), [np.zeros((0, 2))], [np.zeros((0, classes), np.int64)]
+        for part in parts:
+            own, place = np.unique(part.spans, axis=0, return_inverse=True)
+            shown = np.full((len(own), classes), -1, np.int64)
+            shows = np.zeros(len(own), bool)
+            shows[place.ravel()[part.present]] = True
+            for index in np.unique(part.classes[part.present]).tolist():
+                there = part.spans[part.present & (part.classes == index)]
+                shown[shows & ~(temporal_iou(own, there) > 0).any(axis=1), index] = 0
+            shown[place.ravel(), part.classes] = part.present
+            ids += list(part.video_ids[:1]) * len(own)
+            spans.append(own)
+            rows.append(shown)
+        return cls(tuple(ids), np.concatenate(spans), np.concatenate(rows))
+
+    @property
+    def judged(self) -> IntArray:
+        """Classes (K,) that are shown by one segment at least, and not by another."""
+        found: IntArray = np.flatnonzero((self.shown == 1).any(axis=0) & (self.shown == 0).any(axis=0))
+        return found
+
+
+def choose_localizer(
+    examples: Sequence[Example],
+    segments: Sequence[SegmentLabels],
+    progress: Progress,
+    *,
+    vocabulary: Vocabulary,
+    seed: int = 0,
+    device: str = "cpu",
+    checkpoints: Path | None = None,
+    rivals: Mapping[str, object] | None = None,
+) -> Choice:
+    """Try each rival on a hold-out by video, and choose the best; of equals the first.
+
+    `segments` are the examples' own, so that features are read for training alone. `rivals` are names and settings,
+    else RIVALS with their own. With a folder `checkpoints` a rival that has been judged is not tried again. Where too
+    little is checked, the default is chosen and the reason told.
+    """
+    held_out = held_out_videos(segments, seed)
+    checked = Checked.of([segments[row] for row in np.flatnonzero(held_out).tolist()], len(vocabulary))
+    if not len(checked.judged):
+        return Choice(DEFAULT, (), "too little is checked to judge by")
+    kept = _Part(examples, np.flatnonzero(~held_out).tolist())
+    others = _Part(examples, np.flatnonzero(held_out).tolist())
+    settings = {name: LOCALIZERS[name].Settings() for name in RIVALS} if rivals is None else rivals
+    trials = []
+    for name, how in settings.items():
+        progress.say(f"Trying {name} on {len(kept)} videos, to judge it on {len(others)} others")
+        folder = None if checkpoints is None else checkpoints / name
+        identity = _identity(examples, segments, held_out, as_table(how), seed, vocabulary)
+        reached = _known(folder, identity)
+        if reached is None:
+            localizer = LOCALIZERS[name].fit(
+                kept, how, progress, vocabulary=vocabulary, seed=seed, device=device, checkpoints=folder
+            )
+            found = Moments.concatenate([_found(localizer, other) for other in others], vocabulary)
+            reached = precision_of(found, checked)
+            _keep(folder, identity, reached)
+        trials.append(Trial(name, reached))
+    best = max(trials, key=lambda trial: trial.map)
+    told = ", ".join(f"{trial.name} {trial.map:.3f}" for trial in trials)
+    why = f"MAP over {len(checked.judged)} concepts of {len(others)} held-out videos: {told}"
+    return Choice(best.name, tuple(trials), why)
+
+
+def held_out_videos(segments: Sequence[SegmentLabels], seed: int) -> BoolArray:
+    """(V,) True for a quarter of the videos with a segment that shows something; for none where these are too few."""
+    showing = np.flatnonzero([bool(part.present.any()) for part in segments])
+    held_out = np.zeros(len(segments), bool)
+    if len(showing) >= LEAST_VIDEOS:
+        chosen = np.random.default_rng([seed, 4]).permutation(showing)[: round(HELD_OUT * len(showing))]
+        held_out[chosen] = True
+    return held_out
+
+
+def precision_of(found: Moments, checked: Checked) -> float:
+    """Mean average precision over the judged concepts."""
+    return float(np.mean([_precision(found, checked, index) for index in checked.judged.tolist()]))
+
+
+def _precision(found: Moments, checked: Checked, index: int) -> float:
+    mine = found[found.classes == index]
+    strength = np.argsort(np.argsort(mine.scores, kind="stable"), kind="stable") + 1.0  # ranks: any score is above 0
+    rows = np.flatnonzero(checked.shown[:, index] >= 0)
+    scores = np.zeros(len(rows))
+    for place, row in enumerate(rows.tolist()):
+        own = mine.video_ids == checked.video_ids[row]
+        overlap = temporal_iou(checked.spans[row], mine.spans[own])[0]
+        scores[place] = (overlap * strength[own]).max(initial=0.0)
+    hits = checked.shown[rows, index] == 1
+    order = np.lexsort((hits, -scores))  # of equal scores the wrong ones count first, so that silence gains nothing
+    return not_interpolated(np.flatnonzero(hits[order]), int(hits.sum()))
+
+
+def _found(localizer: object, example: Example) -> Moments:
+    try:
+        return localizer.localize(example.features)  # type: ignore[attr-defined, no-any-return]
+    except InvalidData:
+        return Moments.empty(localizer.vocabulary)  # type: ignore[attr-defined]
+
+
+class _Part(Sequence[Example]):
+    """Some of the examples, read when they are asked for."""
+
+    def __init__(self, examples: Sequence[Example], rows: Sequence[int]) -> None:
+        self._examples, self._rows = examples, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> "_Part": ...
+    def __getitem__(self, index: int | slice) -> "Example | _Part":
+        if isinstance(index, slice):
+            return _Part(self._examples, self._rows[index])
+        return self._examples[self._rows[index]]
+
+
+def _identity(
+    examples: Sequence[Example],
+    segments: Sequence[SegmentLabels],
+    held_out: BoolArray,
+    how: Mapping[str, object],
+    seed: int,
+    vocabulary: Vocabulary,
+) -> str:
+    """A checksum of what a trial depends on; of features their makers alone, for reading all would take long."""
+    streams = [[each.modality, each.width, each.source] for each in examples[0].features.values()]
+    digest = hashlib.sha256(json.dumps([how, seed, vocabulary.to_json(), len(examples), streams]).encode())
+    digest.update(held_out.tobytes())
+    for part in segments:
+        for column in (part.spans, part.classes, part.present):
+            digest.update(column.tobytes())
+    return digest.hexdigest()
+
+
+def _known(folder: Path | None, identity: str) -> float | None:
+    try:
+        told = {} if folder is None else read_json(folder / "judged.json")
+    except (OSError, InvalidData):
+        return None
+    return float(told["map"]) if told.get("identity") == identity else None
+
+
+def _keep(folder: Path | None, identity: str, reached: float) -> None:
+    if folder is not None:
+        remove_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "judged.json", {"identity": identity, "map": reached})

@@ -1,0 +1,149 @@
+"""Which localizer is chosen on a project's own checked segments, and how it is judged."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from whenabouts.core import Moments, SegmentLabels, Vocabulary
+from whenabouts.core.progress import Silent
+from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
+from whenabouts.localizers import choosing
+from whenabouts.localizers.choosing import Checked, choose_localizer, held_out_videos, precision_of
+from whenabouts.localizers.concepts.boosting import TreeSettings
+from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
+from whenabouts.localizers.concepts.fitting import FitSettings
+from whenabouts.localizers.concepts.makers import MakerSettings
+from whenabouts.localizers.concepts.networks import NetSettings
+from whenabouts.localizers.concepts.relevance import RelevanceSettings
+from whenabouts.localizers.concepts.settings import TwoStageSettings
+from whenabouts.localizers.concepts.video_models import VideoModelSettings
+
+AB = Vocabulary(("a", "b"))
+
+
+def rated(video_id: str, *rows: tuple[float, float, int, bool]) -> SegmentLabels:
+    return SegmentLabels(
+        (video_id,) * len(rows), np.array([row[:2] for row in rows]), np.array([row[2] for row in rows]),
+        np.array([row[3] for row in rows]),
+    )  # fmt: skip
+
+
+def test_what_checked_segments_show() -> None:
+    """Two chapters, which exclude each other but where they overlap, and a moment that was rejected."""
+    first = rated("v", (0, 10, 0, True), (8, 20, 1, True), (30, 40, 0, True), (50, 60, 1, False))
+    checked = Checked.of([first, SegmentLabels.empty(), rated("w", (0, 5, 1, True))], 2)
+    assert checked.video_ids == ("v", "v", "v", "v", "w")
+    np.testing.assert_array_equal(checked.spans, [[0, 10], [8, 20], [30, 40], [50, 60], [0, 5]])
+    np.testing.assert_array_equal(checked.shown, [[1, -1], [-1, 1], [1, 0], [-1, 0], [-1, 1]])
+    assert checked.judged.tolist() == [1]
+
+
+def test_precision_by_hand() -> None:
+    """Concept b: shown in the 2nd and 4th segment, not in the 1st and 3rd; a has nothing that lacks it."""
+    spans = np.array([[0.0, 10], [10, 20], [20, 30], [30, 40]])
+    shown = np.array([[1, 0], [-1, 1], [1, 0], [-1, 1]])
+    checked = Checked(("v", "v", "v", "v"), spans, shown)
+
+    def found(*rows: tuple[float, float, float]) -> Moments:
+        return Moments.build(["v"] * len(rows), [row[:2] for row in rows], [1] * len(rows), AB,
+                             scores=[row[2] for row in rows])  # fmt: skip
+
+    assert precision_of(found((10, 20, -1.0), (30, 40, -2.0)), checked) == 1.0
+    assert precision_of(found((0, 10, 5.0), (10, 20, 4.0), (30, 40, 3.0)), checked) == pytest.approx(
+        (1 / 2 + 2 / 3) / 2
+    )
+    assert precision_of(found(), checked) == pytest.approx((1 / 3 + 2 / 4) / 2)  # silence gains nothing
+    elsewhere = Moments.build(["w"], [[10, 20]], [1], AB, scores=[1.0])
+    assert precision_of(elsewhere, checked) == precision_of(found(), checked)
+    wide = found((5, 20, 9.0), (30, 40, 1.0))  # overlaps the 1st by 5 of 20, the 2nd by 10 of 15
+    assert precision_of(wide, checked) == pytest.approx((1 + 2 / 2) / 2)
+
+
+def test_a_quarter_of_the_checked_videos_is_held_out() -> None:
+    segments = [rated(str(number), (0, 1, 0, number % 2 == 0)) for number in range(48)]
+    out = held_out_videos(segments, 0)
+    assert out.sum() == 6
+    assert not out[1::2].any()
+    assert not np.array_equal(out, held_out_videos(segments, 1))
+    assert not held_out_videos(segments[:22], 0).any()
+
+
+FIT = FitSettings(epochs=1, least_steps=60, learning_rate=5e-3)
+VIDEO = VideoModelSettings(net=NetSettings(kind="logistic"), fit=FIT)
+IDLE = VideoModelSettings(net=NetSettings(kind="logistic"), fit=replace(FIT, learning_rate=1e-9))
+RELEVANCE = CrossClassSettings(
+    makers=MakerSettings(video=VIDEO, video_kinds=("logistic",), encoders=(), folds=2),
+    relevance=RelevanceSettings(trees=TreeSettings(rounds=40)),
+)
+
+
+def two_stage(video: VideoModelSettings) -> TwoStageSettings:
+    segment = replace(TwoStageSettings().segment, net=video.net, fit=video.fit)
+    return TwoStageSettings(video=video, segment=segment)
+
+
+@pytest.fixture(scope="module")
+def world() -> PlantedWorld:
+    made = planted_world(28, np.random.default_rng(3), WorldShape(classes=3, seconds=(12.0, 18.0), weak=0.0))
+    examples = []
+    for example in made.examples:
+        own = made.truth[made.truth.video_ids == example.video_id]
+        segments = SegmentLabels((example.video_id,) * len(own), own.spans, own.classes, np.ones(len(own), bool))
+        examples.append(replace(example, segments=segments))
+    return replace(made, examples=tuple(examples))
+
+
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def chosen(world: PlantedWorld, rivals, examples=None, **choices):
+    examples = world.examples if examples is None else examples
+    segments = [example.segments for example in examples]
+    return choose_localizer(examples, segments, choices.pop("progress", Silent()), vocabulary=world.vocabulary,
+                            rivals=rivals, **choices)  # fmt: skip
+
+
+def test_the_better_one_is_chosen_and_tried_once(
+    world: PlantedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rivals = {"two-stage": two_stage(IDLE), "cross-class-relevance": RELEVANCE}
+    heard = Heard()
+    choice = chosen(world, rivals, progress=heard, checkpoints=tmp_path)
+    assert choice.name == "cross-class-relevance"
+    assert [trial.name for trial in choice.trials] == list(rivals)
+    assert choice.trials[1].map > choice.trials[0].map
+    assert f"two-stage {choice.trials[0].map:.3f}, cross-class-relevance {choice.trials[1].map:.3f}" in choice.why
+    assert heard.lines[0] == "Trying two-stage on 21 videos, to judge it on 7 others"
+
+    def failing(*given, **choices):
+        raise AssertionError("tried again")
+
+    for kind in set(choosing.LOCALIZERS.values()):
+        monkeypatch.setattr(kind, "fit", failing)
+    assert chosen(world, rivals, checkpoints=tmp_path) == choice
+    with pytest.raises(AssertionError, match="tried again"):
+        chosen(world, rivals, checkpoints=tmp_path, seed=1)
+
+
+def test_of_equals_the_first_is_chosen(world: PlantedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "precision_of", lambda found, checked: 0.5)
+    rivals = {"two-stage": two_stage(VIDEO), "cross-class-relevance": RELEVANCE}
+    assert chosen(world, rivals).name == "two-stage"
+    assert chosen(world, dict(reversed(rivals.items()))).name == "cross-class-relevance"
+
+
+def test_too_little_to_judge_by(world: PlantedWorld) -> None:
+    few = [
+        replace(example, segments=SegmentLabels.empty()) if number > 5 else example
+        for number, example in enumerate(world.examples)
+    ]
+    choice = chosen(world, {}, few)
+    assert (choice.name, choice.trials) == ("winners-out", ())
+    assert choice.why == "too little is checked to judge by"
