@@ -1,0 +1,91 @@
+/** Learn again from what was decided: begin, watch, and see before and after. */
+import { get, post } from "./api.js";
+import { card } from "./cards.js";
+import { button, fill, make } from "./dom.js";
+import { count, when } from "./format.js";
+import { bind } from "./keys.js";
+import { project, refresh } from "./project.js";
+import { telling } from "./said.js";
+
+const TOLD = { new: "New", gone: "Gone", moved: "Moved" };
+const SHOWN = 24;
+
+export async function learnView(place) {
+  let timer = 0;
+  let closed = false;
+  let running = false;
+  const head = make("header", { class: "page-head" });
+  const progress = make("section", { class: "panel", hidden: true, "aria-label": "Progress", "aria-live": "polite" });
+  const outcome = make("div", {});
+  fill(place, head, progress, outcome);
+  document.title = "Learn again · whenabouts";
+
+  async function ask() {
+    clearTimeout(timer);
+    const job = await telling(() => get("/api/learn"));
+    if (!job || closed) return;
+    if (running && job.state !== "running") await telling(refresh);
+    running = job.state === "running";
+    tellHead(job);
+    tellProgress(job);
+    fill(outcome, job.result ? result(job.result) : null);
+    if (running) timer = setTimeout(ask, 800);
+  }
+
+  function tellHead(job) {
+    const { reviews = {}, held_out: held } = project();
+    const decided = ["confirmed", "rejected", "corrected", "added"].reduce((sum, key) => sum + (reviews[key] ?? 0), 0);
+    fill(head, make("h1", {}, "Learn again"),
+      make("p", { class: "soft" }, `${count(decided, "decision")}: ${reviews.confirmed ?? 0} confirmed, ${reviews.rejected ?? 0} rejected, ${reviews.corrected ?? 0} corrected, ${reviews.added ?? 0} added. They become rated segments for the next training. `,
+        held ? `${count(held.videos, "video")} were drawn at random and held out to measure before and after.` : ""),
+      running ? button("Stop", () => telling(() => post("/api/learn/stop")).then(ask), { kind: "bad" })
+        : button("Learn again", begin, { kind: "primary", key: "B", disabled: decided === 0 }),
+      decided === 0 && !running ? make("p", { class: "soft" }, "Decide on some moments first: ", make("a", { href: "#/review" }, "review"), ".") : null);
+  }
+
+  function tellProgress(job) {
+    progress.hidden = job.state === "idle" || (job.state === "done" && !job.log?.length);
+    const state = { running: `Learning${job.step ? `: ${job.step}` : ""} …`, done: "Done", failed: "It failed", stopped: "Stopped" }[job.state] ?? job.state;
+    fill(progress, make("h2", {}, state), running ? make("progress", { "aria-label": "Learning" }) : null,
+      job.begun ? make("p", { class: "soft" }, `Begun ${when(job.begun)}${job.ended ? `, ended ${when(job.ended)}` : ""}.`) : null,
+      job.error ? make("p", { class: "error" }, job.error) : null,
+      job.log?.length ? make("pre", { tabindex: 0, "aria-label": "What the training says" }, job.log.slice(-12).join("\n")) : null);
+  }
+
+  async function begin() {
+    if (await telling(() => post("/api/learn", { localizer: null }))) await ask();
+  }
+
+  const stop = bind("Learn again", [{ keys: ["b"], told: "Begin", run: () => (running ? false : begin()) }]);
+  await ask();
+  return () => { closed = true; clearTimeout(timer); stop(); };
+}
+
+function result(values) {
+  const { held_out: held, moments, rated_segments: rated, changed = [] } = values;
+  return [
+    make("section", { class: "tiles", "aria-label": "Before and after" },
+      measure(held), tile("Rated segments learned from", rated),
+      moments ? tile("Moments", `${moments.before} → ${moments.after}`, `${moments.new} new, ${moments.moved} moved, ${moments.gone} gone, ${moments.kept} as before`) : null),
+    changed.length ? make("section", {}, make("h2", {}, "What has changed"), make("div", { class: "grid" }, changed.slice(0, SHOWN).map(change))) : null,
+  ];
+}
+
+function measure(held) {
+  if (!held) return null;
+  const [before, after] = [held.before?.map, held.after?.map];
+  if (before === undefined || after === undefined || before === null || after === null) return tile("Held-out videos", "not measured", held.reason ?? "Nothing is known of their moments yet.");
+  const gain = 100 * (after - before);
+  return tile(`mAP on ${held.videos} held-out videos, by ${held.measured_on}`, `${(100 * before).toFixed(1)} → ${(100 * after).toFixed(1)}`,
+    `${gain >= 0 ? "+" : "−"}${Math.abs(gain).toFixed(1)} points`, gain >= 0 ? "good" : "bad");
+}
+
+const tile = (title, value, note = "", kind = "") =>
+  make("div", { class: `tile ${kind}` }, make("span", {}, title), make("b", {}, String(value ?? "–")), note ? make("small", {}, note) : null);
+
+function change(each) {
+  const moment = each.moment ?? each.was;
+  return make("div", { class: "change" }, make("span", { class: `state ${each.change}` }, TOLD[each.change] ?? each.change,
+    each.was && each.moment ? ` from ${each.was.start.toFixed(1)}–${each.was.end.toFixed(1)} s` : ""), card(moment));
+}
+

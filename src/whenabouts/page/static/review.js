@@ -1,0 +1,97 @@
+/** The queue: the moments that a decision would teach most about, one after the other. */
+import { get } from "./api.js";
+import { button, fill, make, name, picture } from "./dom.js";
+import { count, percent, span } from "./format.js";
+import { bind } from "./keys.js";
+import { askVideo } from "./player.js";
+import { changes, hue } from "./project.js";
+import { note } from "./routes.js";
+import { telling } from "./said.js";
+import { stage } from "./stage.js";
+import { stageKeys } from "./stage_keys.js";
+
+const AHEAD = 20;
+
+export async function reviewView(place, { values }) {
+  let concept = values.get("concept") ?? "";
+  let queue = [];
+  let left = 0;
+  let done = 0;
+  const skipped = new Set();
+  let shown = null;
+  let stop = null;
+  let closed = false;
+  const head = make("header", { class: "page-head queue-head" });
+  const strip = make("ol", { class: "queue", "aria-label": "What comes next" });
+  const body = make("div", {});
+  fill(place, head, strip, body);
+  document.title = "Review · whenabouts";
+
+  async function ask() {
+    const found = await telling(() => get("/api/queue", { concept, limit: Math.min(500, AHEAD + skipped.size) }));
+    if (!found || closed) return false;
+    queue = found.moments.filter((moment) => !skipped.has(moment.id));
+    left = found.left;
+    tellHead(found.concepts ?? []);
+    return true;
+  }
+
+  function tellHead(concepts) {
+    const select = make("select", { "aria-label": "Concept to review", onchange: () => { concept = select.value; note("review", { concept }); skipped.clear(); begin(); } },
+      make("option", { value: "" }, "All concepts"),
+      concepts.map((each) => make("option", { value: each.name, selected: each.name === concept }, `${each.name} (${each.left})`)));
+    fill(head, make("h1", {}, "Review"), make("p", { class: "soft" }, `${count(done, "decision")} in this sitting, ${left.toLocaleString("en")} moments left, most useful first.`), make("label", { class: "field" }, make("span", {}, "Concept"), select));
+  }
+
+  async function open() {
+    stop?.();
+    shown?.close();
+    shown = null;
+    const moment = queue[0];
+    drawStrip();
+    if (!moment) {
+      fill(body, make("div", { class: "nothing" }, make("h2", {}, "Nothing is left to decide"),
+        make("p", { class: "soft" }, skipped.size ? `${count(skipped.size, "moment")} were put off. ` : "Learn again, and see what has changed. "),
+        skipped.size ? button("Look at them now", () => { skipped.clear(); begin(); }) : make("a", { class: "button primary", href: "#/learn" }, "Learn again")));
+      stop = bind("The queue", []);
+      return;
+    }
+    const video = await telling(() => askVideo(moment.video));
+    if (closed || queue[0] !== moment) return;
+    if (!video) return put(1);
+    shown = stage(video, { origin: "queue", decided: () => { done += 1; next(moment); } });
+    fill(body, make("p", { class: "queue-now" }, make("i", { class: "dot", style: { background: hue(moment.concept) } }), "Is this ", make("strong", {}, name(moment.concept)), "? ",
+      make("a", { href: `#/video/${moment.video}` }, name(video.title || video.id)), `, ${span(moment.start, moment.end)}`,
+      make("span", { class: "soft" }, ` usefulness ${percent(moment.usefulness ?? 0)}`), button("Skip", () => put(1), { key: "N", kind: "small" })), shown.element);
+    const mine = shown.shownMoments().find((each) => each.kind === "found" && each.id === moment.id) ?? shown.shownMoments().find((each) => each.id === moment.id) ?? moment;
+    shown.model.shown = new Set([moment.concept]);
+    shown.choose(mine, { fit: true });
+    const keys = bind("The queue", [{ keys: ["n"], told: "Put it off, and go on", run: () => put(1) }, ...stageKeys(shown.does)]);
+    stop = keys;
+  }
+
+  function put() {
+    if (queue[0]) skipped.add(queue[0].id);
+    queue.shift();
+    return queue.length > 2 ? open() : begin();
+  }
+
+  async function next(moment) {
+    queue = queue.filter((each) => each.id !== moment.id);
+    if (await ask()) await open();
+  }
+
+  async function begin() {
+    if (await ask()) await open();
+  }
+
+  function drawStrip() {
+    fill(strip, queue.slice(0, 8).map((moment, place) => make("li", { class: place === 0 ? "now" : "" }, picture(moment.thumbnail),
+      make("span", {}, make("i", { class: "dot", style: { background: hue(moment.concept) } }), name(moment.concept)))));
+  }
+
+  const undone = () => { done = Math.max(0, done - 1); begin(); };
+  changes.addEventListener("undone", undone);
+  await begin();
+  return () => { closed = true; stop?.(); shown?.close(); changes.removeEventListener("undone", undone); };
+}

@@ -1,0 +1,29 @@
+/** Where in the page we are, kept in the address behind `#`, so that a reload and the browser's Back work. */
+
+/** `#/video/5f0c?concept=diving` -> {view: "video", rest: "5f0c", values: URLSearchParams}. */
+export function here() {
+  const [path, text = ""] = window.location.hash.replace(/^#\/?/, "").split("?");
+  const [view, rest = ""] = path.split("/");
+  return { view: view || "moments", rest: decodeURIComponent(rest), values: new URLSearchParams(text) };
+}
+
+/** The address of a view. */
+export function to(view, values = {}, rest = "") {
+  const found = new URLSearchParams();
+  for (const [key, value] of Object.entries(values)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== "" && each !== null && each !== undefined) found.append(key, String(each));
+    }
+  }
+  const text = found.toString();
+  return `#/${view}${rest && `/${encodeURIComponent(rest)}`}${text && `?${text}`}`;
+}
+
+/** The address of one moment in its video. */
+export const momentAddress = (moment) =>
+  to("video", { concept: moment.concept, start: moment.start, end: moment.end }, moment.video);
+
+/** Note other values in the address without a step in the browser's history. */
+export function note(view, values, rest = "") {
+  window.history.replaceState(null, "", to(view, values, rest));
+}
