@@ -29,6 +29,7 @@ SECTIONS = {
     "import": "import",
     "vocabulary": "import",
     "backbone": "pretrain",
+    "sound": "pretrain --modality sound",
     "pretrain": "pretrain",
     "extract": "extract",
     "train": "train and find",

@@ -11,19 +11,27 @@ from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, 
 if TYPE_CHECKING:
     from whenabouts.data.manifest import Manifest
     from whenabouts.data.project import Project
-    from whenabouts.recognition.backbone import Backbone
-    from whenabouts.recognition.backbone_settings import BackboneSettings
+    from whenabouts.recognition.backbone import Backbone, Shape
 
 Modality = Annotated[
-    Literal["rgb", "flow"], typer.Option("--modality", help="What the backbone sees: pictures, or motion.")
+    Literal["rgb", "flow", "sound"],
+    typer.Option("--modality", help="What the backbone takes: pictures, motion, or sound."),
 ]
 Start = Annotated[
-    Literal["rgb", "random"] | None,
+    str | None,
     typer.Option(
         "--start",
-        help="Where a backbone of motion begins: at models/backbone, whose shape it takes, or at random.",
-        show_default="rgb where there is one",
+        help="Where training begins: `random`; for motion `rgb`, the weights of models/backbone; else a published name "
+        "(`extract --backbone list`), a saved folder, or a publisher's file.",
+        show_default="random, for motion rgb where there is one",
     ),
+]
+Architecture = Annotated[
+    str | None, typer.Option("--architecture", help="The published name of the net that a file at --start is of.")
+]
+SpreadOver = Annotated[
+    Literal["mean", "centre"],
+    typer.Option("--spread", help="How a net on pictures at --start fills the frames of a net on clips."),
 ]
 Weights = Annotated[
     Path | None,
@@ -36,6 +44,8 @@ def pretrain(
     project: ProjectFolder = Path(),
     modality: Modality = "rgb",
     start: Start = None,
+    architecture: Architecture = None,
+    spread: SpreadOver = "mean",
     recipe: Recipe = None,
     overrides: Overrides = None,
     weights: Weights = None,
@@ -46,8 +56,8 @@ def pretrain(
 ) -> None:
     """Train a backbone on the videos' labels, so that its features tell the concepts apart.
 
-    Reads the manifest and the vocabulary, writes models/backbone, or models/backbone-flow with --modality flow. Killed,
-    it goes on from its last checkpoint. Motion needs OpenCV: pip install 'whenabouts[flow]'.
+    Reads the manifest and the vocabulary, writes models/backbone, or models/backbone-flow or -sound with --modality.
+    Killed, it goes on from its last checkpoint. Motion needs OpenCV: pip install 'whenabouts[flow]'.
     """
     from whenabouts.config import load
     from whenabouts.data.project import Project
@@ -58,56 +68,60 @@ def pretrain(
     terminal = Terminal(as_json=as_json)
     home = Project.open(project)
     manifest, folder = home.manifest(), home.backbone_of(modality)
-    begun = _start(home, modality, "random" if weights is not None else start)
+    begun = _start(home, modality, "random" if weights is not None else start, architecture, terminal)
     shape, told = _settings(recipe, overrides, modality, begun, trained=weights is None)
     if weights is not None:
         backbone = _taken(weights, shape, manifest)
         backbone.save(folder, card={"weights": weights.name})
         terminal.result(f"Wrote {folder}: {backbone.source}.", {"folder": str(folder), "source": backbone.source})
         return
-    if modality == "flow":
-        terminal.say(
-            "Motion begins at random." if begun is None else f"Motion begins with the weights of {begun.source}."
-        )
+    if begun is not None or modality == "flow":
+        terminal.say("It begins at random." if begun is None else f"It begins with the weights of {begun.source}.")
     plan = load(PretrainSettings, told, "[pretrain]")
     vocabulary, compute = home.vocabulary(), choose_compute(device, plan.precision)
-    run = Run(home.cache_folder, compute, seed=seed, workers=workers, progress=terminal, start=begun)
+    run = Run(home.cache_folder, compute, seed=seed, workers=workers, progress=terminal, start=begun, spread=spread)
     trained = pretrain_to(folder, labelled_videos(manifest, vocabulary), vocabulary, shape, plan, run)
     terminal.result(f"Wrote {folder}: {trained.told()}", {"folder": str(folder), **trained.to_json()})
 
 
-def _start(home: "Project", modality: str, start: str | None) -> "Backbone | None":
-    """The backbone of pictures from which one of motion begins; None where it begins at random."""
+def _start(
+    home: "Project", modality: str, start: str | None, architecture: str | None, terminal: Terminal
+) -> "Backbone | None":
+    """The backbone from which training begins; None where it begins at random."""
     from whenabouts.core.errors import SettingsError
     from whenabouts.recognition.backbone import Backbone
+    from whenabouts.recognition.taking import backbone_from
 
-    if modality == "rgb":
-        if start == "rgb":
-            raise SettingsError("--start rgb is for --modality flow: a backbone of pictures begins at random.")
+    if start == "random" or (start is None and (modality != "flow" or "rgb" not in home.backbones())):
+        if architecture is not None:
+            raise SettingsError("--architecture says of which net the file at --start is. Add --start FILE.")
         return None
-    if start == "random" or (start is None and "rgb" not in home.backbones()):
-        return None
-    return Backbone.load(home.backbone_folder)
+    if start is None or start == "rgb":
+        if modality != "flow":
+            raise SettingsError("--start rgb is for --modality flow: others begin at random, or with what you name.")
+        return Backbone.load(home.backbone_folder)
+    return backbone_from(start, architecture=architecture, say=terminal.say)
 
 
 def _settings(
     recipe: Path | None, overrides: list[str] | None, modality: str, start: "Backbone | None", *, trained: bool
-) -> tuple["BackboneSettings", dict[str, Any]]:
+) -> tuple["Shape", dict[str, Any]]:
     """Settings of the backbone, those that `start` has where nothing else is said, and the table [pretrain]."""
-    from whenabouts.config import as_table, load, tables
+    from whenabouts.config import load, tables
     from whenabouts.core.errors import SettingsError
     from whenabouts.recognition.backbone_settings import BackboneSettings
+    from whenabouts.recognition.first_weights import settings_from
+    from whenabouts.recognition.sound_settings import SoundSettings
 
-    own = ("input", "flow", "height", "width")
-    below = {} if start is None else as_table(start.settings)
-    told = tables(
-        recipe,
-        overrides,
-        sections=("backbone", "pretrain") if trained else ("backbone",),
-        below={"backbone": {name: value for name, value in below.items() if name not in own}},
-        above={"backbone": {"input": "flow"}} if modality == "flow" else {},
-    )
-    table = dict(told["backbone"])
+    section = "sound" if modality == "sound" else "backbone"
+    sections = (section, "pretrain") if trained else (section,)
+    said = tables(recipe, overrides, sections=sections)
+    below = {} if start is None else settings_from(start, modality, name=said[section].get("name"))
+    above = {"backbone": {"input": "flow"}} if modality == "flow" else {}
+    told = tables(recipe, overrides, sections=sections, below={section: below}, above=above)
+    table = dict(told[section])
+    if modality == "sound":
+        return load(SoundSettings, table, "[sound]"), told.get("pretrain", {})
     if modality == "rgb" and "flow" in table:  # One recipe serves both streams; a word for this run alone must count.
         if any(override.strip().startswith("backbone.flow") for override in overrides or ()):
             raise SettingsError("--set backbone.flow changes nothing for pictures. Add --modality flow.")
@@ -118,14 +132,16 @@ def _settings(
     return shape, told.get("pretrain", {})
 
 
-def _taken(weights: Path, shape: "BackboneSettings", manifest: "Manifest") -> "Backbone":
+def _taken(weights: Path, shape: "Shape", manifest: "Manifest") -> "Backbone":
     """A backbone from elsewhere, its box that of the training videos where its settings do not say."""
     from whenabouts.core.errors import SettingsError
     from whenabouts.recognition.backbone import saved_backbone
     from whenabouts.recognition.pretraining import median_aspect
+    from whenabouts.recognition.sound_settings import SoundSettings
 
-    boxed = shape.boxed(median_aspect([entry.video for entry in manifest.of_split("train") if entry.usable]))
-    backbone = saved_backbone(weights, boxed)
+    if not isinstance(shape, SoundSettings):
+        shape = shape.boxed(median_aspect([entry.video for entry in manifest.of_split("train") if entry.usable]))
+    backbone = saved_backbone(weights, shape)
     if backbone.settings.modality != shape.modality:
         raise SettingsError(f"{weights} is a backbone for --modality {backbone.settings.modality}.")
     return backbone

@@ -28,34 +28,38 @@ from whenabouts.core.files import (
     write_text,
 )
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.nets.clip_net import ClipNet
+from whenabouts.nets.clip_net import FeatureNet
 from whenabouts.recognition.backbone_settings import BackboneSettings
-from whenabouts.recognition.encoders import Vectors, WindowForm
+from whenabouts.recognition.encoders import SoundForm, Vectors, WindowForm
+from whenabouts.recognition.sound_settings import SoundSettings
 from whenabouts.training.devices import Compute
 
 __all__ = ["Backbone", "BackboneSettings", "ClipClassifier", "saved_backbone", "with_weights"]
 
 
 class ClipClassifier(nn.Module):
-    """A net and a linear layer over its features: clips (B, C, T, H, W) -> scores (B, L) before the softmax."""
+    """A net and a linear layer over its features: windows (B, ...) -> scores (B, L) before the softmax."""
 
-    def __init__(self, net: ClipNet, classes: int) -> None:
+    def __init__(self, net: FeatureNet, classes: int) -> None:
         super().__init__()
         self.net = net
         self.fc = nn.Linear(net.width, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Clips (B, C, T, H, W) -> scores (B, L)."""
+        """Windows, such as clips (B, C, T, H, W) -> scores (B, L)."""
         scores: Tensor = self.fc(self.net(clips))
         return scores
 
 
+Shape = BackboneSettings | SoundSettings
+
+
 @dataclasses.dataclass(frozen=True)
 class Backbone:
-    """A trained net with its clips' shape, and, where it was trained here, the classifier and its vocabulary."""
+    """A trained net with its windows' shape, and, where it was trained here, the classifier and its vocabulary."""
 
-    settings: BackboneSettings
-    net: ClipNet
+    settings: Shape
+    net: FeatureNet
     fc: nn.Linear | None = None
     vocabulary: Vocabulary = dataclasses.field(default_factory=lambda: Vocabulary(()))
 
@@ -74,7 +78,7 @@ class Backbone:
         return digest.hexdigest()[:16]
 
     @property
-    def form(self) -> WindowForm:
+    def form(self) -> WindowForm | SoundForm:
         """The windows that it takes."""
         return self.settings.form
 
@@ -89,17 +93,25 @@ class Backbone:
         return f"{self.settings.name}@{self.checksum}"
 
     def vectors_on(self, compute: Compute) -> Vectors:
-        """A function from clips (B, F, H, W, C) uint8 to features (B, D) float32 on a device."""
+        """A function from windows, such as clips (B, F, H, W, C) uint8, to features (B, D) float32 on a device."""
         net = compute.place_net(self.net).eval()
-        transform = self.settings.transform()
 
-        def forward(clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        def forward(windows: NDArray[Any]) -> NDArray[np.float32]:
             with torch.inference_mode(), compute.autocast():
-                pixels = torch.from_numpy(clips).to(compute.device)
-                features: NDArray[np.float32] = net(compute.place(transform.test(pixels))).float().cpu().numpy()
+                given = compute.place(self.settings.prepared(windows, compute.device))
+                try:
+                    features: NDArray[np.float32] = net(given).float().cpu().numpy()
+                except ValueError as error:
+                    raise SettingsError(
+                        f"{self.source} can't take these windows: {error} Leave out extract.window_seconds."
+                    ) from None
             return features
 
         return forward
+
+    @property
+    def _table(self) -> str:
+        return "sound" if isinstance(self.settings, SoundSettings) else "backbone"
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights under torchvision's names, the classifier's as `fc.weight` and `fc.bias`."""
@@ -123,7 +135,7 @@ class Backbone:
         }
         with replacing_folder(folder) as part:
             safetensors.torch.save_file(self.tensors(), part / "model.safetensors")
-            write_text(part / "settings.toml", to_toml({"backbone": as_table(self.settings)}))
+            write_text(part / "settings.toml", to_toml({self._table: as_table(self.settings)}))
             write_json(part / "vocabulary.json", self.vocabulary.to_json())
             write_json(part / "card.json", about | {"sha256": sha256_of(part / "model.safetensors")})
 
@@ -134,8 +146,7 @@ class Backbone:
             weights = there / "model.safetensors"
             if not weights.is_file():
                 raise ProjectError(f"There is no backbone in {folder}. Run `whenabouts pretrain` first.")
-            told = BackboneSettings.upgraded(read_toml(there / "settings.toml").get("backbone", {}))
-            shape = load(BackboneSettings, told, f"{folder / 'settings.toml'} [backbone]")
+            shape = _shape(read_toml(there / "settings.toml"), folder / "settings.toml")
             try:
                 check_content(weights, read_json(there / "card.json").get("sha256"))
                 vocabulary = Vocabulary.load(there / "vocabulary.json")
@@ -147,7 +158,14 @@ class Backbone:
                 raise SettingsError(f"{folder / 'settings.toml'}: {error}") from None
 
 
-def with_weights(shape: BackboneSettings, path: Path, vocabulary: Vocabulary | None = None) -> Backbone:
+def _shape(told: Mapping[str, Any], path: Path) -> Shape:
+    """Settings of a net of pictures, or of sound, from a saved backbone's file."""
+    if "sound" in told:
+        return load(SoundSettings, told["sound"], f"{path} [sound]")
+    return load(BackboneSettings, BackboneSettings.upgraded(told.get("backbone", {})), f"{path} [backbone]")
+
+
+def with_weights(shape: Shape, path: Path, vocabulary: Vocabulary | None = None) -> Backbone:
     """A backbone of this shape with the weights of a safetensors file, under torchvision's names.
 
     `fc.weight` and `fc.bias` become the classifier where their rows are the vocabulary's. Weights that are missing,
@@ -173,7 +191,7 @@ def with_weights(shape: BackboneSettings, path: Path, vocabulary: Vocabulary | N
     return Backbone(shape, net, fc, names)
 
 
-def saved_backbone(path: Path, shape: BackboneSettings) -> Backbone:
+def saved_backbone(path: Path, shape: Shape) -> Backbone:
     """A backbone from its saved folder, from the model.safetensors in one, or from a bare file of `shape`."""
     if path.is_dir():
         return Backbone.load(path)

@@ -6,7 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from pydantic import Field
+from torch import Tensor
 
 from whenabouts.config import as_table, settings
 from whenabouts.core.errors import SettingsError
@@ -176,6 +180,10 @@ class BackboneSettings:
         if self.mean is None or self.std is None:
             return made
         return dataclasses.replace(made, mean=self.mean, std=self.std)
+
+    def prepared(self, clips: NDArray[np.uint8], device: torch.device) -> Tensor:
+        """Windows (B, F, H, W, C) -> what the net takes, (B, C', F', H, W), on a device."""
+        return self.transform().test(torch.from_numpy(clips).to(device))
 
     @property
     def channels(self) -> int:

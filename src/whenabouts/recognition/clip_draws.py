@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -13,12 +12,12 @@ from pydantic import Field
 from torch import Tensor
 
 from whenabouts.config import settings
-from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.media.fingerprints import size_and_time
 from whenabouts.recognition.backbone import BackboneSettings
 from whenabouts.recognition.frame_cache import Cached, clip_at
+from whenabouts.recognition.label_draws import LabelDraws
 
 
 @settings
@@ -66,19 +65,7 @@ class ClipDraws:
     ) -> None:
         self.cached, self.labels, self.shape, self.plan, self.seed = cached, labels, shape, plan, seed
         self._transform = shape.transform(shift=plan.shift, colour=plan.colour)
-        carriers: dict[int, list[tuple[int, float]]] = {}
-        for video, row in enumerate(labels):
-            for index, weight in zip(row.classes.tolist(), row.weights.tolist(), strict=True):
-                carriers.setdefault(index, []).append((video, weight))
-        if len(carriers) < 2:
-            raise InvalidData(
-                f"Training needs labels of at least 2 concepts, but the {len(labels)} readable videos carry "
-                f"{len(carriers)}. Import more videos or a vocabulary that fits them."
-            )
-        self._carriers = {index: np.asarray(pairs).T for index, pairs in sorted(carriers.items())}
-        roots = np.sqrt([weights.sum() for _, weights in self._carriers.values()])
-        self._class_shares = roots / roots.sum()
-        self._order = lru_cache(maxsize=4)(self._shuffled)
+        self._pairs = LabelDraws(labels, seed, square_root=plan.sampling == "square_root")
 
     def batch(self, step: int) -> ClipBatch:
         """The batch of one step."""
@@ -99,14 +86,7 @@ class ClipDraws:
 
     def pair(self, place: int, random: np.random.Generator) -> tuple[int, int]:
         """A video and one of its classes."""
-        if self.plan.sampling == "videos":
-            epoch, position = divmod(place, len(self.labels))
-            video = int(self._order(epoch)[position])
-            row = self.labels[video]
-            return video, int(random.choice(row.classes, p=row.weights / row.weights.sum()))
-        index = int(random.choice(list(self._carriers), p=self._class_shares))
-        videos, weights = self._carriers[index]
-        return int(random.choice(videos, p=weights / weights.sum())), index
+        return self._pairs.pair(place, random)
 
     def _clip(self, cached: Cached, random: np.random.Generator) -> NDArray[np.uint8]:
         first = int(random.integers(max(1, cached.frames - self.shape.pictures + 1)))
@@ -115,6 +95,3 @@ class ClipDraws:
             return clip
         top, left = (int(random.integers(side - crop + 1)) for side in clip.shape[1:3])
         return clip[:, top : top + crop, left : left + crop]
-
-    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self.seed, 2, epoch]).permutation(len(self.labels))

@@ -1,4 +1,4 @@
-"""What a child process does for extraction; imports no torch."""
+"""What child processes do for extraction; imports no torch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from whenabouts.media.flow import flow_parts
 from whenabouts.media.parts import Part, log_mel_parts, video_parts
+from whenabouts.media.probe import probe
 
 
 def clip_parts(
@@ -31,3 +32,9 @@ def clip_parts(
         yield from video_parts(path, video_id=video_id, rate=rate, size=size, crop=crop, resize=resize)
     if sound:
         yield from log_mel_parts(path)
+
+
+def sound_window_parts(path: Path, *, video_id: str) -> Iterator[Part]:
+    """What the headers say of a video, then the rows of its sound as `log_mel_parts` gives them."""
+    yield probe(path, video_id=video_id)
+    yield from log_mel_parts(path)

@@ -15,7 +15,6 @@ from torch import nn
 from torch.nn import functional
 
 from whenabouts.config import as_table
-from whenabouts.core.errors import SettingsError
 from whenabouts.core.files import sweep
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.locks import claimed
@@ -25,12 +24,15 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Manifest
 from whenabouts.data.vocabulary import labels_of
 from whenabouts.media.flow import check_flow
-from whenabouts.nets.clip_net import ClipNet
-from whenabouts.nets.motion import start_from_pictures
-from whenabouts.recognition.backbone import Backbone, BackboneSettings, ClipClassifier
-from whenabouts.recognition.backbone_settings import Modality
+from whenabouts.media.probe import unreadable
+from whenabouts.nets.inflation import Spread
+from whenabouts.recognition.backbone import Backbone, BackboneSettings, ClipClassifier, Shape
 from whenabouts.recognition.clip_draws import ClipBatch, ClipDraws, PretrainSettings
+from whenabouts.recognition.first_weights import first_net
 from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat
+from whenabouts.recognition.sound_cache import SoundCache
+from whenabouts.recognition.sound_draws import SoundDraws
+from whenabouts.recognition.sound_settings import SoundSettings
 from whenabouts.training.devices import Compute
 from whenabouts.training.loop import Measured, Plan, Trainee, fit
 
@@ -76,8 +78,7 @@ class Pretrained:
 class Run:
     """Where a training runs: small frames and the checkpoint lie in `cache`, `workers` decode and load.
 
-    A net for motion begins with the weights of the net for pictures `start`, where there is one; nets for pictures
-    begin at random.
+    A net begins with the weights of `start`, where there is one (see `first_net`), else at random.
     """
 
     cache: Path
@@ -86,9 +87,10 @@ class Run:
     workers: int = 2
     progress: Progress = field(default_factory=Silent)
     start: Backbone | None = None
+    spread: Spread = "mean"
 
 
-def checkpoint_of(cache: Path, modality: Modality = "rgb") -> Path:
+def checkpoint_of(cache: Path, modality: str = "rgb") -> Path:
     """Where a project's cache keeps an unfinished training of one stream's backbone."""
     return cache / ("pretrain" if modality == "rgb" else f"pretrain-{modality}") / "checkpoint.safetensors"
 
@@ -111,36 +113,71 @@ def pretrain(
     cached = _small_frames(videos, shape.frame_format(plan.longest_seconds), run)
     usable = [(item, found) for item, found in zip(videos, cached, strict=True) if found.frames and len(item.labels)]
     draws = ClipDraws([found for _, found in usable], [item.labels for item, _ in usable], shape, plan, run.seed)
+    broken = tuple(found.video for found in cached if found.video.status != "complete")
+    return _trained(draws, shape, vocabulary, run, broken)
+
+
+def pretrain_sound(
+    videos: Sequence[LabelledVideo],
+    vocabulary: Vocabulary,
+    shape: SoundSettings,
+    plan: PretrainSettings,
+    run: Run,
+) -> Pretrained:
+    """Train a backbone of sound on labelled videos, as `pretrain` does one of pictures.
+
+    Videos without sound have nothing to say here, and are no more than counted; those whose sound can't be decoded are
+    returned with their reasons.
+    """
+    heard = [item for item in videos if item.video.has_audio]
+    if len(heard) < len(videos):
+        run.progress.say(f"{len(videos) - len(heard)} of {len(videos)} videos have no sound.")
+    cache = SoundCache(run.cache / "sound", plan.longest_seconds)
+    cached = cache.fill([item.video for item in heard], workers=run.workers, progress=run.progress)
+    usable = [(item, found) for item, found in zip(heard, cached, strict=True) if found.rows and len(item.labels)]
+    broken = tuple(unreadable(found.video.id, found.video.path, found.reason) for found in cached if found.reason)
+    for video in broken:
+        run.progress.say(f"{video.id}: {video.reason}")
+    draws = SoundDraws([found for _, found in usable], [item.labels for item, _ in usable], shape, plan, run.seed)
+    return _trained(draws, shape, vocabulary, run, broken)
+
+
+def _trained(
+    draws: ClipDraws | SoundDraws, shape: Shape, vocabulary: Vocabulary, run: Run, broken: tuple[Video, ...]
+) -> Pretrained:
+    """Fit a net and a classifier to the draws, from the last checkpoint on."""
     torch.manual_seed(run.seed)
-    model = ClipClassifier(_first_net(shape, run.start), len(vocabulary))
+    model = ClipClassifier(first_net(shape, run.start, run.spread), len(vocabulary))
     began = "" if run.start is None else run.start.source
     fitted = fit(
         Trainee(model, draws.batch, _measure_on(run.compute)),
-        _loop_plan(plan, run.seed),
+        _loop_plan(draws.plan, run.seed),
         run.compute,
         checkpoint=checkpoint_of(run.cache, shape.modality),
-        identity=draws.identity(vocabulary) + began,
+        identity=draws.identity(vocabulary) + began + (run.spread if run.spread != "mean" else ""),
         loaders=run.workers,
         progress=run.progress,
     )
     model.cpu()
     backbone = Backbone(shape, model.net, model.fc, vocabulary)
-    broken = tuple(found.video for found in cached if found.video.status != "complete")
-    return Pretrained(backbone, fitted.history, fitted.resumed_at, len(usable), broken)
+    return Pretrained(backbone, fitted.history, fitted.resumed_at, len(draws.labels), broken)
 
 
 def pretrain_to(
     folder: Path,
     videos: Sequence[LabelledVideo],
     vocabulary: Vocabulary,
-    shape: BackboneSettings,
+    shape: Shape,
     plan: PretrainSettings,
     run: Run,
 ) -> Pretrained:
-    """`pretrain`, then save the backbone to `folder` and clear the checkpoint; one at a time, else ProjectError."""
+    """`pretrain` or `pretrain_sound`, then save to `folder`, clear the checkpoint; one at a time, else ProjectError."""
     checkpoint = checkpoint_of(run.cache, shape.modality)
     with claimed(checkpoint.parent, "a pre-training"):
-        trained = pretrain(videos, vocabulary, shape, plan, run)
+        if isinstance(shape, SoundSettings):
+            trained = pretrain_sound(videos, vocabulary, shape, plan, run)
+        else:
+            trained = pretrain(videos, vocabulary, shape, plan, run)
         card = {"training": as_table(plan), "seed": run.seed, "videos": trained.videos}
         card |= {"history": list(trained.history), "computed_on": str(run.compute)}
         card |= {} if run.start is None else {"began_from": run.start.source}
@@ -161,23 +198,6 @@ def median_aspect(videos: Sequence[Video]) -> float:
     """Median width over height of the videos whose size is known; 4 / 3 where none is."""
     shapes = [video.width / video.height for video in videos if video.height and video.width]
     return float(np.median(shapes)) if shapes else 4 / 3
-
-
-def _first_net(shape: BackboneSettings, start: Backbone | None) -> ClipNet:
-    """A net to train: fresh, or of motion with what the net for pictures `start` has learned."""
-    net = shape.build()
-    if start is None:
-        return net
-    if shape.modality != "flow" or start.settings.modality != "rgb":
-        raise SettingsError("A net for motion can begin from one for pictures, but no other from any.")
-    try:
-        start_from_pictures(net, start.net)
-    except ValueError as error:
-        raise SettingsError(
-            f"The backbone for motion can't begin from {start.source}: {error}. Leave out what [backbone] says of its "
-            "shape, or begin at random (--start random)."
-        ) from None
-    return net
 
 
 def _small_frames(videos: Sequence[LabelledVideo], form: FrameFormat, run: Run) -> list[Cached]:

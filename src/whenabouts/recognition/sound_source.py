@@ -7,7 +7,6 @@ import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
 from whenabouts.media.mel import LOG_OFFSET
-from whenabouts.media.parts import Part, log_mel_parts
-from whenabouts.media.probe import probe, unreadable
+from whenabouts.media.probe import unreadable
 from whenabouts.media.workers import Decoding, Job, decode_many
+from whenabouts.recognition.clip_parts import sound_window_parts
 from whenabouts.recognition.encoders import SOUND_BANDS, SOUND_RATE, SoundForm
 from whenabouts.recognition.window_source import End, Finished, Windows
 from whenabouts.recognition.windows import batched
@@ -26,12 +25,6 @@ from whenabouts.recognition.windows import batched
 Rows = NDArray[np.float32]
 
 NO_SOUND = "its sound can't be decoded, or is shorter than 25 ms"
-
-
-def sound_window_parts(path: Path, *, video_id: str) -> Iterator[Part]:
-    """What the headers say of a video, then the rows of its sound as `log_mel_parts` gives them: a job for a child."""
-    yield probe(path, video_id=video_id)
-    yield from log_mel_parts(path, bands=SOUND_BANDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from whenabouts.data.project import Project
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.published_backbone import published_backbone
 from whenabouts.recognition.published_list import PUBLISHED
+from whenabouts.recognition.published_sound import PUBLISHED_SOUND, published_sound
 
 Say = Callable[[str], None]
 
@@ -25,9 +26,9 @@ def backbone_from(given: str, *, architecture: str | None = None, say: Say = pri
         _check_name(architecture)
         if not path.is_file():
             raise ProjectError(f"There is no file {path}. Give the path of the publisher's file.")
-        return published_backbone(architecture, path=path, say=say)
-    if given in PUBLISHED and not path.exists():
-        return published_backbone(given, say=say)
+        return _published(architecture, path, say)
+    if given in _names() and not path.exists():
+        return _published(given, None, say)
     if path.is_dir():
         return Backbone.load(path)
     if path.name == "model.safetensors" and (path.parent / "settings.toml").is_file():
@@ -67,18 +68,30 @@ def take_backbone(
 
 def told_list() -> list[str]:
     """One line for each published name: its clips, its labels, the licence of the publisher's repository."""
-    width = max(map(len, PUBLISHED))
-    return [
+    width = max(map(len, _names()))
+    lines = [
         f"{name:<{width}}  {entry.clips.clip_seconds:5.2f} s of {entry.clips.frames:2d} pictures, "
         f"{entry.clips.crop:3d} pixels, {entry.labels}, {entry.licence}"
         for name, entry in sorted(PUBLISHED.items())
     ]
+    for name, (shape, _, licence) in sorted(PUBLISHED_SOUND.items()):
+        lines.append(f"{name:<{width}}  {shape.window_seconds:5.2f} s of sound, {licence}")
+    return lines
+
+
+def _names() -> list[str]:
+    return [*PUBLISHED, *PUBLISHED_SOUND]
+
+
+def _published(name: str, path: Path | None, say: Say) -> Backbone:
+    made = published_sound if name in PUBLISHED_SOUND else published_backbone
+    return made(name, path=path, say=say)
 
 
 def _check_name(name: str) -> None:
-    if name in PUBLISHED:
+    if name in _names():
         return
-    near = difflib.get_close_matches(name, PUBLISHED, n=1)
+    near = difflib.get_close_matches(name, _names(), n=1)
     hint = f"Did you mean {near[0]!r}?" if near else "`--backbone list` names those that are."
     raise SettingsError(f"{name!r} is neither a file or folder nor a published backbone. {hint}")
 
