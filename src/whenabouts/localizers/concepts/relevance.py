@@ -61,7 +61,7 @@ class RelevanceSettings:
     unseen: Share = 0.25
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
     more_rounds: Annotated[float, Field(ge=1)] = 1.1
-    block_pairs: Annotated[int, Field(ge=1)] = 16_384
+    block_pairs: Annotated[int, Field(ge=1)] = 131_072
 
     @classmethod
     def paper(cls) -> Self:
