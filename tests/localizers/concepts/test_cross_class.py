@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from whenabouts.config import load, read_toml
 from whenabouts.core import InvalidData, Moments, SegmentLabels
 from whenabouts.core.files import read_json, sha256_of, write_json
 from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.features import PlantedWorld
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
+from whenabouts.localizers import chosen_localizer
 from whenabouts.localizers.concepts.boosting import TreeSettings
 from whenabouts.localizers.concepts.cross_class import CrossClass
 from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
@@ -163,6 +165,17 @@ def test_too_few_ratings_are_told_and_models_judge(world: PlantedWorld, kept, to
     np.testing.assert_allclose(model.score(features).scores[0], described.scores["video.logistic"][0], rtol=1e-5)
 
 
+def test_with_one_fold_models_never_see_a_rated_video(world: PlantedWorld) -> None:
+    makers = replace(MAKERS, video_kinds=("logistic",), encoders=(), folds=1, rates={"logistic": 0.02})
+    quick = replace(SETTINGS, makers=makers)
+    model = fitted(world, quick, rated_otherwise(world, lambda number, rated: np.full(len(rated), number < 20)))
+    assert model.makers.learned_from == {example.video_id for example in world.examples[20:LEARNED]}
+    assert model.relevance is not None
+    assert average_map(model, world) > 0.6
+    with pytest.raises(InvalidData, match="all 40 have some"):
+        fitted(world, quick)
+
+
 def test_chapters_alone_are_enough_with_weak_negatives(world: PlantedWorld) -> None:
     """Chapters say what is there and never what is not."""
     quick = replace(SETTINGS, makers=replace(MAKERS, video_kinds=("logistic",), encoders=()))
@@ -200,8 +213,10 @@ def test_a_killed_training_goes_on_to_the_same_model(
 def test_settings_that_can_not_be() -> None:
     with pytest.raises(ValueError, match="encoders are of video_kinds"):
         MakerSettings(video_kinds=("logistic",), encoders=("lstm",))
-    with pytest.raises(ValueError, match="folds are two at least"):
-        MakerSettings(folds=1)
+    with pytest.raises(ValueError, match="need two folds at least"):
+        MakerSettings(folds=1, segment_kinds=("netvlad",))
+    with pytest.raises(ValueError, match="'lstm' is not"):
+        MakerSettings(rates={"lstm": 0.1})
     with pytest.raises(ValueError, match="one video model at least"):
         MakerSettings(video_kinds=(), encoders=())
 
@@ -220,3 +235,32 @@ def test_a_folder_without_its_trees_or_with_others_is_refused(model: CrossClass,
     write_json(folder / "card.json", {**card, "beside": {"../model/trees.ubj": "0"}})
     with pytest.raises(InvalidData, match="outside its folder"):
         CrossClass.load(folder)
+
+
+def test_the_challenges_recipe_is_the_preset() -> None:
+    recipe = Path(__file__).parents[3] / "recipes" / "ccrl-youtube8m.toml"
+    name, told = chosen_localizer(None, read_toml(recipe)["train"])
+    assert name == "cross-class-relevance"
+    assert load(CrossClassSettings, told, "recipe") == CrossClassSettings.youtube8m()
+
+
+def test_the_papers_preset(world: PlantedWorld) -> None:
+    """Its features, segments and candidates, with nets of a size for tests."""
+    paper = CrossClassSettings.paper()
+    video = replace(paper.makers.video, net=small("lstm"), fit=SHORT)
+    trees = replace(paper.relevance.trees, rounds=30)
+    settings = replace(
+        paper, makers=replace(paper.makers, video=video, folds=2), relevance=replace(paper.relevance, trees=trees),
+        candidates=0.0,
+    )  # fmt: skip
+    model = fitted(world, settings)
+    assert model.relevance.features.columns.names == (
+        "scores.video.logistic", "scores.video.lstm",
+        "similarity.frames.positive.sum", "similarity.frames.negative.sum",
+        "similarity.lstm.positive.sum", "similarity.lstm.negative.sum",
+        *(f"class.onehot.{column}" for column in range(3)),
+    )  # fmt: skip
+    assert model.training["relevance"]["weak_pairs"] == 0
+    found = model.localize(world.examples[-1].features)
+    assert set(found.spans[:, 0] % 5.0) == {0.0}
+    assert len(found) == 3 * -(-world.examples[-1].features["rgb"].grid.duration_seconds // 5)

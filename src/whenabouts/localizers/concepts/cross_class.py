@@ -21,11 +21,11 @@ from whenabouts.core.timing import FloatArray, IntArray, TimeGrid
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
 from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
-from whenabouts.localizers.concepts.described import Described
+from whenabouts.localizers.concepts.described import Described, Fold, OutOfFold
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
 from whenabouts.localizers.concepts.looks import candidate_classes, cutoffs_of, looks, moments_of
-from whenabouts.localizers.concepts.makers import Makers, out_of_fold, ratings_of, train_makers
+from whenabouts.localizers.concepts.makers import Makers, out_of_fold, ratings_of, train_makers, unrated
 from whenabouts.localizers.concepts.model import runs_of_spans
 from whenabouts.localizers.concepts.relevance import RelevanceModel, Why
 from whenabouts.localizers.concepts.segment_models import RatedSegment, rated_segments
@@ -77,7 +77,8 @@ class CrossClass:
         videos = FrameVideos(examples, settings.frames, progress)
         run = Run(progress, choose_compute(device, settings.precision), seed, checkpoints)
         rated = rated_segments(videos)
-        makers = train_makers(videos, settings.makers, run.under("whole"), vocabulary=vocabulary)
+        chosen = unrated(videos, rated) if settings.makers.folds == 1 else None
+        makers = train_makers(videos, settings.makers, run.under("whole"), vocabulary=vocabulary, chosen=chosen)
         lacking = _lacking(rated, settings)
         if lacking:
             progress.say(
@@ -172,10 +173,12 @@ def _relevance(
     videos: FrameVideos, rated: Sequence[RatedSegment], makers: Makers, settings: CrossClassSettings, run: Run
 ) -> RelevanceModel:
     vocabulary = next(iter(makers.models.values())).vocabulary
-    told = out_of_fold(videos, rated, settings.makers, run, vocabulary=vocabulary)
-    ratings = ratings_of(videos, rated)
-    model = RelevanceModel.fit(told, makers.account(videos, rated), ratings, settings.relevance,
-                               vocabulary=vocabulary, seed=run.seed)  # fmt: skip
+    ratings, whole = ratings_of(videos, rated), makers.account(videos, rated)
+    if settings.makers.folds == 1:
+        told = OutOfFold([Fold(whole, np.arange(len(rated)))])
+    else:
+        told = out_of_fold(videos, rated, settings.makers, run, vocabulary=vocabulary)
+    model = RelevanceModel.fit(told, whole, ratings, settings.relevance, vocabulary=vocabulary, seed=run.seed)
     facts = model.training
     run.progress.say(
         f"Relevance from {facts['rated_pairs']} ratings: MAP {facts['map_held_out']:.3f} on held-out videos, "

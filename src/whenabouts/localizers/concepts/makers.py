@@ -1,7 +1,7 @@
 """The models that describe segments for the relevance model, and the same without the videos of each fold."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Self
 
@@ -16,7 +16,7 @@ from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.described import WHOLE, Account, Described, Fold, OutOfFold, Ratings
 from whenabouts.localizers.concepts.distillation import folds_of
-from whenabouts.localizers.concepts.fitting import Run
+from whenabouts.localizers.concepts.fitting import Positive, Run
 from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
 from whenabouts.localizers.concepts.model import ConceptModel, ModelSettings
 from whenabouts.localizers.concepts.networks import Count, NetKind, NetSettings
@@ -34,8 +34,10 @@ class MakerSettings:
     """Which models speak of segments: video models of the kinds `video_kinds`, segment models of `segment_kinds`.
 
     Kinds are trained like `video` and `segment`, whose nets give widths. `encoders` are those video models whose
-    encodings are compared, beside the mean frame; `whole` adds what each video model says of the whole video. For rows
-    to learn from, all are trained once more for each of `folds`, without its videos.
+    encodings are compared, beside the mean frame; `whole` adds what each video model says of the whole video. `rates`
+    are learning rates of video models by kind, where they differ from `video`'s. For rows to learn from, all are
+    trained once more for each of `folds`, without its videos; with 1, models learn from videos without rated segments
+    alone, which is enough where these are many.
     """
 
     video: VideoModelSettings = VideoModelSettings()
@@ -44,6 +46,7 @@ class MakerSettings:
     segment_kinds: tuple[NetKind, ...] = ()
     encoders: tuple[NetKind, ...] = ("netvlad", "netfv")
     whole: bool = True
+    rates: Mapping[str, Positive] = field(default_factory=dict)
     folds: Count = 3
 
     def __post_init__(self) -> None:
@@ -52,8 +55,11 @@ class MakerSettings:
         strangers = sorted(set(self.encoders) - set(self.video_kinds))
         if strangers:
             raise ValueError(f"encoders are of video_kinds {list(self.video_kinds)}, but {strangers[0]!r} is not")
-        if self.folds < 2:
-            raise ValueError("folds are two at least, so that each video is left out once")
+        if self.folds == 1 and self.segment_kinds:
+            raise ValueError("segment models learn from rated videos, so they need two folds at least")
+        unknown = sorted(set(self.rates) - set(self.video_kinds))
+        if unknown:
+            raise ValueError(f"rates are of video_kinds {list(self.video_kinds)}, but {unknown[0]!r} is not")
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,8 @@ def train_makers(
     """Train all models on the videos (on `chosen` alone, where given)."""
     models: dict[str, ConceptModel] = {}
     for kind in how.video_kinds:
-        each = replace(how.video, net=of_kind(how.video.net, kind))
+        fit = replace(how.video.fit, learning_rate=how.rates.get(kind, how.video.fit.learning_rate))
+        each = replace(how.video, net=of_kind(how.video.net, kind), fit=fit)
         name = f"video.{kind}"
         models[name] = train_video_model(videos, each, run.under(name), vocabulary=vocabulary, chosen=chosen)
     for kind in how.segment_kinds:
@@ -171,6 +178,18 @@ def train_makers(
         )
     known = _known(videos, range(len(videos)) if chosen is None else chosen, len(vocabulary))
     return Makers(models, tuple(f"video.{kind}" for kind in how.encoders), how.whole, known)
+
+
+def unrated(videos: FrameVideos, rated: Sequence[RatedSegment]) -> list[int]:
+    """The videos without rated segments; InvalidData where there is none."""
+    has = {segment.video for segment in rated}
+    rest = [index for index in range(len(videos)) if index not in has]
+    if not rest:
+        raise InvalidData(
+            f"With one fold models learn from videos without rated segments, but all {len(videos)} have some. Take two "
+            "folds or more."
+        )
+    return rest
 
 
 def out_of_fold(
