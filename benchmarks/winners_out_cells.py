@@ -133,7 +133,7 @@ def _removed(models: list[WinnersOut], part: WorldPart, rng: np.random.Generator
     for model in models:
         judge = Judge(model.net, model.settings, model.streams, torch.device("cpu"))
         left = [
-            remove_winners(judge, video.matrices, example.labels.classes.tolist(), mask)
+            remove_winners(judge, judge.placed(video.matrices), example.labels.classes.tolist(), mask)
             for example, video, mask in zip(part.examples, videos, left, strict=True)
         ]
         told["winners"].append((grids, [~mask for mask in left]))

@@ -3,14 +3,17 @@
     python benchmarks/yoga_winners_out.py FOLDER --out benchmarks/results
 
 FOLDER, folds, backbones and features are those of `yoga.py`, with its --work folder; each fold's features serve all
-rows. Settings are the localizers' defaults. Writes yoga_winners_out.json and .md.
+rows. Settings are the localizers' defaults. Each fold, seed and training is a JSON file in the fold's folder and is not
+done again, so that a run goes on where it was stopped. Writes yoga_winners_out.json and .md.
 """
 
 import argparse
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 
 from whenabouts.config import as_table, load
-from whenabouts.core.files import write_json, write_text
+from whenabouts.core.features import FeatureSequence
+from whenabouts.core.files import read_json, write_json, write_text
 from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
+from whenabouts.core.scores import ScoreSequence
+from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example, Examples
 from whenabouts.data.project import Project
 from whenabouts.data.worlds.timeline_world import WorldPart
@@ -32,14 +38,15 @@ from whenabouts.localizers.decoding import likely_classes, uniform_windows, whol
 from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings as Instances
 from winners_out_figures import Measure, estimates
 from winners_out_words import told
-from yoga import prepared, read_sessions, render_all
+from yoga import prepared, read_sessions, render_all, say
 from yoga_takes import Session
 
 STEPS, WINDOW_SECONDS = 400, 6.0
 Changes = Mapping[str, Any]
+Training = tuple[str, Changes, Mapping[str, Changes]]
 # As winners-out by default; the others ask for 0.2, which six concepts of one session can't all reach.
 LENIENT: Changes = {"class_threshold": 0.05}
-TRAININGS: Mapping[str, tuple[str, Changes, Mapping[str, Changes]]] = {
+TRAININGS: Mapping[str, Training] = {
     "one round": ("winners-out", {"rounds": 1}, {"Train + WO Test": {}, "Train + Test": {"test_steps": 1}}),
     "two rounds": ("winners-out", {}, {"WO Train + WO Test": {}, "WO Train + Test": {"test_steps": 1}}),
     "three rounds": ("winners-out", {"rounds": 3}, {"WO-Step3: three rounds": {}}),
@@ -63,34 +70,73 @@ PAPER = {"Train + Test": 14.2, "Train + WO Test": 14.8, "WO Train + Test": 14.4,
          "WO-Step3: three rounds": 15.8, "CAM": 16.2, "attention as the score": 15.7}  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Fold:
+    """Features to learn from, and those of the sessions to find in."""
+
+    vocabulary: Vocabulary
+    examples: Examples
+    sessions: tuple[FeatureSequence, ...]
+
+    @classmethod
+    def of(cls, home: Project, subjects: list[str]) -> "Fold":
+        """The fold of a project that `prepared` made."""
+        vocabulary, store = home.vocabulary(), home.features()
+        examples = Examples.of(home.manifest().of_split("train"), vocabulary, store, ("rgb",))
+        return cls(vocabulary, examples, tuple(store.read(f"sessions/{subject}", "rgb") for subject in subjects))
+
+
 def found_in_fold(home: Project, subjects: list[str], seed: int) -> dict[str, Moments]:
-    """What every row finds in the sessions of one fold's test subjects."""
-    vocabulary, store = home.vocabulary(), home.features()
-    examples = Examples.of(home.manifest().of_split("train"), vocabulary, store, ("rgb",))
-    sessions = [store.read(f"sessions/{subject}", "rgb") for subject in subjects]
+    """What every row finds in the sessions of a fold's test subjects; each training is a cell in the fold's folder."""
+    fold = Fold.of(home, subjects)
+    found: dict[str, Moments] = {}
+    for name, training in TRAININGS.items():
+        path = home.folder / "winners_out" / f"{seed}-{name}.json"
+        asked = _asked(training)
+        cell = read_json(path) if path.exists() else {}
+        if cell.get("asked") != asked:
+            rows = trained_rows(training, fold, seed, floors=name == "two rounds")
+            cell = {"asked": asked, "rows": {row: moments.to_json() for row, moments in rows.items()}}
+            write_json(path, cell, indent=None)
+            say(f"{home.folder.name}, seed {seed}, {name}: load {os.getloadavg()[0]:.1f}")
+        found |= {row: Moments.from_json(moments) for row, moments in cell["rows"].items()}
+    return found
+
+
+def _asked(training: Training) -> dict[str, Any]:
+    """All that a cell was made with, as it comes back from its file."""
+    kind, changes, uses = training
+    settings = as_table(load(LOCALIZERS[kind].Settings, changes, kind))
+    asked: dict[str, Any] = json.loads(json.dumps({"localizer": kind, "settings": settings, "uses": uses}))
+    return asked
+
+
+def trained_rows(training: Training, fold: Fold, seed: int, *, floors: bool) -> dict[str, Moments]:
+    """Train once; what each use of the model finds, and what the floors find with its video scores."""
+    kind, changes, uses = training
+    localizer = LOCALIZERS[kind]
+    settings = load(localizer.Settings, changes, kind)
+    model = localizer.fit(fold.examples, settings, Silent(), vocabulary=fold.vocabulary, seed=seed)
     found: dict[str, Moments] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for training, (kind, changes, uses) in TRAININGS.items():
-            localizer = LOCALIZERS[kind]
-            settings = load(localizer.Settings, changes, training)
-            model = localizer.fit(examples, settings, Silent(), vocabulary=vocabulary, seed=seed)
-            model.save(Path(folder) / training)
-            for name, use in uses.items():
-                used = localizer.load(Path(folder) / training, changes=use)
-                parts = [used.localize({"rgb": session}) for session in sessions]
-                found[name] = Moments.concatenate(parts, vocabulary)
-            if training == "two rounds":
-                scores = [model.score({"rgb": session}) for session in sessions]
-                chosen = [likely_classes(each.video_scores, threshold=0.05, top=1) for each in scores]
-                floors = {
-                    "floor: whole session": [whole_video(s, classes=c) for s, c in zip(scores, chosen, strict=True)],
-                    f"floor: windows of {WINDOW_SECONDS:g} s": [
-                        uniform_windows(s, window_seconds=WINDOW_SECONDS, classes=c)
-                        for s, c in zip(scores, chosen, strict=True)
-                    ],
-                }
-                found |= {name: Moments.concatenate(parts, vocabulary) for name, parts in floors.items()}
-    return found
+        model.save(Path(folder) / "model")
+        for name, use in uses.items():
+            used = localizer.load(Path(folder) / "model", changes=use)
+            parts = [used.localize({"rgb": session}) for session in fold.sessions]
+            found[name] = Moments.concatenate(parts, fold.vocabulary)
+    return found | (floors_of([model.score({"rgb": session}) for session in fold.sessions]) if floors else {})
+
+
+def floors_of(scores: list[ScoreSequence]) -> dict[str, Moments]:
+    """What needs no localizer, with the classes and video scores of one."""
+    chosen = [(each, likely_classes(each.video_scores, threshold=0.05, top=1)) for each in scores]
+    floors = {
+        "floor: whole session": [whole_video(each, classes=classes) for each, classes in chosen],
+        f"floor: windows of {WINDOW_SECONDS:g} s": [
+            uniform_windows(each, window_seconds=WINDOW_SECONDS, classes=classes) for each, classes in chosen
+        ],
+    }
+    return {name: Moments.concatenate(parts, scores[0].vocabulary) for name, parts in floors.items()}
 
 
 def truth_of(sessions: list[Session], home: Project) -> WorldPart:
@@ -140,7 +186,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "whenabouts-yoga")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3])
     options = parser.parse_args()
     sessions = read_sessions(options.folder)

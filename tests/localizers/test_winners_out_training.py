@@ -169,7 +169,7 @@ def test_running_moments_survive_large_means_and_constant_columns() -> None:
 def test_winners_of_all_classes_go_at_once_and_are_those_of_the_same_segments(world: PlantedWorld) -> None:
     videos = TrainingVideos(world.examples, 4, QUICK, Silent())
     judge = Judge(make_net(videos, QUICK, 0), QUICK, videos.streams, torch.device("cpu"))
-    matrices, everything = videos.features(0), np.ones(videos.videos[0].grid.steps, bool)
+    matrices, everything = judge.placed(videos.features(0)), np.ones(videos.videos[0].grid.steps, bool)
     each = [~remove_winners(judge, matrices, (index,), everything) for index in (0, 2)]
     both = ~remove_winners(judge, matrices, (0, 2), everything)
     np.testing.assert_array_equal(both, each[0] | each[1])

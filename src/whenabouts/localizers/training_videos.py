@@ -22,6 +22,7 @@ from whenabouts.localizers.segments import Cutting, Matrix, mean_features, segme
 
 CACHE_BYTES = 8_000_000_000
 Prepared = FeatureSequence | Matrix
+Spread = list[tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class TrainingVideos:
         self._examples, self._classes, self._settings = examples, classes, settings
         self._room, self._cache = cache_bytes, dict[int, dict[str, Prepared]]()
         self._streams: dict[str, Stream] = {}
+        self._spread: Spread | None = None
+        self._taken: dict[str, tuple[Matrix, Matrix]] = {}
         self.outputs = classes + (classes == 1)
         self.skipped: Counter[str] = Counter()
         self.videos: list[TrainingVideo] = []
@@ -75,21 +78,57 @@ class TrainingVideos:
         return len(self.videos)
 
     def features(self, index: int, rng: np.random.Generator | None = None) -> list[Matrix | None]:
-        """Segment features (K, D) of each stream, None where missing; `rng` draws the snippets, if there are any."""
+        """Segment features (K, D) of each stream, None where missing; `rng` draws the snippets, if there are any.
+
+        They may lie in this object's memory: whoever changes them takes a copy.
+        """
         video = self.videos[index]
         kept = self._cache.get(video.row)
         if kept is None:
             kept = self._prepared(self._examples[video.row], video.grid)
-        found = [kept.get(stream.modality) for stream in self.streams]
-        return [
-            snippet_features(item, video.grid, self._settings.snippets, rng)
-            if isinstance(item, FeatureSequence)
-            else item
-            for item in found
-        ]
+        found: list[Matrix | None] = []
+        for stream in self.streams:
+            item = kept.get(stream.modality)
+            if isinstance(item, FeatureSequence):
+                item = snippet_features(item, video.grid, self._settings.snippets, rng)
+                self._standardise(item, stream.modality)
+            found.append(item)
+        return found
 
-    def spread(self) -> list[tuple[FloatArray, FloatArray]]:
-        """Mean and standard deviation (D,) of each stream over all segments; 1 in place of no deviation."""
+    def standardise(self) -> None:
+        """Take mean and spread out of all features, once for all: at each sight it would take as long as learning."""
+        if self._taken:
+            return
+        self._taken = {
+            stream.modality: (mean.astype(np.float32), deviation.astype(np.float32))
+            for stream, (mean, deviation) in zip(self.streams, self.spread(), strict=True)
+        }
+        for kept in self._cache.values():
+            for modality, item in kept.items():
+                if not isinstance(item, FeatureSequence):
+                    self._standardise(item, modality)
+
+    def _standardise(self, matrix: Matrix, modality: str) -> None:
+        if modality in self._taken:
+            mean, deviation = self._taken[modality]
+            matrix -= mean
+            matrix /= deviation
+
+    def means(self) -> list[Matrix]:
+        """Mean (D,) of each stream over all segments, as `features` gives them: 0 where they are standardised."""
+        return [np.zeros_like(mean, np.float32) if self._taken else mean.astype(np.float32)
+                for mean, _ in self.spread()]  # fmt: skip
+
+    def spread(self) -> Spread:
+        """Mean and standard deviation (D,) of each stream over all segments; 1 in place of no deviation.
+
+        They are those of the features as they came, also when these are standardised.
+        """
+        if self._spread is None:
+            self._spread = self._measured_spread()
+        return self._spread
+
+    def _measured_spread(self) -> Spread:
         moments = [RunningMoments(stream.width) for stream in self.streams]
         for index in range(len(self)):
             for running, matrix in zip(moments, self.features(index), strict=True):
@@ -132,7 +171,11 @@ class TrainingVideos:
         sequences = {modality: sequence for modality, sequence in example.features.items() if len(sequence)}
         if self._settings.snippets:
             return dict(sequences)
-        return {modality: mean_features(sequence, grid) for modality, sequence in sequences.items()}
+        found: dict[str, Prepared] = {}
+        for modality, sequence in sequences.items():
+            found[modality] = matrix = mean_features(sequence, grid)
+            self._standardise(matrix, modality)
+        return found
 
     def _check_labels(self) -> None:
         if not self.videos:
@@ -179,6 +222,11 @@ def _hash(sequences: Sequence[FeatureSequence]) -> str:
         digest.update(f"{sequence.modality} {sequence.values.dtype} {sequence.grid}".encode())
         digest.update(np.ascontiguousarray(sequence.values).data)
     return digest.hexdigest()[:16]
+
+
+def tensor_of(matrix: Matrix | None) -> Tensor | None:
+    """The same numbers in the same memory; None for a missing stream."""
+    return None if matrix is None else torch.from_numpy(matrix)
 
 
 def padded(matrices: Sequence[Matrix | None], lengths: Sequence[int], width: int) -> Tensor:

@@ -137,13 +137,9 @@ class WinnersOut:
     def _video_scores(self, placed: Sequence[torch.Tensor | None], segments: int) -> tuple[Matrix, Matrix]:
         """Probabilities of all outputs, and attention (M of all streams, K)."""
         device = self._judge.device
-        features = [
-            torch.zeros(1, segments, stream.width, device=device) if matrix is None else matrix[None]
-            for stream, matrix in zip(self.streams, placed, strict=True)
-        ]
         present = torch.tensor([[matrix is not None for matrix in placed]], device=device)
         mask = torch.ones(1, segments, dtype=torch.bool, device=device)
-        outcome = self.net(features, mask, present=present)
+        outcome = self.net([(matrix,) for matrix in placed], mask, present=present)
         attention = torch.cat([rows[0] for rows in outcome.attentions])
         return outcome.logits[0].softmax(dim=0).cpu().numpy(), attention.cpu().numpy()
 

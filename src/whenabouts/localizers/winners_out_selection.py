@@ -1,6 +1,6 @@
 """Winners-out testing: select the best segments, look again at what is left, and so on (Zeng et al., Algorithm 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
 from whenabouts.nets.group_attention import Evidence, GroupAttentionNet, ScoreKind, top_segments
+from whenabouts.nets.leaving_winners import LeavingWinners
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,13 @@ class Judge:
         kind: ScoreKind = "attention" if self.settings.scores == "attention" else "class-specific"
         return self.net.scores(evidence, remaining, gammas, kind=kind)
 
+    def _scores_of(self, evidence: Sequence[Evidence | None]) -> Callable[[Tensor], Tensor]:
+        """Importance (P, K) of the segments that remain (P, K), for masks that only shrink."""
+        if self.settings.scores == "attention":
+            return lambda remaining: self.scores(evidence, remaining)
+        gammas = [self.settings.weight_of(stream.modality) for stream in self.streams]
+        return LeavingWinners(self.net, evidence, gammas).scores
+
     def first_scores(self, features: Sequence[Tensor | None], classes: int, segments: int) -> Tensor:
         """Importance (K, L) of all segments for all classes, with nothing removed."""
         everything = torch.ones(1, segments, dtype=torch.bool, device=self.device)
@@ -78,7 +86,7 @@ class Judge:
         Attention and scores are computed anew on what remains, and that is each class's own: a segment that one class
         has taken is still there for another.
         """
-        evidence = self.evidence(features, classes)
+        scores_of = self._scores_of(self.evidence(features, classes))
         shape = (len(classes), segments)
         remaining = torch.ones(shape, dtype=torch.bool, device=self.device)
         steps = torch.full(shape, -1, device=self.device)
@@ -86,7 +94,7 @@ class Judge:
         first: Tensor | None = None
         left = self.settings.budget(segments)
         for step in range(self.settings.test_steps):
-            scores = self.scores(evidence, remaining)
+            scores = scores_of(remaining)
             first = scores if first is None else first
             chosen = self.winners(scores, remaining, min(left, self.settings.winners(segments)))
             left -= min(left, self.settings.winners(segments))

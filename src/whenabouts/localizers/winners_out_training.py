@@ -16,7 +16,7 @@ from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
-from whenabouts.localizers.training_videos import TrainingVideos, identity_of, padded
+from whenabouts.localizers.training_videos import TrainingVideos, identity_of, tensor_of
 from whenabouts.localizers.winners_out_selection import Judge, without
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
 from whenabouts.nets.group_attention import GroupAttentionNet, redundancy
@@ -25,9 +25,10 @@ from whenabouts.training import Compute, Measured, Plan, Trainee, fit
 
 @dataclass(frozen=True)
 class Batch:
-    """features: one (B, K, D) per stream; mask (B, K); present (B, streams); kept (B, inputs); targets (B, C)."""
+    """features: per stream, (K_b, D) or None of each video; mask (B, K); present (B, streams); kept (B, inputs);
+    targets (B, C)."""
 
-    features: tuple[Tensor, ...]
+    features: tuple[tuple[Tensor | None, ...], ...]
     mask: Tensor
     present: Tensor
     kept: Tensor
@@ -76,9 +77,11 @@ class WinnersOutTraining:
         self.videos, self.settings, self.compute, self.progress = videos, settings, compute, progress
         self.seed, self.checkpoints = seed, checkpoints
         self.net = make_net(videos, settings, seed)
+        if settings.standardised:
+            videos.standardise()
         self.remaining: list[BoolArray] = [np.ones(video.grid.steps, bool) for video in videos.videos]
         self.history: list[tuple[dict[str, float], ...]] = []
-        self._means = [mean for mean, _ in videos.spread()] if settings.erasing == "mean" else []
+        self._means = videos.means() if settings.erasing == "mean" else []
         self._before: dict[str, Tensor] = {}
         self._hits: list[float] = []
         self._identity = identity_of(videos, settings, seed)
@@ -120,12 +123,9 @@ class WinnersOutTraining:
         right = 0
         for index, video in enumerate(self.videos.videos):
             matrices, remaining = self._erased(self.videos.features(index), self.remaining[index])
-            placed = self._judge().placed(matrices)
             present = torch.tensor([[matrix is not None for matrix in matrices]], device=self.compute.device)
-            features = [torch.zeros(1, len(remaining), stream.width, device=self.compute.device)
-                        if matrix is None else matrix[None]
-                        for stream, matrix in zip(self.videos.streams, placed, strict=True)]  # fmt: skip
             mask = torch.from_numpy(remaining)[None].to(self.compute.device)
+            features = [(matrix,) for matrix in self._placed(matrices)]
             best = int(self.net(features, mask, present=present).logits[0].argmax())
             right += bool(video.targets[best] > 0)
         return right / len(self.videos)
@@ -142,6 +142,11 @@ class WinnersOutTraining:
             for matrix, mean in zip(matrices, self._means, strict=True)
         ]
         return seen, np.ones(len(remaining), bool)
+
+    def _placed(self, matrices: Sequence[Matrix | None]) -> list[Tensor | None]:
+        """Features (K, D) per stream, which are standardised already, on the device."""
+        found = map(tensor_of, matrices)
+        return [None if values is None else values.to(self.compute.device) for values in found]
 
     def _train(self, number: int) -> None:
         self.progress.say(f"Round {number + 1} of {self.settings.rounds}: {len(self.videos)} videos")
@@ -170,12 +175,11 @@ class WinnersOutTraining:
         chosen = order[position * size : (position + 1) * size]
         rng = np.random.default_rng([self.seed, number, epoch, position])
         parts = [self._thinned(index, rng) for index in chosen.tolist()]
-        factor = 1 / (1 - self.settings.dropout)
-        kept = (rng.random((len(chosen), self.net.inputs), np.float32) >= self.settings.dropout) * np.float32(factor)
+        kept = rng.random((len(chosen), self.net.inputs), np.float32)
+        np.multiply(kept >= self.settings.dropout, np.float32(1 / (1 - self.settings.dropout)), out=kept)
         videos = [self.videos.videos[index] for index in chosen.tolist()]
         return Batch(
-            features=tuple(padded([part[0][index] for part in parts], [len(part[1]) for part in parts], stream.width)
-                           for index, stream in enumerate(self.videos.streams)),
+            features=tuple(zip(*(map(tensor_of, matrices) for matrices, _ in parts), strict=True)),
             mask=nn.utils.rnn.pad_sequence([torch.from_numpy(part[1]) for part in parts], batch_first=True),
             present=torch.tensor([[matrix is not None for matrix in part[0]] for part in parts]),
             kept=torch.from_numpy(kept),
@@ -196,7 +200,7 @@ class WinnersOutTraining:
     def _measure(self, model: nn.Module, batch: Batch) -> Measured:
         """Cross-entropy on labels that sum to 1, weighted by the trust in the video, and the penalty (Eq. 6)."""
         place = self.compute.place
-        features = [self.net.stream(i).standardised(place(values)) for i, values in enumerate(batch.features)]
+        features = [[None if values is None else place(values) for values in videos] for videos in batch.features]
         present = place(batch.present)
         outcome = self.net(features, place(batch.mask), present=present, kept=place(batch.kept))
         entropy = -(place(batch.targets) * outcome.logits.log_softmax(dim=1)).sum(dim=1)
@@ -215,7 +219,9 @@ class WinnersOutTraining:
             classes = self.videos.videos[index].classes
             if classes:
                 matrices, seen = self._erased(self.videos.features(index), self.remaining[index])
-                self.remaining[index] = remove_winners(judge, matrices, classes, self.remaining[index], seen=seen)
+                self.remaining[index] = remove_winners(
+                    judge, self._placed(matrices), classes, self.remaining[index], seen=seen
+                )
         removed = before - sum(int(mask.sum()) for mask in self.remaining)
         self.progress.say(f"Winners out: {removed} of {before} segments ({removed / before:.1%})")
 
@@ -263,7 +269,7 @@ class WinnersOutTraining:
 @torch.no_grad()
 def remove_winners(
     judge: Judge,
-    matrices: Sequence[Matrix | None],
+    features: Sequence[Tensor | None],
     classes: Sequence[int],
     remaining: BoolArray,
     *,
@@ -271,9 +277,10 @@ def remove_winners(
 ) -> BoolArray:
     """What remains (K,) of one video when the winners of all its classes, judged on the same segments, are out.
 
-    `seen` (K,) are the segments that attention looks at, by default those that remain.
+    features: standardised, (K, D) per stream, on the judge's device. `seen` (K,) are the segments that attention looks
+    at, by default those that remain.
     """
-    evidence = judge.evidence(judge.placed(matrices), torch.tensor(classes, device=judge.device))
+    evidence = judge.evidence(features, torch.tensor(classes, device=judge.device))
     mask = torch.from_numpy(remaining)[None].to(judge.device)
     looked = mask if seen is None else torch.from_numpy(seen)[None].to(judge.device)
     scores = judge.scores(evidence, looked)

@@ -10,8 +10,10 @@ from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 ScoreKind = Literal["class-specific", "attention"]
+Videos = Tensor | Sequence[Tensor | None]
 _TINY = 1e-12
 _CHUNK = 2**24
 
@@ -71,18 +73,29 @@ class GroupAttention(nn.Module):
         return (values - self.mean) / self.std
 
     def energies(self, features: Tensor) -> Tensor:
-        """Standardised features (..., K, D) -> attention energies (..., M, K) before the softmax."""
+        """Standardised features (K, D) -> attention energies (M, K) before the softmax."""
         if self.uniform:
-            return features.new_zeros(*features.shape[:-2], len(self.weight), features.shape[-2])
-        energies = self.weight @ features.transpose(-1, -2)
+            return features.new_zeros(len(self.weight), len(features))
+        energies = self.weight @ features.T
         return energies if self.bias is None else energies + self.bias
 
-    def pooled(self, attention: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Attention (..., M, K) and features (..., K, D) -> pooled (..., M, D) and its divisor (..., M) of Eq. 4."""
-        pooled = self.alpha[:, None] * (attention @ features)
+    def shifted(self, means: Tensor) -> tuple[Tensor, Tensor]:
+        """Means under attention, A H (..., M, D) -> pooled features (..., M, D) and their divisor (..., M) (Eq. 4)."""
+        pooled = self.alpha[:, None] * means
         if self.beta is not None:
             pooled = pooled + self.beta[:, None]
-        return pooled, math.sqrt(len(self.alpha)) * pooled.norm(dim=-1).clamp_min(_TINY)
+        return pooled, self._divisor(pooled.norm(dim=-1))
+
+    def _divisor(self, lengths: Tensor) -> Tensor:
+        return math.sqrt(len(self.alpha)) * lengths.clamp_min(_TINY)
+
+    def class_scores(self, attention: Tensor, means: Tensor, projected: Tensor) -> Tensor:
+        """Eq. 8 without its ReLU (P, K), from attention (P or 1, M, K), A H (P or 1, M, D) and h z (P, M, K)."""
+        if self.beta is None:
+            divisor = self._divisor(self.alpha.abs() * means.norm(dim=-1))
+        else:
+            _, divisor = self.shifted(means)
+        return ((self.alpha / divisor)[..., None, :] @ (attention * projected))[:, 0]  # (P, 1, M) @ (P, M, K)
 
 
 class GroupAttentionNet(nn.Module):
@@ -126,29 +139,31 @@ class GroupAttentionNet(nn.Module):
         return cast(GroupAttention, self.streams[index])
 
     def forward(
-        self, features: Sequence[Tensor], mask: Tensor, *, present: Tensor | None = None, kept: Tensor | None = None
+        self, features: Sequence[Videos], mask: Tensor, *, present: Tensor | None = None, kept: Tensor | None = None
     ) -> Outcome:
         """Classify videos by their remaining segments.
 
-        features: standardised, one (B, K, D) per stream; mask (B, K): True where a segment is real and remains;
-        present (B, streams): False where a video lacks a stream; kept (B, inputs): dropout factors.
+        features: per stream, those of each video, standardised, (K_b, D) or None: what lies in memory is read where it
+        lies, for copies and padding would take longer than the products. mask (B, K), K the most segments of a video:
+        True where a segment is real and remains; present (B, streams): False where a video lacks a stream; kept
+        (B, inputs): dropout factors.
         """
-        parts, attentions = [], []
-        for index, values in enumerate(features):
+        sizes = [weight[0].numel() for weight in self.classifiers]
+        rates = [None] * len(sizes) if kept is None else torch.split(kept, sizes, dim=1)
+        logits, attentions = [], []
+        for index, videos in enumerate(features):
             stream = self.stream(index)
-            attention = masked_softmax(stream.energies(values), mask[:, None])
-            pooled, divisor = stream.pooled(attention, values)
-            part = (pooled / divisor[..., None]).flatten(1)  # (B, M, D) -> (B, M D)
-            if present is not None:
-                part = part * present[:, index, None]
+            attention = masked_softmax(_energies(stream, videos, mask.shape[1]), mask[:, None])
+            pooled, divisor = stream.shifted(_means(stream, attention, videos))
+            if present is not None:  # What is not there adds nothing: divided by infinity.
+                divisor = divisor.masked_fill(~present[:, index, None], torch.inf)
                 attention = attention * present[:, index, None, None]
-            parts.append(part)
+            part = (pooled / divisor[..., None]).flatten(1)  # (B, M, D) -> (B, M D)
+            rate = rates[index]
+            part = part if rate is None else part * rate
+            logits.append(part @ self.classifiers[index].flatten(1).T)
             attentions.append(attention)
-        global_features = torch.cat(parts, dim=1)
-        if kept is not None:
-            global_features = global_features * kept
-        weights = torch.cat([weight.flatten(1) for weight in self.classifiers], dim=1)
-        return Outcome(global_features @ weights.T, tuple(attentions))
+        return Outcome(torch.stack(logits).sum(dim=0), tuple(attentions))
 
     def evidence(self, features: Sequence[Tensor | None], classes: Tensor, *, centred: bool) -> list[Evidence | None]:
         """Evidence of one video, standardised features (K, D) or None per stream, for classes (P,).
@@ -189,9 +204,8 @@ class GroupAttentionNet(nn.Module):
             if kind == "attention":
                 scores = attention.mean(dim=1).expand(len(stream.projected), -1)
             else:
-                group = self.stream(index)
-                _, divisor = group.pooled(attention, stream.features)
-                scores = (attention * (group.alpha / divisor)[..., None] * stream.projected).sum(dim=1)
+                means = attention @ stream.features
+                scores = self.stream(index).class_scores(attention, means, stream.projected)
                 scores = scores.relu() if rectified else scores
             total = weight * scores if total is None else total + weight * scores
         if total is None:
@@ -202,6 +216,21 @@ class GroupAttentionNet(nn.Module):
         """Split classes so that the evidence of one chunk over so many segments stays small."""
         attentions = len(self.stream(0).weight)
         return torch.split(classes, max(1, _CHUNK // max(1, attentions * segments)))
+
+
+def _energies(stream: GroupAttention, videos: Videos, segments: int) -> Tensor:
+    """Energies (B, M, K) of videos of K segments or less; 0 behind them and where a video lacks the stream."""
+    nothing = stream.weight.new_zeros(len(stream.weight), 0)
+    found = [nothing if values is None else stream.energies(values) for values in videos]
+    return torch.stack([each if each.shape[1] == segments else functional.pad(each, (0, segments - each.shape[1]))
+                        for each in found])  # fmt: skip
+
+
+def _means(stream: GroupAttention, attention: Tensor, videos: Videos) -> Tensor:
+    """Features of each video under attention (B, M, K): A H (B, M, D), 0 where a video lacks the stream."""
+    nothing = stream.weight.new_zeros(stream.weight.shape)
+    return torch.stack([nothing if values is None else rows[:, : len(values)] @ values
+                        for rows, values in zip(attention.unbind(0), videos, strict=True)])  # fmt: skip
 
 
 def masked_softmax(energies: Tensor, mask: Tensor) -> Tensor:

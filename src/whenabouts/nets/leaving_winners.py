@@ -1,0 +1,76 @@
+"""Scores of one video while winners leave it, step by step (Zeng et al., Algorithm 2), at the price of the winners.
+
+Shapes: K segments, D width of one stream, M attentions, P classes.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from whenabouts.nets.group_attention import Evidence, GroupAttentionNet, masked_softmax
+
+_LEAST = 1 / 16
+
+
+class LeavingWinners:
+    """Class-specific scores (Eq. 8 and 10) that are those of `GroupAttentionNet.scores`, for masks that only shrink.
+
+    Attention is renormalised on what is left, so that A H of the next step is that of this step without what the
+    leaving segments gave to it, divided by the share of attention that stays. A row that keeps less than a 16th of what
+    it was last summed from would lose digits: it is summed anew.
+    """
+
+    def __init__(self, net: GroupAttentionNet, evidence: Sequence[Evidence | None], weights: Sequence[float]) -> None:
+        self._net, self._weights = net, weights
+        self._evidence = {index: stream for index, stream in enumerate(evidence) if stream is not None}
+        if not self._evidence:
+            raise ValueError("A video without any stream has no scores.")
+        self._means = {index: RenewedMeans(stream.features) for index, stream in self._evidence.items()}
+
+    def scores(self, remaining: Tensor) -> Tensor:
+        """Importance (P, K) of the segments that remain (P, K), 0 for the others; none comes back."""
+        total: Tensor | None = None
+        for index, stream in self._evidence.items():
+            # While nothing is gone all classes look at the same.
+            looked = remaining[:1] if bool(remaining.all()) else remaining
+            attention = masked_softmax(stream.energies, looked[:, None])  # (P or 1, M, K)
+            means = self._means[index].under(attention, looked)
+            scores = self._net.stream(index).class_scores(attention, means, stream.projected).relu()
+            total = self._weights[index] * scores if total is None else total + self._weights[index] * scores
+        assert total is not None
+        return total
+
+
+class RenewedMeans:
+    """Means of features (K, D) under attention over fewer and fewer segments."""
+
+    def __init__(self, features: Tensor) -> None:
+        self._features = features
+        self._before: tuple[Tensor, Tensor] | None = None
+        self._means, self._share = features, features.new_ones(())
+
+    def under(self, attention: Tensor, remaining: Tensor) -> Tensor:
+        """A H (P or 1, M, D) under attention (P or 1, M, K), which is 0 where a segment does not remain (P or 1, K)."""
+        if self._before is None:
+            self._means = attention @ self._features
+        else:
+            before, stood = self._before
+            self._renew(before, stood & ~remaining)
+            lost = self._share < _LEAST
+            if bool(lost.any()):
+                self._means[lost] = attention[lost] @ self._features
+                self._share.masked_fill_(lost, 1.0)
+        self._before = (attention, remaining)
+        return self._means
+
+    def _renew(self, attention: Tensor, gone: Tensor) -> None:
+        """Take segments that are gone (P, K) out of the means, which were made under attention with them."""
+        most = int(gone.sum(dim=1).max())
+        rows = gone.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices[:, :most]  # (P, most)
+        places = rows[:, None].expand(-1, attention.shape[1], -1)
+        leaving = attention.expand(len(rows), -1, -1).gather(2, places) * gone.gather(1, rows)[:, None]  # (P, M, most)
+        stays = (1 - leaving.sum(dim=2)).clamp_min(torch.finfo(leaving.dtype).tiny)
+        self._share = self._share * stays
+        lost = leaving @ self._features[rows]
+        self._means = torch.sub(self._means, lost, out=lost).div_(stays[..., None])
