@@ -157,7 +157,7 @@ def test_centred_scores_of_the_predicted_class_never_vanish(seed: int, drift: fl
     with torch.no_grad():
         plain = net.scores(net.evidence([v[0] for v in features], torch.arange(5), centred=True), mask, (1.0, 1.0))
         best = int(net(features, mask).logits[0].argmax())
-        pooled = net.stream(0).shifted(net(features, mask).attentions[0] @ features[0])[0][0]
+        pooled = (net(features, mask).attentions[0] @ features[0])[0]
         net.classifiers[0].add_(-drift * pooled)  # drives all logits down (or up) alike
         drifted = net.scores(net.evidence([v[0] for v in features], torch.arange(5), centred=True), mask, (1.0, 1.0))
         assert int(net(features, mask).logits[0].argmax()) == best

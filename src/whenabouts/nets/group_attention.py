@@ -79,23 +79,29 @@ class GroupAttention(nn.Module):
         energies = self.weight @ features.T
         return energies if self.bias is None else energies + self.bias
 
-    def shifted(self, means: Tensor) -> tuple[Tensor, Tensor]:
-        """Means under attention, A H (..., M, D) -> pooled features (..., M, D) and their divisor (..., M) (Eq. 4)."""
-        pooled = self.alpha[:, None] * means
-        if self.beta is not None:
-            pooled = pooled + self.beta[:, None]
-        return pooled, self._divisor(pooled.norm(dim=-1))
+    def divisor(self, means: Tensor) -> Tensor:
+        """Means of features under attention, A H (..., M, D) -> the divisor (..., M) of Eq. 4."""
+        lengths = self.alpha.abs() * means.norm(dim=-1) if self.beta is None else self._shifted(means).norm(dim=-1)
+        divisor: Tensor = math.sqrt(len(self.alpha)) * lengths.clamp_min(_TINY)
+        return divisor
 
-    def _divisor(self, lengths: Tensor) -> Tensor:
-        return math.sqrt(len(self.alpha)) * lengths.clamp_min(_TINY)
+    def pooled(self, means: Tensor, present: Tensor | None = None) -> Tensor:
+        """Means under attention (B, M, D) -> v (B, M, D) of Eq. 4; 0 where `present` (B,) is False."""
+        divisor = self.divisor(means)
+        if present is not None:
+            divisor = divisor.masked_fill(~present[:, None], torch.inf)
+        if self.beta is None:  # One pass over D numbers each, forth and back: it shows.
+            return means * (self.alpha / divisor)[..., None]
+        return self._shifted(means) / divisor[..., None]
+
+    def _shifted(self, means: Tensor) -> Tensor:
+        assert self.beta is not None
+        return self.alpha[:, None] * means + self.beta[:, None]
 
     def class_scores(self, attention: Tensor, means: Tensor, projected: Tensor) -> Tensor:
         """Eq. 8 without its ReLU (P, K), from attention (P or 1, M, K), A H (P or 1, M, D) and h z (P, M, K)."""
-        if self.beta is None:
-            divisor = self._divisor(self.alpha.abs() * means.norm(dim=-1))
-        else:
-            _, divisor = self.shifted(means)
-        return ((self.alpha / divisor)[..., None, :] @ (attention * projected))[:, 0]  # (P, 1, M) @ (P, M, K)
+        factors = (self.alpha / self.divisor(means))[..., None, :]
+        return (factors @ (attention * projected))[:, 0]  # (P, 1, M) @ (P, M, K)
 
 
 class GroupAttentionNet(nn.Module):
@@ -154,11 +160,10 @@ class GroupAttentionNet(nn.Module):
         for index, videos in enumerate(features):
             stream = self.stream(index)
             attention = masked_softmax(_energies(stream, videos, mask.shape[1]), mask[:, None])
-            pooled, divisor = stream.shifted(_means(stream, attention, videos))
-            if present is not None:  # What is not there adds nothing: divided by infinity.
-                divisor = divisor.masked_fill(~present[:, index, None], torch.inf)
-                attention = attention * present[:, index, None, None]
-            part = (pooled / divisor[..., None]).flatten(1)  # (B, M, D) -> (B, M D)
+            there = None if present is None else present[:, index]
+            part = stream.pooled(_means(stream, attention, videos), there).flatten(1)  # (B, M, D) -> (B, M D)
+            if there is not None:
+                attention = attention * there[:, None, None]
             rate = rates[index]
             part = part if rate is None else part * rate
             logits.append(part @ self.classifiers[index].flatten(1).T)

@@ -56,21 +56,25 @@ class RenewedMeans:
             self._means = attention @ self._features
         else:
             before, stood = self._before
-            self._renew(before, stood & ~remaining)
-            lost = self._share < _LEAST
-            if bool(lost.any()):
-                self._means[lost] = attention[lost] @ self._features
-                self._share.masked_fill_(lost, 1.0)
+            self._renew(before, stood & ~remaining, attention)
         self._before = (attention, remaining)
         return self._means
 
-    def _renew(self, attention: Tensor, gone: Tensor) -> None:
-        """Take segments that are gone (P, K) out of the means, which were made under attention with them."""
+    def _renew(self, before: Tensor, gone: Tensor, attention: Tensor) -> None:
+        """Take segments that are gone (P, K) out of means that were made under the attention `before`."""
         most = int(gone.sum(dim=1).max())
         rows = gone.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices[:, :most]  # (P, most)
-        places = rows[:, None].expand(-1, attention.shape[1], -1)
-        leaving = attention.expand(len(rows), -1, -1).gather(2, places) * gone.gather(1, rows)[:, None]  # (P, M, most)
+        places = rows[:, None].expand(-1, before.shape[1], -1)
+        leaving = before.expand(len(rows), -1, -1).gather(2, places) * gone.gather(1, rows)[:, None]  # (P, M, most)
         stays = (1 - leaving.sum(dim=2)).clamp_min(torch.finfo(leaving.dtype).tiny)
         self._share = self._share * stays
-        lost = leaving @ self._features[rows]
-        self._means = torch.sub(self._means, lost, out=lost).div_(stays[..., None])
+        lost = self._share < _LEAST
+        anew = int(lost.sum())
+        if 2 * anew < lost.numel():
+            left = leaving @ self._features[rows]
+            self._means = torch.sub(self._means, left, out=left).div_(stays[..., None])
+            if anew:
+                self._means[lost] = attention[lost] @ self._features
+                self._share.masked_fill_(lost, 1.0)
+        else:
+            self._means, self._share = attention @ self._features, torch.ones_like(self._share)
