@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from whenabouts.commands.console import Terminal
+from whenabouts.commands.evaluate_labels import ava, charades_classify, charades_localize
 from whenabouts.commands.evaluate_ranking import ranking
 from whenabouts.commands.options import Json
 
@@ -127,6 +128,9 @@ def classification(
 
 
 app.command("ranking")(ranking)
+app.command("charades-classify")(charades_classify)
+app.command("charades-localize")(charades_localize)
+app.command("ava")(ava)
 
 
 @app.command("diagnosis")
