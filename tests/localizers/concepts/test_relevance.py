@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from whenabouts.core import InvalidData, SettingsError
+from whenabouts.core import InvalidData, SettingsError, VideoLabels, Vocabulary
 from whenabouts.localizers.concepts.boosting import TreeSettings
-from whenabouts.localizers.concepts.described import Account, Described, Fold, Leak, OutOfFold
-from whenabouts.localizers.concepts.pair_features import PairFeatures
+from whenabouts.localizers.concepts.class_features import CLASS_FEATURES
+from whenabouts.localizers.concepts.described import Account, Described, Fold, Leak, OutOfFold, Ratings
+from whenabouts.localizers.concepts.lessons import LABEL_BOUND, RATING_BOUND, as_unseen, pairs_of, shared_out
+from whenabouts.localizers.concepts.pair_features import Columns, PairFeatures
 from whenabouts.localizers.concepts.relevance import RelevanceModel, RelevanceSettings
 
 from .conftest import mean_precision
@@ -75,8 +77,6 @@ def test_joined_tables_remember_who_made_them(world: Spoken) -> None:
 
 def test_rows_of_pairs_by_hand() -> None:
     """Two videos with a rated segment each; the third segment is new. What is missing is NaN, its count 0."""
-    from whenabouts.localizers.concepts.described import Ratings
-
     scores = np.array([[0.9, 0.1], [0.2, 0.7], [0.4, 0.5]], np.float32)
     ways = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 4.0]], np.float32)
     rated = Described(np.array(["a", "b"]), {"m": scores[:2]}, {"e": ways[:2]})
@@ -194,3 +194,50 @@ def test_what_can_not_be_learned_from_is_told(world: Spoken) -> None:
         fitted(world, replace(QUICK, without=("similarity.lstm",)))
     with pytest.raises(SettingsError, match="no class feature 'idx'"):
         fitted(world, replace(QUICK, class_features=("idx",)))
+
+
+def test_weak_negatives_by_hand() -> None:
+    """Nothing that the video is labelled with, that is rated in the segment, or shown elsewhere in its video."""
+    labels = (VideoLabels.of([0]), VideoLabels.of([0]), VideoLabels.of([], absent="unknown"), VideoLabels.of([1]))
+    ratings = Ratings([0, 0, 1, 2, 3], [1, 2, 3, 4, 4], [False, True, False, True, True], labels)
+    ids = np.array(["a", "a", "b", "c"])
+    pairs = pairs_of(ratings, ids, 6, 6, 0.25, seed=0)
+    assert pairs.rated.tolist() == [True] * 5 + [False] * 10
+    weak = {row: set(pairs.classes[~pairs.rated & (pairs.rows == row)].tolist()) for row in range(4)}
+    assert weak == {0: {3, 4, 5}, 1: {1, 4, 5}, 2: set(), 3: {0, 2, 3, 5}}
+    assert set(pairs.weights[~pairs.rated].tolist()) == {0.25}
+    assert not pairs.targets[~pairs.rated].any()
+
+
+def test_held_out_videos_are_five_at_least_and_half_at_most() -> None:
+    for videos, expected in ((2, 1), (9, 4), (12, 5), (49, 5), (80, 8)):
+        ids = np.repeat([f"{number:03d}" for number in range(videos)], 3)
+        assert len(np.unique(ids[shared_out(ids, 0.1, 0)])) == expected
+
+
+def test_as_of_unseen_classes() -> None:
+    columns = Columns(("scores.m", "similarity.e.positive.mean", "similarity.positive.count", "class.index",
+                       "class.prior", "class.parent"), ("q",) * 6)  # fmt: skip
+    rows = np.arange(1.0, 7.0, dtype=np.float32)[None]
+    nan = np.nan
+    np.testing.assert_array_equal(as_unseen(rows, columns, RATING_BOUND), [[1, nan, 0, nan, 5, 6]])
+    np.testing.assert_array_equal(as_unseen(rows, columns, RATING_BOUND + LABEL_BOUND), [[nan, nan, 0, nan, nan, 6]])
+    np.testing.assert_array_equal(rows[0], np.arange(1, 7))
+
+
+def test_a_column_without_any_value_is_no_hindrance(world: Spoken) -> None:
+    """No class has a parent here, none a shared word, and one model never knows anything."""
+    lonely = Vocabulary(("anna", "bela", "cosima", "dora", "emil", "fritz"))
+
+    def mute(segments: Described) -> Described:
+        scores = {**segments.scores, "video.mute": np.full_like(segments.scores["video.net"], np.nan)}
+        return replace(segments, scores=scores)
+
+    folds = [Fold(replace(fold.account, segments=mute(fold.account.segments)), fold.rows) for fold in world.told.folds]
+    whole = replace(world.whole, segments=mute(world.whole.segments))
+    for kind in ("trees", "linear"):
+        how = replace(QUICK, model=kind, class_features=tuple(name for name in CLASS_FEATURES if name != "embedding"))
+        model = RelevanceModel.fit(OutOfFold(folds), whole, world.ratings, how, vocabulary=lonely)
+        scores = model.scores(mute(world.new))
+        assert np.isfinite(scores).all()
+        assert mean_precision(scores, world.truth) > 0.6

@@ -18,8 +18,9 @@ from whenabouts.localizers.concepts.pair_features import Columns, PairFeatures, 
 from whenabouts.localizers.segments import Matrix
 
 KEPT_BYTES = 1_000_000_000  # rows up to this size are made once; more are made anew at each pass
-_RATING_BOUND = ("similarity", "class.index", "class.onehot")
-_LABEL_BOUND = ("scores", "class.prior", "class.cooccurrence")
+RATING_BOUND = ("similarity", "class.index", "class.onehot")
+LABEL_BOUND = ("scores", "class.prior", "class.cooccurrence")
+_LEAST_HELD_OUT = 5
 _DRAW_HELD_OUT, _DRAW_WEAK, _DRAW_UNSEEN = 1, 2, 3
 
 
@@ -101,11 +102,16 @@ class HeldOut:
         return float(-np.log(np.maximum(likely, 1e-7)).mean())
 
 
-def pairs_of(ratings: Ratings, classes: int, weak: int, weak_weight: float, seed: int) -> Pairs:
-    """Rated pairs, and for each rated segment `weak` classes as negatives that its video's labels and ratings lack."""
+def pairs_of(
+    ratings: Ratings, video_ids: NDArray[np.str_], classes: int, weak: int, weak_weight: float, *, seed: int
+) -> Pairs:
+    """Rated pairs, and for each rated segment `weak` classes as negatives that its video's labels and ratings lack.
+
+    video_ids (N,) are those of all segments.
+    """
     rows, of = [ratings.rows], [ratings.classes]
     if weak and ratings.labels:
-        drawn = _weak_pairs(ratings, classes, weak, np.random.default_rng([seed, _DRAW_WEAK]))
+        drawn = _weak_pairs(ratings, video_ids, classes, weak, np.random.default_rng([seed, _DRAW_WEAK]))
         rows, of = [*rows, drawn[0]], [*of, drawn[1]]
     lacking = sum(map(len, rows)) - len(ratings)
     return Pairs(
@@ -118,14 +124,17 @@ def pairs_of(ratings: Ratings, classes: int, weak: int, weak_weight: float, seed
 
 
 def shared_out(video_ids: NDArray[np.str_], share: float, seed: int) -> BoolArray:
-    """(P,) True for the pairs of about a `share` of the videos, one at least; InvalidData for a single video."""
+    """(P,) True for the pairs of a `share` of the videos, but of five at least and half at most.
+
+    InvalidData for a single video.
+    """
     videos = np.unique(video_ids)
     if len(videos) < 2:
         raise InvalidData(
             f"Rated segments lie in {len(videos)} video, so that none is left to judge by. Rate segments of "
             "more videos."
         )
-    count = min(max(1, round(share * len(videos))), len(videos) - 1)
+    count = min(max(_LEAST_HELD_OUT, round(share * len(videos))), len(videos) // 2)
     chosen = np.random.default_rng([seed, _DRAW_HELD_OUT]).permutation(videos)[:count]
     return np.isin(video_ids, chosen)
 
@@ -188,7 +197,7 @@ class Lessons:
         for number, (places, rows) in enumerate(self._rows(pairs)):
             yield Lesson(rows, pairs.targets[places], pairs.weights[places])
             rng = np.random.default_rng([seed, _DRAW_UNSEEN, number])
-            for hidden in (_RATING_BOUND, _RATING_BOUND + _LABEL_BOUND):
+            for hidden in (RATING_BOUND, RATING_BOUND + LABEL_BOUND):
                 again = np.flatnonzero(rng.random(len(places)) < share)
                 if len(again):
                     copy = as_unseen(rows[again], self.columns, hidden)
@@ -213,18 +222,25 @@ def as_unseen(rows: Matrix, columns: Columns, hidden: Sequence[str]) -> Matrix:
     return result
 
 
-def _weak_pairs(ratings: Ratings, classes: int, weak: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+def _weak_pairs(
+    ratings: Ratings, video_ids: NDArray[np.str_], classes: int, weak: int, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
     rows, of = list[int](), list[int]()
     owner: dict[int, set[int]] = {}
-    for row, index in zip(ratings.rows.tolist(), ratings.classes.tolist(), strict=True):
+    shown: dict[str, set[int]] = {}
+    for row, index, there in zip(
+        ratings.rows.tolist(), ratings.classes.tolist(), ratings.present.tolist(), strict=True
+    ):
         owner.setdefault(row, set()).add(index)
+        if there:
+            shown.setdefault(str(video_ids[row]), set()).add(index)
     for row, rated in sorted(owner.items()):
         labels: VideoLabels = ratings.labels[row]
         if not (len(labels) or labels.known(classes).any()):
             continue
         lacking = np.ones(classes, bool)
         lacking[labels.classes] = False
-        lacking[sorted(rated)] = False
+        lacking[sorted(rated | shown.get(str(video_ids[row]), set()))] = False
         there = np.flatnonzero(lacking)
         drawn = rng.choice(there, min(weak, len(there)), replace=False)
         rows += [row] * len(drawn)

@@ -47,8 +47,8 @@ class RelevanceSettings:
     weight `weak_weight`, of `weak_negatives` classes that its video lacks: rated segments come from videos with the
     label, so nothing else shows what is plainly something else. `unseen` is the share of pairs that are learned from
     again as if their class had no ratings, and again as if it had no label either, so that the model knows what to make
-    of such classes. A share `held_out` of the videos ends the training of a first model; the final one learns from all,
-    with `more_rounds` times as many trees.
+    of such classes. A share `held_out` of the videos (five at least, half at most) ends the training of a first model;
+    the final one learns from all, with `more_rounds` times as many trees.
     """
 
     model: Literal["trees", "linear"] = "trees"
@@ -134,7 +134,7 @@ class RelevanceModel:
         are compared with. InvalidData where nothing is rated relevant, or nothing irrelevant, or in one video only.
         """
         _check(told, whole, ratings)
-        pairs = pairs_of(ratings, len(vocabulary), how.weak_negatives, how.weak_weight, seed)
+        pairs = pairs_of(ratings, told.video_ids, len(vocabulary), how.weak_negatives, how.weak_weight, seed=seed)
         _check_targets(pairs)
         out = shared_out(told.video_ids[pairs.rows], how.held_out, seed)
         known = ratings.only(~np.isin(told.video_ids[ratings.rows], np.unique(told.video_ids[pairs.rows[out]])))
