@@ -1,0 +1,145 @@
+"""Windows of other lengths, rates and sizes, by way of an encoder that only looks at pixels, and of nets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from whenabouts.core.progress import Silent
+from whenabouts.core.timing import nearest_frame
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.manifest import Entry
+from whenabouts.data.project import Project
+from whenabouts.media.probe import probe
+from whenabouts.media.reader import VideoReader
+from whenabouts.media.writing import Encoding, write_video
+from whenabouts.nets.conv3d import r3d
+from whenabouts.recognition.backbone import Backbone, BackboneSettings
+from whenabouts.recognition.encoders import WindowForm
+from whenabouts.recognition.extraction import ExtractSettings, extract
+from whenabouts.recognition.extraction_report import ExtractionReport
+from whenabouts.training.devices import Compute
+
+CPU = Compute(torch.device("cpu"), torch.float32)
+
+
+FORM = WindowForm(pictures=4, rate=6.0, size=(16, 24))
+
+
+@dataclass(frozen=True)
+class Means:
+    """An encoder from elsewhere: the mean of each picture's first pixel column, one number per picture and colour."""
+
+    form: WindowForm = FORM
+    modality: str = "means"
+    source: str = "means@1"
+    seen: list[tuple[int, ...]] = field(default_factory=list)
+
+    def vectors_on(self, compute: Compute) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+        def forward(windows: NDArray[Any]) -> NDArray[np.float32]:
+            self.seen.append(windows.shape[1:])
+            return windows[:, :, :, 0].mean(2).reshape(len(windows), -1).astype(np.float32)
+
+        return forward
+
+
+def extracted(entries: list[Entry], encoder: Any, folder: Path, **how: Any) -> FeatureStore:
+    store, report = FeatureStore(folder / "features"), ExtractionReport(folder / "extraction.json")
+    settings = ExtractSettings(batch=3, storage="float32", audio=False, **how)
+    extract(entries, encoder, settings, store=store, report=report, compute=CPU, progress=Silent())
+    return store
+
+
+@pytest.mark.parametrize(
+    ("how", "pictures", "rate"),
+    [
+        ({}, 4, 6.0),
+        ({"window_seconds": 1.0}, 4, 4.0),
+        ({"window_seconds": 1.0, "rate": 6.0}, 6, 6.0),
+        ({"rate": 3.0}, 2, 3.0),
+    ],
+)
+def test_windows_are_as_long_and_as_dense_as_asked(
+    archive: Project, tmp_path: Path, how: dict[str, float], pictures: int, rate: float
+) -> None:
+    entry = list(archive.manifest())[3]
+    store = extracted([entry], Means(), tmp_path, hop_seconds=0.7, **how)
+    found = store.read(entry.id, "means")
+    assert found.values.shape[1] == 3 * pictures
+    assert found.grid.window_seconds == pytest.approx(pictures / rate)
+    assert (found.grid.hop_seconds, found.source == "means@1") == (0.7, not how)
+    frames = np.stack([pixels for _, pixels in VideoReader(entry.video.path, rate=rate, size=(16, 24))])
+    for step in range(len(found)):
+        first = nearest_frame(float(found.grid.begin(step)), rate)
+        window = frames[np.clip(np.arange(first, first + pictures), 0, len(frames) - 1)]
+        np.testing.assert_allclose(found.values[step], window[:, :, 0].mean(1).ravel(), rtol=1e-6)
+
+
+def test_other_windows_are_not_taken_for_an_encoders_own(archive: Project, tmp_path: Path) -> None:
+    entry = next(iter(archive.manifest()))
+    sources = set()
+    for how in ({}, {"window_seconds": 1.0}, {"short_side": 20}):
+        store = extracted([entry], Means(), tmp_path, **how)
+        sources.add(store.source("means"))
+    assert len(sources) == 3
+    assert all(source.partition("~")[0] == "means@1" for source in sources)
+
+
+def test_each_video_keeps_its_shape_where_only_the_shorter_side_is_given(tmp_path: Path) -> None:
+    entries = []
+    for name, (height, width) in {"wide": (32, 64), "tall": (80, 40)}.items():
+        pictures = (np.full((height, width, 3), 9 * k, np.uint8) for k in range(6))
+        encoding = Encoding(options={"preset": "ultrafast", "threads": "1"})
+        write_video(tmp_path / f"{name}.mp4", pictures, [k / 6 for k in range(6)], rate=Fraction(6), encoding=encoding)
+        entries.append(Entry(probe(tmp_path / f"{name}.mp4")))
+    own = Means(WindowForm(pictures=2, rate=6.0, size=20, crop=16, resize="bilinear"))
+    extracted(entries, own, tmp_path / "own")
+    assert set(own.seen) == {(2, 16, 16, 3)}
+    whole = Means(own.form)
+    extracted(entries, whole, tmp_path / "whole", whole=True)
+    assert set(whole.seen) == {(2, 20, 40, 3), (2, 40, 20, 3)}
+    sized = Means()
+    extracted(entries, sized, tmp_path / "sized", short_side=10)
+    assert set(sized.seen) == {(4, 10, 20, 3), (4, 20, 10, 3)}
+
+
+def test_a_whole_picture_is_the_mean_over_all_places_of_the_net(archive: Project, tmp_path: Path) -> None:
+    """The head is linear: scores of the mean are the mean of scores at every place of the maps."""
+    shape = BackboneSettings(
+        name="r3d", widths=(4, 8), blocks=(1, 1), input="rgb", frames=4, rate=6.0, height=32, width=48, crop=16
+    )
+    torch.manual_seed(8)
+    backbone, entry = Backbone(shape, shape.build().eval()), next(iter(archive.manifest()))
+    cropped = extracted([entry], backbone, tmp_path / "crop").read(entry.id, "rgb")
+    whole = extracted([entry], backbone, tmp_path / "whole", whole=True).read(entry.id, "rgb")
+    assert whole.source != cropped.source
+    frames = np.stack([pixels for _, pixels in VideoReader(entry.video.path, rate=6.0, size=(32, 48))])
+    first = nearest_frame(float(whole.grid.begin(1)), 6.0)
+    clip = shape.transform().test(torch.from_numpy(frames[None, first : first + 4]))
+    head = torch.randn(5, 8)
+    with torch.inference_mode():
+        maps = backbone.net.maps(clip)  # type: ignore[operator]
+        middle = backbone.net(clip[..., 8:24, 16:32])
+        dense = torch.nn.functional.conv3d(maps, head[:, :, None, None, None]).mean((2, 3, 4))
+    torch.testing.assert_close(torch.from_numpy(whole.values[1:2]) @ head.T, dense, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.from_numpy(cropped.values[1:2]), middle, rtol=1e-4, atol=1e-5)
+
+
+def test_far_from_the_borders_a_net_sees_a_large_picture_as_it_sees_its_parts() -> None:
+    """A net that sees 15 pixels: 4 places from the edge of a part no padding is seen, and maps are the same."""
+    torch.manual_seed(2)
+    net = r3d(widths=(4,), blocks=(1,)).eval()
+    picture = torch.randn(1, 3, 3, 64, 96)
+    with torch.inference_mode():
+        whole = net.maps(picture)
+        for top, left in ((0, 0), (16, 20), (32, 64)):
+            part = net.maps(picture[..., top : top + 32, left : left + 32])
+            theirs = whole[..., top // 2 : top // 2 + 16, left // 2 : left // 2 + 16]
+            torch.testing.assert_close(part[..., 4:12, 4:12], theirs[..., 4:12, 4:12], rtol=1e-4, atol=1e-5)
+            assert not torch.allclose(part, theirs, rtol=1e-4, atol=1e-5)  # the borders do differ
