@@ -277,6 +277,21 @@ def test_extracted_projects_are_told_to_train(tmp_path: Path, entry: Make) -> No
     assert report.next_step == "Run `whenabouts train`."
 
 
+def test_each_stream_s_report_speaks_of_its_own_features_alone(tmp_path: Path, entry: Make) -> None:
+    """A video without readable sound lacks "sound" rightly, but not what its pictures show."""
+    entries = healthy(entry)
+    project = project_of(tmp_path / "p", entries)
+    project.reports_folder.mkdir()
+    rows = [{"id": "dive0", "status": "unreadable", "reason": "its sound can't be decoded"}]
+    (project.reports_folder / "extraction-sound.json").write_text(json.dumps({"videos": rows}))
+    project.features().append([features(one.id) for one in entries[1:]])
+    project.features().append([features(one.id, modality="sound") for one in entries[1:]])
+    told = said(checked(project), "warning", "features")
+    assert "unreadable when sound features were extracted: 1 (dive0: its sound can't be decoded)" in told
+    assert "rgb features are missing: 1 of 10 videos (dive0)" in told
+    assert "sound features are missing" not in told
+
+
 def test_trained_projects_are_told_to_find_and_then_that_all_is_done(tmp_path: Path, entry: Make) -> None:
     entries = healthy(entry)
     project = project_of(tmp_path / "p", entries)
