@@ -61,7 +61,14 @@ def test_kaggle_by_hand(tmp_path: Path) -> None:
         "per_class_recall": pytest.approx([2 / 3, 1]),
         "left_out_classes": [12],
     }
-    assert "classes 12." in found.report().to_table()
+    assert "nothing is rated relevant: 1 classes (12)." in found.report().to_table()
+
+
+def test_of_many_classes_left_out_some_are_named_and_all_are_counted(tmp_path: Path) -> None:
+    others = "".join(f"aaaa:5,{label},0.0\n" for label in range(20, 40))
+    listed = "".join(f"{label},aaaa:5\n" for label in range(20, 40))
+    table = measured(tmp_path, SUBMISSION + listed, labels=LABELS + others).report().to_table()
+    assert "21 classes (12, 20, 21, 22, 23, 24, 25, 26, 27, 28, ...)." in table
 
 
 def test_all_classes_count_absent_ones_as_nothing(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from whenabouts.localizers.winners_out import WinnersOut
 
 TIOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+FEW, LEAST_TAGGED = 100, 2
 WINDOWS_SECONDS = (2.0, 4.0, 6.0)
 FRAMES = {None: "ordered", "single-frame": "single", "shuffled": "shuffled"}
 
@@ -29,7 +30,7 @@ Out = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
 Videos = Annotated[
     int | None,
     typer.Option(
-        "--videos", min=12, help="How many videos in all; few (24) leave no two concepts to learn.", show_default="440"
+        "--videos", min=12, help="How many videos in all; with fewer than 100 little is learned.", show_default="440"
     ),
 ]
 Control = Annotated[
@@ -116,19 +117,34 @@ def _rendered(folder: Path, seed: int, videos: int | None, terminal: Terminal) -
 
 
 def _stages(archive: "DemoArchive", project: Path, terminal: Terminal, chosen: "_Chosen") -> list[Stage]:
-    """Import, pretrain, extract, train and find, each as the command a user would type."""
+    """Import, pretrain, extract, train and find, each as the command a user would type.
+
+    Of few videos even two may name a concept; a recipe says itself how many must. Fewer than two concepts raise
+    InvalidData.
+    """
+    from whenabouts.core.errors import InvalidData
+
     home = ["--project", str(project), *(["--recipe", str(chosen.recipe)] if chosen.recipe else [])]
     both, seed = [*home, "--device", chosen.device], ["--seed", str(chosen.seed)]
     concepts = ",".join(archive.concepts)
+    few = ["--min-count", str(LEAST_TAGGED)] if len(archive.plans) < FEW and not chosen.recipe else []
     commands = {
-        "import": ["import", "ytdlp", str(archive.train_folder), "--concepts", concepts, *home],
+        "import": ["import", "ytdlp", str(archive.train_folder), "--concepts", concepts, *few, *home],
         "import held-out": ["import", "ytdlp", str(archive.heldout_folder), "--split", "test", *home],
         "pretrain": ["pretrain", *both, *seed, "--set", f"backbone.order={chosen.order}"],
         "extract": ["extract", *both],
         "train": ["train", *both, *seed],
         "find": ["find", "--split", "test", "--top", "5", *both],
     }  # fmt: skip
-    return [_run(name, command, terminal) for name, command in commands.items()]
+    stages = []
+    for name, command in commands.items():
+        stages.append(_run(name, command, terminal))
+        if name == "import held-out" and stages[0].outcome["concepts"] < 2:
+            raise InvalidData(
+                f"With {len(archive.plans)} videos, tags name {stages[0].outcome['concepts']} concepts often enough, "
+                "and it takes two to learn one from the other. Give more --videos (24 are enough), or another --seed."
+            )
+    return stages
 
 
 def _run(name: str, command: list[str], terminal: Terminal) -> Stage:

@@ -15,6 +15,7 @@ from whenabouts.evaluation.report import Report
 
 ClassSet = Literal["present", "all"]
 TOP_SEGMENTS = 100_000
+SHOWN = 10
 CONVENTIONS = {
     "kaggle": "Kaggle 2019: the best segments of a class, later repeats ignored, unrated ones then left out; "
     "sum of precision at hits / rated positives",
@@ -66,7 +67,8 @@ class RankingScores:
     def report(self) -> Report:
         """The same as a `Report`."""
         depth = f"@{self.top}" if self.top else ""
-        remark = f"Left out, as nothing is rated relevant: classes {', '.join(map(str, self.left_out))}."
+        some = ", ".join(map(str, self.left_out[:SHOWN])) + (", ..." if len(self.left_out) > SHOWN else "")
+        remark = f"Left out, as nothing is rated relevant: {len(self.left_out)} classes ({some})."
         return Report(
             title=f"Ranked segments: {len(self.classes)} classes, {self.positives.sum()} rated positives",
             convention=CONVENTIONS[self.convention],

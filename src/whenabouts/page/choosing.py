@@ -98,8 +98,12 @@ def winner_row(localizer: WinnersOut, candidate: Candidate, store: FeatureStore,
 
 
 def _frames(entry: Entry, seconds: FloatArray, progress: Progress) -> tuple[NDArray[np.uint8] | None, ...]:
-    """One frame each, in the video's proportions; None for all where the file can't be read."""
+    """One frame each, in the video's proportions; None for all where there is no file, or none that can be read."""
     video = entry.video
+    if not file_of(video.path).is_file():
+        progress.say(f"Winners of {entry.id} are drawn without pictures: the project has its features, but no file "
+                     f"{video.path}.")  # fmt: skip
+        return (None,) * len(seconds)
     width = round(HEIGHT * video.width / video.height) if video.width and video.height else HEIGHT * 4 // 3
     try:
         _, pixels = read_frames(file_of(video.path), seconds, size=(HEIGHT, width))
