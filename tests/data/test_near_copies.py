@@ -11,15 +11,15 @@ from whenabouts.media.perceptual import BITS, Bits
 
 
 def bits(random: np.random.Generator, count: int) -> Bits:
-    return random.integers(0, 256, (count, BITS // 8), np.uint8)
+    return random.integers(0, 256, (count, 3, BITS // 8), np.uint8)
 
 
 def flipped(hashes: Bits, count: int, random: np.random.Generator) -> Bits:
-    """The same with `count` of the bits of each row turned."""
-    turned = np.unpackbits(hashes, axis=1)
-    for row in turned:
+    """The same with `count` of the bits of each hash turned."""
+    turned = np.unpackbits(hashes, axis=2)
+    for row in turned.reshape(-1, BITS):
         row[random.choice(BITS, count, replace=False)] ^= 1
-    return np.packbits(turned, axis=1)
+    return np.packbits(turned, axis=2)
 
 
 def video(name: str, hashes: Bits, mirrored: Bits | None = None, quality: float = 10.0) -> HashedVideo:
@@ -59,9 +59,17 @@ def test_mirrored_copies_are_named_so() -> None:
     assert [(pair.how, pair.distance) for pair in found] == [("mirrored", 0)]
 
 
+@pytest.mark.parametrize(("one", "other", "met"), [(0, 1, True), (1, 0, True), (2, 2, True), (1, 2, False)])
+def test_views_that_are_compared(one: int, other: int, met: bool) -> None:
+    random = np.random.default_rng(7)
+    ours, theirs = bits(random, 6), bits(random, 6)
+    ours[:, one] = theirs[:, other]
+    assert bool(copies_by_frames([video("a", ours)], [video("b", theirs)], HOW)) is met
+
+
 def test_frames_with_nothing_to_see_and_the_video_itself_do_not_count() -> None:
     random = np.random.default_rng(3)
-    black = np.zeros((30, 32), np.uint8)
+    black = np.zeros((30, 3, 32), np.uint8)
     assert copies_by_frames([video("a", black, quality=0.1)], [video("b", black, quality=0.1)], HOW) == []
     same = bits(random, 9)
     assert copies_by_frames([video("a", same)], None, HOW) == []

@@ -26,11 +26,11 @@ def differing(one: Bits, other: Bits) -> int:
 
 
 def hash_of(picture: NDArray[np.uint8]) -> Bits:
-    return frame_hashes(picture[None]).hashes
+    return frame_hashes(picture[None]).hashes[0, 0]
 
 
 def test_different_pictures_differ_in_about_half_of_the_bits() -> None:
-    hashes = frame_hashes(np.stack([scene(seed) for seed in range(12)])).hashes
+    hashes = frame_hashes(np.stack([scene(seed) for seed in range(12)])).hashes[:, 0]
     distances = [differing(hashes[i], hashes[j]) for i in range(12) for j in range(i)]
     assert min(distances) > 80
     assert abs(np.mean(distances) - BITS / 2) < 16
@@ -52,13 +52,25 @@ def test_edits_change_few_bits(seed: int) -> None:
 def test_the_mirrored_hash_is_that_of_the_mirrored_picture(seed: int) -> None:
     found = frame_hashes(scene(seed)[None])
     mirrored = frame_hashes(scene(seed)[None, :, ::-1])
-    assert differing(found.mirrored, mirrored.hashes) <= 2
-    assert differing(found.hashes, mirrored.mirrored) <= 2
-    assert differing(found.hashes, mirrored.hashes) > 60
+    assert differing(found.mirrored, mirrored.hashes) <= 6
+    assert differing(found.hashes, mirrored.mirrored) <= 6
+    assert differing(found.hashes[0, 0], mirrored.hashes[0, 0]) > 60
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_cut_picture_is_met_by_the_middle_and_a_marked_one_by_less(seed: int) -> None:
+    picture = scene(seed, 192, 256)
+    whole = frame_hashes(picture[None]).hashes[0]
+    cut = frame_hashes(picture[None, 10:-10, 13:-13]).hashes[0]
+    assert differing(whole[1], cut[0]) < 30
+    assert differing(whole[0], cut[0]) > differing(whole[1], cut[0])
+    picture[4:24, -54:-4] = 255
+    marked = frame_hashes(picture[None]).hashes[0]
+    assert differing(whole[2], marked[2]) < 10
 
 
 def test_products_of_signs_count_bits() -> None:
-    hashes = frame_hashes(np.stack([scene(0), scene(1)])).hashes
+    hashes = frame_hashes(np.stack([scene(0), scene(1)])).hashes[:, 0]
     product = signs(hashes[:1]) @ signs(hashes[1:]).T
     assert (BITS - product[0, 0]) / 2 == differing(hashes[0], hashes[1])
 
@@ -68,7 +80,7 @@ def test_black_and_plain_frames_have_nothing_to_see() -> None:
     assert (frame_hashes(plain).quality < 0.01).all()
     assert frame_hashes(scene(0)[None]).quality[0] > 1
     empty = frame_hashes(np.zeros((0, 70, 90, 3), np.uint8))
-    assert (empty.hashes.shape, empty.quality.shape) == ((0, 32), (0,))
+    assert (empty.hashes.shape, empty.quality.shape) == ((0, 3, 32), (0,))
 
 
 def test_the_job_hashes_one_frame_a_second(tmp_path: Path) -> None:
@@ -76,5 +88,5 @@ def test_the_job_hashes_one_frame_a_second(tmp_path: Path) -> None:
     write_video(path, [scene(k // 10) for k in range(30)], [k / 10 for k in range(30)])
     parts = [part for part in hash_parts(path) if isinstance(part, dict)]
     assert np.concatenate([part["seconds"] for part in parts]).tolist() == [0, 1, 2]
-    hashes = np.concatenate([part["hashes"] for part in parts])
-    assert [differing(hashes[k], hash_of(scene(k))[0]) < 30 for k in range(3)] == [True] * 3
+    hashes = np.concatenate([part["hashes"] for part in parts])[:, 0]
+    assert [differing(hashes[k], hash_of(scene(k))) < 30 for k in range(3)] == [True] * 3

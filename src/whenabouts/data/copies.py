@@ -18,7 +18,7 @@ from whenabouts.data.near_copies import HashedVideo, NearCopy, NearCopySettings,
 from whenabouts.data.project import Project
 
 SPLIT = "copies"
-_FORMAT = "whenabouts frame hashes 1"
+_FORMAT = "whenabouts frame hashes 2"
 _SAVE_EACH = 50
 _PARTS = ("hashes", "mirrored", "quality")
 

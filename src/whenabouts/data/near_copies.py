@@ -18,6 +18,9 @@ from whenabouts.core.timing import FloatArray
 from whenabouts.media.perceptual import BITS, Bits, signs
 
 _BLOCK = 4096
+# Views of ours and of the target's that are compared: the whole pictures, either one's middle with the other's whole,
+# where borders were cut off, and what is left of both without their corners, where logos stand.
+_COMPARED = ((0, 0), (0, 1), (1, 0), (2, 2))
 
 
 @settings
@@ -26,8 +29,8 @@ class NearCopySettings:
 
     By frames: at least `share` of the shorter video's frames (one each 1 / `rate` seconds; those with less than
     `least_quality` to see are left out, and videos with fewer than `least_frames` others) have a frame in the other
-    that differs in at most `radius` of 256 bits, mirrored or not. By clips: at least `share` of the shorter video's
-    clips have one in the other with a cosine of at least `cosine`.
+    that differs in at most `radius` of 256 bits, in one of the pairs of views, mirrored or not. By clips: at least
+    `share` of the shorter video's clips have one in the other with a cosine of at least `cosine`.
     """
 
     rate: float = Field(default=1.0, gt=0)
@@ -40,7 +43,7 @@ class NearCopySettings:
 
 @dataclass(frozen=True)
 class HashedVideo:
-    """One video's frames: hashes (N, 32), the same mirrored, quality (N,)."""
+    """One video's frames: hashes (N, V, 32) of their views, the same mirrored, quality (N,)."""
 
     video_id: str
     hashes: Bits
@@ -79,13 +82,13 @@ def copies_by_frames(
     theirs = ours if targets is None else _seen(targets, how)
     found: dict[tuple[str, str], NearCopy] = {}
     for name in ("frames", "mirrored"):
-        rows = [signs(video.hashes) for video in ours]
-        columns = [signs(video.hashes if name == "frames" else video.mirrored) for video in theirs]
-        nearest = _Nearest(
-            [v.video_id for v in ours], rows, [v.video_id for v in theirs], columns, within=targets is None
-        )
-        for pair in nearest.pairs(least=BITS - 2 * how.radius, share=how.share, how=name):
-            _keep(found, pair, lambda product: (BITS - product) / 2)
+        for one, other in _COMPARED:
+            rows = [signs(video.hashes[:, one]) for video in ours]
+            columns = [signs((video.hashes if name == "frames" else video.mirrored)[:, other]) for video in theirs]
+            ids = [[video.video_id for video in videos] for videos in (ours, theirs)]
+            nearest = _Nearest(ids[0], rows, ids[1], columns, within=targets is None)
+            for pair in nearest.pairs(least=BITS - 2 * how.radius, share=how.share, how=name):
+                _keep(found, pair, lambda product: (BITS - product) / 2)
     return sorted(found.values(), key=lambda pair: (pair.source, pair.target))
 
 

@@ -1,8 +1,9 @@
 """Perceptual hashes of frames: pictures that look alike have hashes that differ in few bits.
 
 After PDQ (Facebook, 2019): 256 bits, which of the 16 x 16 lowest frequencies of a small grey picture lie above their
-median. Sizes, codecs, brightness and small logos hardly change them. The hash of the mirrored picture needs no second
-transform: mirroring turns the sign of every second column of frequencies.
+median. Sizes, codecs and brightness hardly change them. The hash of the mirrored picture needs no second transform:
+mirroring turns the sign of every second column of frequencies. Beside the whole picture its middle is hashed in two
+sizes: one meets pictures with their borders cut off, the other such with a logo in a corner.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from whenabouts.media.parts import Part, video_parts
 
 BITS = 256
 SIDE = 64
+VIEWS = (1.0, 0.9, 0.7)
 _LOW = 16
 _DARK, _EVEN = 24.0, 6.0
 _LONGEST_BAR = 0.3
@@ -27,8 +29,9 @@ Bits = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class FrameHashes:
-    """Hashes (N, 32) uint8 of frames and of the same mirrored, and how much there is to see in each, quality (N,).
+    """Hashes (N, V, 32) uint8 of V = 3 views of frames and of the same mirrored, and how much there is to see, (N,).
 
+    Views are the whole picture and its middle, nine and seven tenths of its sides (`VIEWS`).
     Quality is the mean difference of neighbouring pixels in grey levels: near 0 for a frame of one colour.
     """
 
@@ -40,11 +43,15 @@ class FrameHashes:
 def frame_hashes(frames: NDArray[np.uint8]) -> FrameHashes:
     """Hashes of frames (N, H, W, 3), at least 64 x 64 each; black bars at the sides are cut off first."""
     grey = frames.astype(np.float32) @ np.asarray([0.299, 0.587, 0.114], np.float32)
-    small = np.stack([np.zeros((SIDE, SIDE), np.float32), *(_squared(_without_bars(picture)) for picture in grey)])[1:]
+    small = np.zeros((len(grey), len(VIEWS), SIDE, SIDE), np.float32)
+    for number, picture in enumerate(grey):
+        bare = _without_bars(picture)
+        small[number] = [_squared(_middle(bare, share)) for share in VIEWS]
     basis = _cosines()
     low = basis @ small @ basis.T
     turned: NDArray[np.float32] = np.where(np.arange(1, _LOW + 1) % 2 == 1, -1, 1).astype(np.float32)
-    steps = np.abs(np.diff(small, axis=1)).mean(axis=(1, 2)) + np.abs(np.diff(small, axis=2)).mean(axis=(1, 2))
+    whole = small[:, 0]
+    steps = np.abs(np.diff(whole, axis=1)).mean(axis=(1, 2)) + np.abs(np.diff(whole, axis=2)).mean(axis=(1, 2))
     return FrameHashes(_packed(low), _packed(low * turned), steps.astype(np.float64))
 
 
@@ -65,15 +72,19 @@ def hash_parts(path: Path, *, rate: float = 1.0, size: int = 96, video_id: str |
 
 def signs(hashes: Bits) -> NDArray[np.float32]:
     """Hashes (N, 32) as rows (N, 256) of -1 and 1: two rows differ in (256 - product) / 2 bits."""
-    bits = np.unpackbits(hashes, axis=1).astype(np.float32)
-    rows: NDArray[np.float32] = 2 * bits - 1
+    rows: NDArray[np.float32] = 2 * np.unpackbits(hashes, axis=1).astype(np.float32) - 1
     return rows
 
 
 def _packed(low: NDArray[np.floating]) -> Bits:
-    flat = low.reshape(len(low), _LOW * _LOW)
-    bits: Bits = np.packbits(flat > np.median(flat, axis=1, keepdims=True), axis=1)
+    flat = low.reshape(*low.shape[:2], _LOW * _LOW)
+    bits: Bits = np.packbits(flat > np.median(flat, axis=2, keepdims=True), axis=2)
     return bits
+
+
+def _middle(grey: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    rows, columns = (round(side * (1 - share) / 2) for side in grey.shape)
+    return grey[rows : grey.shape[0] - rows, columns : grey.shape[1] - columns]
 
 
 def _without_bars(grey: NDArray[np.float32]) -> NDArray[np.float32]:
