@@ -29,6 +29,7 @@ from whenabouts.media.writing import Encoding, write_video
 
 Picture = NDArray[np.uint8]
 RATE = 12
+ENDINGS = ("mp4", "avi", "mkv", "webm")
 CHOSEN_ON = ("re-encoded", "half size", "mirrored")
 RADII = (40, 50, 60, 70, 80, 90)
 MOST_ALARMS = 0.05
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def usable(path: Path) -> bool:
-    return path.suffix in (".mp4", ".avi", ".mkv", ".webm") and probe(path).duration_seconds >= 3
+    return path.suffix[1:] in ENDINGS and probe(path).duration_seconds >= 3
 
 
 def mirrored(picture: Picture) -> Picture:
@@ -111,7 +112,9 @@ EDITS: dict[str, tuple[Callable[[Picture], Picture], float, int]] = {
 def edited(path: Path, edit: str, work: Path) -> Path:
     """The edited copy, made once."""
     change, speed, quality = EDITS[edit]
-    target = work / edit.replace(" ", "-").replace("%", "percent").replace(",", "") / f"{path.name}.mp4"
+    target = (
+        work / edit.replace(" ", "-").replace("%", "percent").replace(",", "") / path.suffix[1:] / f"{path.stem}.mp4"
+    )
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         frames = [(seconds / speed, even(change(pixels))) for seconds, pixels in VideoReader(path, rate=RATE)]
@@ -123,7 +126,15 @@ def edited(path: Path, edit: str, work: Path) -> Path:
 
 
 def hashes(paths: Sequence[Path], prefix: str, how: NearCopySettings) -> list[HashedVideo]:
-    entries = [Entry(probe(path, video_id=f"{prefix}/{path.name}")) for path in paths]
+    entries = [
+        Entry(
+            probe(
+                path,
+                video_id=f"{prefix}/{path.parent.name if path.parent.name in ENDINGS else path.suffix[1:]} {path.stem}",
+            )
+        )
+        for path in paths
+    ]
     return list(hashed(entries, how, Silent()))
 
 

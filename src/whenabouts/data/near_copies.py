@@ -35,7 +35,7 @@ class NearCopySettings:
 
     rate: float = Field(default=1.0, gt=0)
     radius: int = Field(default=70, ge=0, le=BITS)
-    share: float = Field(default=0.5, gt=0, le=1)
+    share: float = Field(default=0.7, gt=0, le=1)
     least_quality: float = Field(default=2.0, ge=0)
     least_frames: int = Field(default=2, ge=1)
     cosine: float = Field(default=0.97, gt=0, le=1)
