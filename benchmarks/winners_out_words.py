@@ -67,8 +67,9 @@ def methods_page(cells: Mapping[Kind, Cells]) -> Iterator[str]:
         f"Each rival had four trials, ways of use, and winners-out five, on a world that no table holds (seed "
         f"{VALIDATION_SEED}, of either kind); each stands here in the way that was best there, and 'All trials' below "
         "has every way. Rivals are presets of the multiple-instance localizer; they have 40 epochs, as many as two "
-        "rounds. The way 'as ours by default' was looked for on worlds of seeds 100 and 101 (localizer_tuning.md), "
-        "more often than the others. `lead` is over winners-out, paired; then the lead on each world.\n"
+        "rounds. Our own is used in one way, as it is by default: its settings, and what rivals reach with as many "
+        "trials, are in localizer_tuning.md, on worlds that no table holds. `lead` is over winners-out, paired; then "
+        "the lead on each world.\n"
     )
     for kind, made in cells.items():
         rows = compared(kind, made)

@@ -37,6 +37,7 @@ from whenabouts.localizers import LOCALIZERS
 from whenabouts.localizers.decoding import likely_classes, uniform_windows, whole_video
 from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings as Instances
 from winners_out_figures import Measure, estimates
+from winners_out_rivals import ATTENDED, OURS
 from winners_out_words import told
 from yoga import prepared, read_sessions, render_all, say
 from yoga_takes import Session
@@ -61,7 +62,8 @@ TRAININGS: Mapping[str, Training] = {
             "STPN": Instances.stpn(),
             "Hide-and-Seek": Instances.hide_and_seek(),
             "top-k multiple-instance learning": Instances.top_k(),
-            "ours: multiple-instance with attention": Instances(),
+            ATTENDED: Instances.attended(),
+            OURS: Instances(),
         }.items()
     },
 }
@@ -176,7 +178,7 @@ def _standing(rows: Mapping[str, Any]) -> str:
     return (
         f"Above two rounds of winners-out: {'; '.join(above) or 'nothing'}. Below: {'; '.join(below) or 'nothing'}. "
         "The rest is not told apart. A session holds up to six concepts, so that the probability of each, which sum to "
-        "1, is seldom above the 0.2 that the multiple-instance localizer asks for by default: those rows lose most "
+        "1, is seldom above the 0.2 that rivals and our own before ask for by default: those rows lose most "
         "concepts before anything is looked for. The rows with classes above 0.05, as in winners-out, compare methods."
     )
 

@@ -148,3 +148,12 @@ def test_one_decoder_reads_the_same_levels_in_three_ways() -> None:
     assert found(proposals="contrast", tiou=0.6) == [[1, 5, 3], [2, 4, 2]]
     soft = found(proposals="contrast", suppression="soft", sigma=0.5)
     assert soft == [[1, 5, 3], [2, 4, pytest.approx(2 * np.exp(-0.5))]]
+
+
+def test_doubt_takes_more_from_short_moments() -> None:
+    values = np.array([[0.0, 3.0, 0.0, 0.0, 2.0, 2.0, 2.0, 0.0]])
+    vocabulary = Vocabulary(("a",))
+    track = Track("v", np.array([0]), values, np.zeros(1), TimeGrid.of_length(8.0, 1.0), vocabulary)
+    found = Decoder(margin=0.25, doubt=1.0).decode(track, levels_between(values, [0.5]))
+    assert found.spans.tolist() == [[1.0, 2.0], [4.0, 7.0]]
+    assert found.scores.tolist() == [1.5, 1.5]  # 3 x 1 / (1 + 1), 2 x 3 / (3 + 1).

@@ -39,11 +39,24 @@ def larger() -> PlantedWorld:
         (Settings.untrimmed_hard(), 0.3),
         (Settings.stpn(), 0.4),
         (Settings.hide_and_seek(), 0.3),
-        (Settings(background=True), 0.6),
-        (Settings(hidden=16, co_activity=0.1), 0.6),
+        (Settings(), 0.7),
         (Settings(streams="separate"), 0.45),
+        (Settings.attended(background=True), 0.6),
+        (Settings.attended(hidden=16, co_activity=0.1), 0.6),
+        (Settings.attended(streams="separate"), 0.45),
     ],
-    ids=["top-k", "untrimmed-soft", "untrimmed-hard", "stpn", "hide-and-seek", "background", "hidden", "separate"],
+    ids=[
+        "top-k",
+        "untrimmed-soft",
+        "untrimmed-hard",
+        "stpn",
+        "hide-and-seek",
+        "own-labels",
+        "own-labels-separate",
+        "background",
+        "hidden",
+        "separate",
+    ],
 )
 def test_every_rival_finds_planted_activity(larger: PlantedWorld, settings: Settings, least: float) -> None:
     train, held_out = replace(larger, examples=larger.examples[:40]), larger.examples[40:]
@@ -132,10 +145,47 @@ def test_background_is_in_every_video_but_not_where_attention_looks() -> None:
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
     for wrong in (
-        {"attention": "none"},
-        {"pooling": "soft"},
-        {"background": True, "judged": "raw"},
-        {"pooling": "weighted", "attention": "none", "judged": "raw"},
+        {"judged": "both"},
+        {"attention": "sigmoid", "pooling": "soft"},
+        {"background": True},
+        {"pooling": "weighted"},
     ):
         with pytest.raises(ValueError, match=r"attention|background"):
             Settings(**wrong)
+
+
+def test_own_labels_find_a_concept_that_the_classifier_alone_does_not(larger: PlantedWorld) -> None:
+    """In this world the classifier knows one concept by the absence of the others: its best segments are elsewhere."""
+    train, held_out = replace(larger, examples=larger.examples[:40]), larger.examples[40:]
+    made = fit(train, Settings(epochs=20, learning_rate=0.01))
+    ids = [each.video_id for each in held_out]
+    truth = Truth.of(larger.truth[np.isin(larger.truth.video_ids, ids)], video_ids=ids)
+    reached = []
+    for share in (0.0, 1.0):
+        made.settings = replace(made.settings, own_share=share)
+        found = Moments.concatenate([made.localize(each.features) for each in held_out], larger.vocabulary)
+        reached.append(evaluate_moments(truth, Predictions.of(found, truth), tiou=[0.3, 0.5]).average_map)
+    assert reached[1] > reached[0] + 0.1
+
+
+def test_likely_classes_are_measured_by_the_best_one(world: PlantedWorld) -> None:
+    made = fit(world, QUICK)
+    for share in (0.05, 0.6, 1.0):
+        made.settings = replace(made.settings, class_threshold=0.0, class_share=share)
+        for example in world.examples[:5]:
+            probabilities = made.score(example.features).video_scores
+            likely = np.flatnonzero(
+                (probabilities > share * probabilities.max()) | (probabilities == probabilities.max())
+            )
+            assert np.unique(made.localize(example.features).classes).tolist() == likely.tolist()
+
+
+def test_models_from_before_own_labels_are_read_as_they_were(world: PlantedWorld, tmp_path: Path) -> None:
+    made = fit(world, replace(Settings.top_k(), epochs=2))
+    made.save(tmp_path / "model")
+    newer = ("own_rounds", "own_softness", "own_shrinkage", "own_share", "class_share", "doubt")
+    path = tmp_path / "model" / "settings.toml"
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith(newer)))
+    features = world.examples[0].features
+    again = load_localizer(tmp_path / "model").localize(features)
+    assert np.array_equal(again.scores, made.localize(features).scores)

@@ -43,7 +43,9 @@ class Decoder:
     Runs come from levels, masks from strict to generous: "union" takes the last level alone, "nested" and "contrast"
     the runs of all, each once. "union" and "nested" score a run by its mean, times its number of segments to the power
     `length_credit`; "contrast" by its mean minus the mean beside it, `margin` times its length on either side
-    (outer-inner contrast: Shou et al., "AutoLoc", ECCV 2018). `video_weight` times the class's video score is added.
+    (outer-inner contrast: Shou et al., "AutoLoc", ECCV 2018), times n / (n + `doubt`) for n segments: what to expect of
+    the true contrast where each segment errs by itself, with `doubt` times the variance of true contrasts.
+    `video_weight` times the class's video score is added.
     Runs of one level never overlap; of the others those go that overlap a better one by more than `tiou` ("hard"), or
     they are lowered by `sigma` ("soft": `softened_scores`).
     """
@@ -51,6 +53,7 @@ class Decoder:
     proposals: Proposals = "contrast"
     length_credit: float = 0.0
     margin: float = 0.25
+    doubt: float = 0.0
     video_weight: float = 0.0
     suppression: Suppression = "hard"
     tiou: float = 0.45
@@ -72,9 +75,11 @@ class Decoder:
         return found.suppressed(self.tiou) if self.suppression == "hard" else found.softened(self.sigma)
 
     def _scores(self, values: FloatArray, runs: IntArray) -> FloatArray:
+        lengths = runs[:, 1] - runs[:, 0]
         if self.proposals == "contrast":
-            return run_means(values, runs) - means_beside(values, runs, self.margin)
-        return run_means(values, runs) * (runs[:, 1] - runs[:, 0]) ** self.length_credit
+            found: FloatArray = run_means(values, runs) - means_beside(values, runs, self.margin)
+            return found * (lengths / (lengths + self.doubt))
+        return run_means(values, runs) * lengths**self.length_credit
 
 
 def levels_between(values: FloatArray, shares: Sequence[float] | FloatArray) -> Levels:

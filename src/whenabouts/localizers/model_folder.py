@@ -127,14 +127,18 @@ def read_net(
     kind: type[Settings],
     new_net: Callable[[Sequence[Stream], int, Settings], Net],
     changes: Mapping[str, Any],
+    *,
+    before: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[SavedModel, Settings, Net]:
     """A model folder of one net, its settings with `changes` laid over them, and the net that `new_net` makes of both.
+
+    What the folder does not say is as `before` says: how it was before there was such a setting.
 
     With a single concept the net has a second output, "something else". Raises as `read_model` does, and InvalidData
     where the tensors are not those of the settings.
     """
     saved = read_model(folder)
-    settings = load(kind, {**saved.settings, **changes}, f"{folder / 'settings.toml'} [train]")
+    settings = load(kind, {**before, **saved.settings, **changes}, f"{folder / 'settings.toml'} [train]")
     net = new_net(saved.card.streams, len(saved.vocabulary) + (len(saved.vocabulary) == 1), settings)
     try:
         net.load_state_dict(saved.tensors)

@@ -1,5 +1,7 @@
 """Multiple-instance learning: each segment is classified, and a video is what its best segments say.
 
+By default a second classifier learns from the first one's word for each segment, and finds the moments (`own_labels`).
+
 Ancestors are presets of `MultipleInstanceSettings`: top-k learning (Paul et al., ECCV 2018), UntrimmedNets (Wang et
 al., CVPR 2017), STPN (Nguyen et al., CVPR 2018), Hide-and-Seek (Singh and Lee, ICCV 2017).
 """
@@ -33,6 +35,8 @@ from whenabouts.localizers.segments import Cut, Matrix, cut
 from whenabouts.localizers.training_videos import TrainingVideos, told
 from whenabouts.nets.instance_pooling import InstanceNet, Instances
 from whenabouts.training import Compute, choose_device, one_thread
+
+_BEFORE: Mapping[str, Any] = {"own_rounds": 0, "class_share": 0.0, "doubt": 0.0}  # Of models older than these settings.
 
 
 class MultipleInstance:
@@ -99,7 +103,8 @@ class MultipleInstance:
     def localize(self, features: Mapping[str, FeatureSequence]) -> Moments:
         """Moments of the classes that the video probably has, within the video."""
         scores, settings = self.score(features), self.settings
-        chosen = likely_classes(scores.video_scores, threshold=settings.class_threshold, top=settings.top_classes)
+        likely = max(settings.class_threshold, settings.class_share * float(scores.video_scores.max(initial=0.0)))
+        chosen = likely_classes(scores.video_scores, threshold=likely, top=settings.top_classes)
         if not scores.grid.steps or not len(chosen):
             return Moments.empty(self.vocabulary)
         values = np.asarray(scores.scores[:, chosen].T, np.float64)
@@ -119,7 +124,7 @@ class MultipleInstance:
 
         Raises ProjectError where there is nothing, InvalidData where it is broken.
         """
-        saved, settings, net = read_net(folder, MultipleInstanceSettings, new_net, changes)
+        saved, settings, net = read_net(folder, MultipleInstanceSettings, new_net, changes, before=_BEFORE)
         return cls(
             net,
             settings,
@@ -136,12 +141,16 @@ class MultipleInstance:
             for stream, matrix in zip(self.streams, video.matrices, strict=True)
         ]
         present = torch.tensor([[matrix is not None for matrix in video.matrices]], device=self.device)
-        logits, energies = self.net.whole([values.to(self.device) for values in features], present=present)
+        placed = [values.to(self.device) for values in features]
+        logits, energies = self.net.whole(placed, present=present)
         mask = torch.ones(1, len(logits), dtype=torch.bool, device=self.device)
         instances = Instances(logits[None], energies[None], logits[None])
         attention = attention_of(instances.energies, mask, self.settings.attention)
         found = verdicts(instances, mask, self.settings)
         probabilities = torch.stack([each.log_probabilities[0] for each in found]).mean(dim=0).softmax(dim=0)
+        if self.settings.own_rounds:
+            share = self.settings.own_share
+            logits = (1 - share) * logits + share * self.net.own_logits(placed, present=present)
         scores = self._scores(logits, attention[0])[:, : len(self.vocabulary)]
         return scores.cpu().numpy(), probabilities.cpu().numpy(), attention.cpu().numpy()
 

@@ -5,7 +5,16 @@ from typing import Any, Literal
 from whenabouts.config import Count, CountOrZero, NotAll, NotNegative, Positive, Probability, Share, settings
 from whenabouts.localizers.decoding import Decoder, Proposals, Suppression
 
-_FIELD: dict[str, Any] = {"suppression": "hard", "video_weight": 0.0}  # What the presets' papers have in common.
+# What the presets' papers have in common.
+_FIELD: dict[str, Any] = {
+    "suppression": "hard",
+    "video_weight": 0.0,
+    "class_threshold": 0.2,
+    "class_share": 0.0,
+    "margin": 0.25,
+    "doubt": 0.0,
+    "own_rounds": 0,
+}
 
 
 @settings
@@ -25,10 +34,15 @@ class MultipleInstanceSettings:
     share of blocks of `hide_segments` segments that are hidden in training (Hide-and-Seek: Singh and Lee, ICCV 2017).
     `dropout` drops features of a whole video. Of videos of more than `longest` segments random stretches are taken.
 
+    Own labels: after the training, `own_rounds` of self-training (`own_labels.py`), with memberships as soft as
+    `own_softness` and a covariance shrunk by `own_shrinkage`; 0 leaves it out. Logits of segments are then the
+    classifier's and the discriminant's, the latter with the weight `own_share`.
+
     Use: `scores` of segments are "logits", "attended" (times attention), "sigmoid" (sigmoid of logits times attention:
     STPN's weighted T-CAM) or "softmax" (class probabilities times attention). A video has the classes whose probability
-    is above `class_threshold`, and the `top_classes` best. Moments come from `levels` thresholds between the lowest and
-    highest score of a class (`decoding.Decoder`), "union" from one alone, at the share `union_level` of that way.
+    is above `class_threshold` and `class_share` of its best class's, and the `top_classes` best. Moments come from
+    `levels` thresholds between the lowest and highest score of a class (`decoding.Decoder`), "union" from one alone, at
+    the share `union_level` of that way.
     """
 
     segment_seconds: Positive = 0.5
@@ -38,14 +52,14 @@ class MultipleInstanceSettings:
 
     streams: Literal["joined", "separate"] = "joined"
     hidden: CountOrZero = 0
-    width: Literal[1, 3] = 3
+    width: Literal[1, 3] = 1
 
     pooling: Literal["top", "soft", "weighted"] = "top"
-    judged: Literal["raw", "attended", "both"] = "both"
+    judged: Literal["raw", "attended", "both"] = "raw"
     top_share: Share = 0.125
     top_count: CountOrZero = 0
-    attention: Literal["none", "sigmoid", "softmax"] = "sigmoid"
-    sparsity: NotNegative = 0.1
+    attention: Literal["none", "sigmoid", "softmax"] = "none"
+    sparsity: NotNegative = 0.0
     background: bool = False
     co_activity: NotNegative = 0.0
     hide: NotAll = 0.0
@@ -60,13 +74,20 @@ class MultipleInstanceSettings:
     dropout: NotAll = 0.5
     longest: Count = 2000
 
-    class_threshold: Probability = 0.2
+    own_rounds: CountOrZero = 8
+    own_softness: Positive = 0.6
+    own_shrinkage: Positive = 0.3
+    own_share: Probability = 1.0
+
+    class_threshold: Probability = 0.0
+    class_share: Probability = 0.3
     top_classes: CountOrZero = 1
     scores: Literal["logits", "attended", "sigmoid", "softmax"] = "logits"
     proposals: Proposals = "contrast"
     levels: Count = 19
     union_level: Probability = 0.5
-    margin: Positive = 0.25
+    margin: Positive = 0.5
+    doubt: NotNegative = 1.0
     length_credit: NotNegative = 0.0
     video_weight: NotNegative = 1.0
     suppression: Suppression = "soft"
@@ -80,6 +101,12 @@ class MultipleInstanceSettings:
             raise ValueError('pooling "soft" needs attention "softmax"')
         if self.background and (self.pooling != "top" or self.judged != "both"):
             raise ValueError('background is learned from the difference between raw and attended logits: judged "both"')
+
+    @classmethod
+    def attended(cls, **changes: Any) -> "MultipleInstanceSettings":
+        """Our recipe before own labels: three segments at once, and attention multiplied into their logits."""
+        base = {**_FIELD, "width": 3, "attention": "sigmoid", "judged": "both", "sparsity": 0.1}
+        return cls(**{**base, "suppression": "soft", "video_weight": 1.0, **changes})
 
     @classmethod
     def top_k(cls, **changes: Any) -> "MultipleInstanceSettings":
@@ -101,7 +128,7 @@ class MultipleInstanceSettings:
     @classmethod
     def stpn(cls, **changes: Any) -> "MultipleInstanceSettings":
         """Sparse temporal pooling (Nguyen et al., CVPR 2018), with a softmax over classes in place of its sigmoids."""
-        base = {**_FIELD, "width": 1, "attention": "sigmoid", "pooling": "weighted", "scores": "sigmoid"}
+        base = {**_FIELD, "attention": "sigmoid", "pooling": "weighted", "sparsity": 0.1, "scores": "sigmoid"}
         return cls(**{**base, **changes})
 
     @classmethod
@@ -115,6 +142,7 @@ class MultipleInstanceSettings:
             proposals=self.proposals,
             length_credit=self.length_credit,
             margin=self.margin,
+            doubt=self.doubt,
             video_weight=self.video_weight,
             suppression=self.suppression,
             tiou=self.tiou,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings
+from whenabouts.localizers.own_labels import learn_own_labels
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
 from whenabouts.localizers.training_videos import TrainingVideos, identity_of, padded
@@ -59,6 +60,7 @@ def new_net(
         joined=settings.streams == "joined",
         hidden=settings.hidden,
         width=settings.width,
+        own=settings.own_rounds > 0,
         generator=generator,
     )
 
@@ -111,7 +113,7 @@ class MultipleInstanceTraining:
             self.net.std.copy_(torch.from_numpy(np.concatenate([deviation for _, deviation in spread])))
 
     def run(self) -> InstanceNet:
-        """Train for all epochs and return the net."""
+        """Train for all epochs, then from own labels where the settings ask for it, and return the net."""
         per_epoch = -(-len(self.videos) // self.settings.batch_size)
         plan = Plan(
             steps=self.settings.epochs * per_epoch,
@@ -128,6 +130,8 @@ class MultipleInstanceTraining:
         identity = identity_of(self.videos, self.settings, self.seed)
         fitted = fit(trainee, plan, self.compute, checkpoint=checkpoint, identity=identity, progress=self.progress)
         self.history = fitted.history
+        if self.settings.own_rounds:
+            learn_own_labels(self.net, self.videos, self.settings, self.compute.device, self.progress)
         return self.net
 
     def _draw(self, epoch: int, position: int) -> Batch:

@@ -56,11 +56,14 @@ class InstanceNet(nn.Module):
     """Segments of all streams to logits and attention: one tower over joined features, or one for each stream.
 
     Features are standardised by the buffers `mean` and `std` (D of all streams). A missing stream is the training mean
-    in a joined tower; towers of their own are averaged over the streams that are there.
+    in a joined tower; towers of their own are averaged over the streams that are there. With `own` there is a second
+    classifier, of the joined features of single segments (`own_weight`, `own_bias`), which is no part of `forward`.
     """
 
     mean: Tensor
     std: Tensor
+    own_weight: Tensor
+    own_bias: Tensor
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class InstanceNet(nn.Module):
         joined: bool = True,
         hidden: int = 0,
         width: int = 1,
+        own: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -81,6 +85,9 @@ class InstanceNet(nn.Module):
         )
         self.register_buffer("mean", torch.zeros(sum(widths)))
         self.register_buffer("std", torch.ones(sum(widths)))
+        if own:
+            self.register_buffer("own_weight", torch.zeros(sum(widths), outputs))
+            self.register_buffer("own_bias", torch.zeros(outputs))
 
     @property
     def features(self) -> int:
@@ -122,6 +129,15 @@ class InstanceNet(nn.Module):
             logits.append(found.logits[0, own])
             energies.append(found.energies[0, own])
         return torch.cat(logits), torch.cat(energies)
+
+    def standardised(self, features: Sequence[Tensor], *, present: Tensor) -> Tensor:
+        """Joined features (K, D of all streams) of one video, raw ones (K, D) per stream: 0 where one is missing."""
+        mask = torch.ones(1, len(features[0]), dtype=torch.bool, device=present.device)
+        return torch.cat(self._standardised([values[None] for values in features], mask, present), dim=2)[0]
+
+    def own_logits(self, features: Sequence[Tensor], *, present: Tensor) -> Tensor:
+        """Logits (K, C) of the second classifier for one video, features as in `standardised`."""
+        return self.standardised(features, present=present) @ self.own_weight + self.own_bias
 
     def _standardised(self, features: Sequence[Tensor], mask: Tensor, present: Tensor) -> list[Tensor]:
         parts = []
