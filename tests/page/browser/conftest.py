@@ -1,6 +1,5 @@
 """A real browser on a real server: Debian's Chromium, driven by Playwright; skipped with a reason without them."""
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,12 +11,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from planted import planted_project
-from serving import Served
+from serving import Served, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +23,7 @@ def browser() -> "Iterator[Browser]":
     sync = pytest.importorskip(
         "playwright.sync_api", reason="needs playwright: pip install -c constraints.txt playwright"
     )
-    program = os.environ.get("WHENABOUTS_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    program = chromium()
     if program is None:
         pytest.skip("needs a browser: apt-get install chromium, or name one in WHENABOUTS_CHROMIUM")
     with sync.sync_playwright() as playwright:

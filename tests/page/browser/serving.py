@@ -1,8 +1,10 @@
 """A project under a server of its own, and what another process reads from its database."""
 
 import json
+import os
 import re
 import select
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +14,12 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE_SECONDS = 60
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def chromium() -> str | None:
+    """The browser's program: $WHENABOUTS_CHROMIUM, or what the system has; None without one."""
+    return os.environ.get("WHENABOUTS_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class Served:

@@ -1,0 +1,131 @@
+"""How soon a browser shows 10,000 moments: of one video on the timeline and in the list, and as search results.
+
+    python benchmarks/page_drawing.py [--runs 9]
+
+A small rendered project is served; Chromium opens each view in a new context, with nothing in its cache. Times are the
+browser's own, from the start of the navigation to the second frame after the rows are there; for keys, from the key to
+the second frame after it. The same with 100 moments says what the page costs without many. One opening of each comes
+before. Writes results/page_drawing.json and page_drawing.md.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Browser, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "page" / "browser"))
+from planted import CONCEPTS, planted_project, write_found
+from serving import Served, chromium
+
+from whenabouts.core.moments import Moments
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.project import Project
+
+RESULTS = Path(__file__).parent / "results"
+COUNTS = (100, 10_000)
+GOAL = "10,000 moments in under a second"
+WATCH = """(() => {
+  window.shownAt = null;
+  const look = () => { if (!document.querySelector('.moment-row, .card')) return;
+    watcher.disconnect();
+    requestAnimationFrame(() => requestAnimationFrame(() => { window.shownAt = performance.now(); })); };
+  const watcher = new MutationObserver(look);
+  watcher.observe(document, { childList: true, subtree: true });
+})();"""
+KEY = """(key) => new Promise((done) => {
+  const begun = performance.now();
+  document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+  requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - begun)));
+})"""
+
+
+def crowd(folder: Path, count: int) -> None:
+    """Give the project's first video so many moments."""
+    rng = np.random.default_rng(4)
+    starts = np.round(rng.uniform(0, 13, count), 3)
+    spans = np.stack([starts, starts + np.round(rng.uniform(0.1, 0.6, count), 3)], axis=1)
+    classes, scores = rng.integers(0, len(CONCEPTS), count), np.round(rng.uniform(0, 9, count), 6)
+    found = Moments.build(["video-0000"] * count, spans, classes, Vocabulary(CONCEPTS), scores=scores)
+    write_found(Project.open(folder), found)
+
+
+def opened(browser: Browser, served: Served, route: str) -> tuple[float, list[float]]:
+    """Milliseconds until the view stands, and of each of ten keys that zoom where there is a timeline."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.add_init_script(WATCH)
+    page.goto(f"{served.address}/{route}")
+    page.wait_for_function("() => window.shownAt !== null")
+    shown, keys = float(page.evaluate("() => window.shownAt")), []
+    if page.locator(".strip").count():
+        page.wait_for_load_state("networkidle")
+        keys = [float(page.evaluate(KEY, key)) for key in "+-" * 5]
+    context.close()
+    return shown, keys
+
+
+def measured(browser: Browser, folder: Path, count: int, runs: int) -> dict[str, list[float]]:
+    crowd(folder, count)
+    served = Served(folder)
+    try:
+        context = browser.new_context()
+        videos = context.request.get(f"{served.address}/api/videos?limit=500").json()["videos"]
+        context.close()
+        key = next(video["key"] for video in videos if video["id"] == "video-0000")
+        routes = {"one video": f"#/video/{key}", "search": "#/moments"}
+        times: dict[str, list[float]] = {"one video": [], "search": [], "a key that zooms": []}
+        for run in range(runs + 1):
+            for name, route in routes.items():
+                shown, keys = opened(browser, served, route)
+                if run:
+                    times[name].append(shown)
+                    times["a key that zooms"] += keys
+        return times
+    finally:
+        served.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=9)
+    runs, load = parser.parse_args().runs, os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+        folder = planted_project(Path(place) / "project").folder
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        version = browser.version
+        found = {count: measured(browser, folder, count, runs) for count in COUNTS}
+        browser.close()
+    rows = [
+        {"what": what, "moments": count, "median": statistics.median(times), "least": min(times), "most": max(times),
+         "milliseconds": times}
+        for what in found[COUNTS[0]] for count, times in ((count, found[count][what]) for count in COUNTS)
+    ]  # fmt: skip
+    after = os.getloadavg()[0]
+    values = {"goal": GOAL, "runs": runs, "chromium": version, "cores": os.cpu_count(), "load_before": load,
+              "load_after": after, "rows": rows}  # fmt: skip
+    RESULTS.joinpath("page_drawing.json").write_text(json.dumps(values, indent=1) + "\n")
+    lines = [
+        "# Drawing 10,000 moments",
+        "",
+        f"{runs} openings of each view, each in a new browser context; Chromium {version} without a screen, "
+        f"{os.cpu_count()} cores, load {load:.1f} when it began and {after:.1f} when it ended. Goal: {GOAL}. "
+        "Made by `python benchmarks/page_drawing.py`.",
+        "",
+        "| what | moments | median ms | least ms | most ms |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    lines += [f"| {row['what']} | {row['moments']:,} | {row['median']:.0f} | {row['least']:.0f} | {row['most']:.0f} |"
+              for row in rows]  # fmt: skip
+    text = "\n".join(lines) + "\n"
+    RESULTS.joinpath("page_drawing.md").write_text(text)
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
