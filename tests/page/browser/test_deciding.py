@@ -12,7 +12,9 @@ DECISIONS = "decision, video, concept, origin, undone_step IS NOT NULL"
 
 
 def first_in_queue(page: "Page", served: "Served") -> tuple[str, str]:
+    """What is to be decided first, once the page shows it."""
     moment = page.request.get(f"{served.address}/api/queue?limit=1").json()["moments"][0]
+    page.locator(f".queue-now[data-moment='{moment['id']}']").wait_for()
     return moment["video_id"], moment["concept"]
 
 
@@ -24,7 +26,6 @@ def test_the_queue_is_worked_by_keyboard_alone_and_nothing_is_lost(decided_on: "
     judged = [first_in_queue(page, decided_on)]
     page.keyboard.press("c")
     page.get_by_text("1 decision in this sitting").wait_for()
-    page.wait_for_selector(".queue-now")
     judged.append(first_in_queue(page, decided_on))
     page.keyboard.press("x")
     page.get_by_text("2 decisions in this sitting").wait_for()
@@ -113,3 +114,15 @@ def test_learning_begins_shows_itself_and_can_be_stopped(decided_on: "Served", o
     page.keyboard.press("b")
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("heading", name="Stopped").wait_for()
+
+
+def test_a_key_pressed_twice_never_judges_one_moment_twice(decided_on: "Served", opened: Open) -> None:
+    page = opened(decided_on, "#/review")
+    first_in_queue(page, decided_on)
+    for _ in range(3):
+        page.keyboard.press("x")
+    page.get_by_text("in this sitting").wait_for()
+    page.wait_for_load_state("networkidle")
+    first_in_queue(page, decided_on)
+    judged = decided_on.stored("video, concept, found_start, found_end")
+    assert 1 <= len(judged) == len(set(judged))

@@ -77,5 +77,6 @@ def test_hostile_names_are_shown_and_never_run(opened: Open, planted: Path, tmp_
         page.locator("h1").first.wait_for()
         stored = served.stored("concept")
         assert stored[0][0] in {f"{text} {number}" for number, text in enumerate(HOSTILE)}
+        page.context.close()  # Before the server goes, which it still asks for pictures.
     finally:
         served.close()

@@ -59,8 +59,8 @@ export async function reviewView(place, { values }) {
     const video = await telling(() => askVideo(moment.video));
     if (closed || queue[0] !== moment) return;
     if (!video) return put(1);
-    shown = stage(video, { origin: "queue", decided: () => { done += 1; next(moment); } });
-    fill(body, make("p", { class: "queue-now" }, make("i", { class: "dot", style: { background: hue(moment.concept) } }),
+    shown = stage(video, { origin: "queue", decided: () => { done += 1; next(moment); return true; } });
+    fill(body, make("p", { class: "queue-now", data: { moment: moment.id } }, make("i", { class: "dot", style: { background: hue(moment.concept) } }),
       make("span", {}, "Is this ", make("strong", {}, name(moment.concept)), "? ", make("a", { href: `#/video/${moment.video}` }, name(video.title || video.id)),
         `, ${span(moment.start, moment.end)} `, make("span", { class: "soft" }, `usefulness ${percent(moment.usefulness ?? 0)}`)), button("Skip", () => put(1), { key: "N", kind: "small" })), shown.element);
     const mine = shown.shownMoments().find((each) => each.kind === "found" && each.id === moment.id) ?? shown.shownMoments().find((each) => each.id === moment.id) ?? moment;

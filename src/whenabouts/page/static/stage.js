@@ -16,9 +16,13 @@ import { whyPanel } from "./why.js";
 const MOST_CURVES = 6;
 const POINTS = 2000;
 
-/** A stage for VIDEO; `decided(reviews, moment)` is called once a decision is stored. */
-export function stage(video, { origin, decided = () => {} }) {
+/**
+ * A stage for VIDEO; `decided(reviews, moment)` is called once a decision is stored. While one is on its way, and for good
+ * once `decided` returned true, others are not taken: a quick second key never judges the same moment again.
+ */
+export function stage(video, { origin, decided = () => false }) {
   const model = modelOf(video);
+  let busy = false;
   let curvesAsked = new Set();
   let closed = false;
 
@@ -97,17 +101,22 @@ export function stage(video, { origin, decided = () => {} }) {
     else view.toggle();
   }
 
-  async function stored(reviews, moment) {
-    if (!reviews) return;
-    model.draft = null;
-    decided(reviews, moment);
-    await reload(moment, reviews.at(-1));
+  /** Send a decision, then show what has become of the video. */
+  async function store(decide, moment) {
+    if (busy) return;
+    busy = true;
+    const reviews = await decide();
+    if (reviews) {
+      model.draft = null;
+      if (decided(reviews, moment)) return;
+      await reload(moment, reviews.at(-1));
+    }
+    busy = false;
   }
 
   async function save() {
     const { selected, draft, focus } = model;
-    if (!selected) return;
-    await stored(await correct(selected, { ...(draft ?? selected), concept: focus }, origin), selected);
+    if (selected) await store(() => correct(selected, { ...(draft ?? selected), concept: focus }, origin), selected);
   }
 
   /** Ask for the video again, and choose what is now where the moment was. */
@@ -157,12 +166,13 @@ export function stage(video, { origin, decided = () => {} }) {
       const { selected, draft, focus } = model;
       if (!decidable()) return draft ? does.add() : false;
       if (draft || focus !== selected.concept) return save();
-      return stored(await confirm(selected, origin), selected);
+      return store(() => confirm(selected, origin), selected);
     },
-    reject: async () => { const { selected } = model; if (decidable()) await stored(await reject(selected, origin), selected); },
+    reject: async () => { const { selected } = model; if (decidable()) await store(() => reject(selected, origin), selected); },
     add: async () => {
       const span = model.draft ?? (["truth", "imported"].includes(model.selected?.kind) ? model.selected : null);
-      if (span && model.focus) await stored(await add(video.key, model.focus, span, origin), null);
+      const concept = model.focus;
+      if (span && concept) await store(() => add(video.key, concept, span, origin), null);
     },
     relabel: (place) => {
       const concept = model.concepts[place - 1];
