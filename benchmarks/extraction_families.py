@@ -66,7 +66,15 @@ def backbone_of(name, options):
         settings_of(name), own_shape=False, height=options.side, width=options.side, crop=None, resize="area",
         frames=options.frames, rate=options.rate,
     )  # fmt: skip
-    return Backbone(shape, shape.build().eval())
+    return Backbone(shape, tamed(shape.build().eval()))
+
+
+def tamed(net):
+    """Random weights let values grow from block to block; half as large ones behind each batch norm stay finite."""
+    for name, weight in net.named_parameters():
+        if weight.ndim == 1 and name.endswith("weight"):
+            torch.nn.init.constant_(weight, 0.5)
+    return net
 
 
 def measured(entries, name, options, compute):

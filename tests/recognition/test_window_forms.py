@@ -21,9 +21,9 @@ from whenabouts.media.reader import VideoReader
 from whenabouts.media.writing import Encoding, write_video
 from whenabouts.nets.conv3d import r3d
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
-from whenabouts.recognition.encoders import WindowForm
 from whenabouts.recognition.extraction import ExtractSettings, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
+from whenabouts.recognition.window_encoder import WindowForm
 from whenabouts.training.devices import Compute
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -107,6 +107,45 @@ def test_each_video_keeps_its_shape_where_only_the_shorter_side_is_given(tmp_pat
     sized = Means()
     extracted(entries, sized, tmp_path / "sized", short_side=10)
     assert set(sized.seen) == {(4, 10, 20, 3), (4, 20, 10, 3)}
+
+
+@dataclass(frozen=True)
+class Halved:
+    """A rule of sizes that only an encoder's author could think of."""
+
+    def of(self, height: int, width: int) -> tuple[int, int]:
+        return height // 2, width // 4
+
+
+def test_an_encoder_may_have_a_rule_of_its_own_for_sizes(archive: Project, tmp_path: Path) -> None:
+    encoder = Means(WindowForm(pictures=2, rate=6.0, size=Halved()))
+    entry = next(iter(archive.manifest()))
+    extracted([entry], encoder, tmp_path)
+    assert set(encoder.seen) == {(2, 16, 12, 3)}
+
+
+@dataclass(frozen=True)
+class Great(Means):
+    """Vectors beyond what 16 bits hold, for windows that are bright."""
+
+    scale: float = 1000.0
+
+    def vectors_on(self, compute: Compute) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+        small = super().vectors_on(compute)
+        return lambda windows: small(windows) * np.float32(self.scale)
+
+
+def test_values_that_half_precision_can_not_hold_are_kept_whole(archive: Project, tmp_path: Path) -> None:
+    entry = next(iter(archive.manifest()))
+    kinds = {}
+    for scale in (1.0, 1000.0):
+        encoder = Great(scale=scale)
+        store, report = FeatureStore(tmp_path / f"{scale}"), ExtractionReport(tmp_path / "extraction.json")
+        how = ExtractSettings(audio=False)
+        extract([entry], encoder, how, store=store, report=report, compute=CPU, progress=Silent())
+        kinds[scale] = store.read(entry.id, "means").values
+    assert (kinds[1.0].dtype, kinds[1000.0].dtype) == (np.float16, np.float32)
+    np.testing.assert_allclose(kinds[1000.0], kinds[1.0].astype(np.float32) * 1000, rtol=1e-3)
 
 
 def test_a_whole_picture_is_the_mean_over_all_places_of_the_net(archive: Project, tmp_path: Path) -> None:

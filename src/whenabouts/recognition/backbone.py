@@ -30,8 +30,8 @@ from whenabouts.core.files import (
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.nets.clip_net import FeatureNet
 from whenabouts.recognition.backbone_settings import BackboneSettings
-from whenabouts.recognition.encoders import SoundForm, Vectors, WindowForm
 from whenabouts.recognition.sound_settings import SoundSettings
+from whenabouts.recognition.window_encoder import SoundForm, Vectors, WindowForm
 from whenabouts.training.devices import Compute
 
 __all__ = ["Backbone", "BackboneSettings", "ClipClassifier", "saved_backbone", "with_weights"]

@@ -21,9 +21,9 @@ from whenabouts.nets.conv2d import BlockKind
 from whenabouts.nets.conv3d import MidChannels
 from whenabouts.nets.nonlocal_block import Affinity
 from whenabouts.nets.slowfast import SlowFrames
-from whenabouts.recognition.encoders import Resize, WindowForm
 from whenabouts.recognition.families import FAMILIES, OF_FAMILIES
 from whenabouts.recognition.frame_cache import FrameFormat
+from whenabouts.recognition.window_encoder import Resize, WindowForm
 
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=2, le=4096)]

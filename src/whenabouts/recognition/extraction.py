@@ -22,11 +22,11 @@ from whenabouts.core.video import Video
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
 from whenabouts.media.flow import check_flow
-from whenabouts.recognition.encoders import WindowEncoder, WindowForm
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.overlap import SharedIterator, overlapped
 from whenabouts.recognition.shares import Share
 from whenabouts.recognition.streams import AUDIO, FLOW, RGB, ExtractSettings, Features, Stream
+from whenabouts.recognition.window_encoder import WindowEncoder, WindowForm
 from whenabouts.recognition.window_source import End, Finished, Windows
 from whenabouts.training.devices import Compute, deterministic
 

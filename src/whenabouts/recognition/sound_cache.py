@@ -17,8 +17,8 @@ from whenabouts.core.video import Video
 from whenabouts.media.fingerprints import size_and_time
 from whenabouts.media.workers import Decoding, Job, decode_many
 from whenabouts.recognition.clip_parts import sound_window_parts
-from whenabouts.recognition.encoders import SOUND_BANDS, SOUND_RATE
 from whenabouts.recognition.sound_source import NO_SOUND
+from whenabouts.recognition.window_encoder import SOUND_BANDS, SOUND_RATE
 
 Rows = NDArray[np.float32]
 

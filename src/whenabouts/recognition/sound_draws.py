@@ -13,10 +13,10 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.media.fingerprints import size_and_time
 from whenabouts.media.mel import LOG_OFFSET
 from whenabouts.recognition.clip_draws import ClipBatch, PretrainSettings
-from whenabouts.recognition.encoders import SOUND_BANDS
 from whenabouts.recognition.label_draws import LabelDraws
 from whenabouts.recognition.sound_cache import CachedSound
 from whenabouts.recognition.sound_settings import SoundSettings
+from whenabouts.recognition.window_encoder import SOUND_BANDS
 
 
 class SoundDraws:

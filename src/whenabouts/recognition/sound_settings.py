@@ -14,7 +14,7 @@ from whenabouts.config import as_table, settings
 from whenabouts.core.errors import SettingsError
 from whenabouts.nets.clip_net import FeatureNet
 from whenabouts.nets.vggish import VGGish
-from whenabouts.recognition.encoders import SOUND_BANDS, SoundForm
+from whenabouts.recognition.window_encoder import SOUND_BANDS, SoundForm
 
 Count = Annotated[int, Field(ge=1)]
 

@@ -18,7 +18,7 @@ from whenabouts.media.mel import LOG_OFFSET
 from whenabouts.media.probe import unreadable
 from whenabouts.media.workers import Decoding, Job, decode_many
 from whenabouts.recognition.clip_parts import sound_window_parts
-from whenabouts.recognition.encoders import SOUND_BANDS, SOUND_RATE, SoundForm
+from whenabouts.recognition.window_encoder import SOUND_BANDS, SOUND_RATE, SoundForm
 from whenabouts.recognition.window_source import End, Finished, Windows
 from whenabouts.recognition.windows import batched
 

@@ -15,8 +15,8 @@ from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import TimeGrid
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
-from whenabouts.recognition.encoders import SOUND_RATE, SoundForm, WindowEncoder, WindowForm, source_of
 from whenabouts.recognition.sound_source import SoundSource
+from whenabouts.recognition.window_encoder import SOUND_RATE, SoundForm, WindowEncoder, WindowForm, source_of
 from whenabouts.recognition.window_source import SOUND_SOURCE, SOUND_WIDTH, Finished, WindowSource
 
 RGB, FLOW, AUDIO = "rgb", "flow", "audio"
@@ -37,7 +37,8 @@ class ExtractSettings:
     in its own shape; with `whole` nothing is cropped from them, so that a net sees all of a large picture and features
     are the mean over it. Features of other windows than the encoder's own have another source.
 
-    `storage` float16 halves the size of the store and rounds values by at most 1 in 2000. `audio` adds statistics of
+    `storage` float16 halves the size of the store and rounds values by at most 1 in 2000; videos with values beyond its
+    65504 are kept as float32. `audio` adds statistics of
     log-mel bands in the same windows for videos that have sound, beside the "rgb" stream.
     """
 
@@ -108,13 +109,20 @@ class Stream:
         if end.grid is None or end.video.passing:
             return []
         kept = np.dtype(self.how.storage)
-        made = [FeatureSequence(end.video.id, values.astype(kept), end.grid, self.name, self.source)]
+        made = [FeatureSequence(end.video.id, _kept(values, kept), end.grid, self.name, self.source)]
         if end.sound is not None:
-            made.append(FeatureSequence(end.video.id, end.sound.astype(kept), end.grid, AUDIO, SOUND_SOURCE))
+            made.append(FeatureSequence(end.video.id, _kept(end.sound, kept), end.grid, AUDIO, SOUND_SOURCE))
         elif self.statistics and end.video.has_audio:
             # No steps say that its sound can't be decoded: else the whole video would be done again each time.
             made.append(_nothing(end.video.id, end.grid, kept))
         return made
+
+
+def _kept(values: Features, kept: "np.dtype[np.floating]") -> "NDArray[np.floating]":
+    """Values in a smaller format; as they are where that can't hold one of them."""
+    if np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).max(initial=0) > np.finfo(kept).max:
+        return values
+    return values.astype(kept)
 
 
 def _nothing(video_id: str, grid: TimeGrid, kept: "np.dtype[np.floating]") -> FeatureSequence:

@@ -18,13 +18,16 @@ from whenabouts.media.parts import Arrays
 from whenabouts.media.resizing import middle
 from whenabouts.media.workers import Decoding, Job, decode_many
 from whenabouts.recognition.clip_parts import clip_parts
-from whenabouts.recognition.encoders import WindowForm
 from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat, limits_of
+from whenabouts.recognition.window_encoder import WindowForm
 from whenabouts.recognition.windows import FrameWindows, batched, sound_statistics
 
 # What made the sound features; a change of the front end or of the statistics changes this name.
 SOUND_SOURCE = "log-mel-64-mean-std-max@1"
 SOUND_WIDTH = 192
+
+# The sides of pictures of which nothing is known.
+_UNKNOWN = 256
 
 # Cached frames are read so many at a time.
 _BLOCK = 512
@@ -122,14 +125,18 @@ class WindowSource:
 
     def _cached(self, video: Video) -> Cached | None:
         form = self.form
-        if self.cache is None or isinstance(form.size, int):
+        if self.cache is None or not isinstance(form.size, tuple):
             return None
         kept = FrameFormat(form.rate, *form.size, flow=form.flow, resize=form.resize)
         return FrameCache(self.cache / "frames", kept).find(video)
 
     def _job(self, video: Video, *, pictures: bool) -> Job:
         form = self.form
-        size = form.size if isinstance(form.size, int) else list(form.size)
+        size: int | list[int]
+        if isinstance(form.size, int | tuple):
+            size = form.size if isinstance(form.size, int) else list(form.size)
+        else:
+            size = list(form.size.of(video.height or _UNKNOWN, video.width or _UNKNOWN))
         how = {"rate": form.rate, "size": size, "crop": form.crop, "resize": form.resize}
         flow = None if form.flow is None else dataclasses.asdict(form.flow)
         what = {"video_id": video.id, "pictures": pictures, "sound": self.sound, "flow": flow}

@@ -20,19 +20,28 @@ Resize = Literal["area", "bilinear"]
 SOUND_RATE, SOUND_BANDS = 100.0, 64
 
 
+class SizeRule(Protocol):
+    """What pictures of a video are resized to, where neither a box nor a shorter side says it."""
+
+    def of(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) for pictures of this height and width."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class WindowForm:
     """Windows of pictures as the decoder makes them, before an encoder's own arithmetic: uint8, red first.
 
     A window is `pictures` pictures at `rate` a second. Each is resized to `size`: (height, width) whatever its own
-    shape, or the length of its shorter side, so that windows of different videos differ in shape. Then the middle
-    `crop` x `crop` pixels are kept (None: all). `resize` "area" averages what a pixel covers; "bilinear" is what most
-    published nets were trained with. With `flow` the pictures are fields of it, (H, W, 2).
+    shape, or the length of its shorter side, or a rule from its own height and width, so that windows of different
+    videos differ in shape. A rule's repr must tell it: sources are made from it. Then the middle `crop` x `crop` pixels
+    are kept (None: all). `resize` "area" averages what a pixel covers; "bilinear" is what most published nets were
+    trained with. With `flow` the pictures are fields of it, (H, W, 2).
     """
 
     pictures: int
     rate: float
-    size: tuple[int, int] | int
+    size: tuple[int, int] | int | SizeRule
     crop: int | None = None
     resize: Resize = "area"
     flow: FlowForm | None = None
