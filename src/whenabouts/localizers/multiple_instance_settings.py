@@ -122,7 +122,10 @@ class MultipleInstanceSettings:
 
     @classmethod
     def untrimmed_hard(cls, **changes: Any) -> "MultipleInstanceSettings":
-        """UntrimmedNets' hard selection: the three best segments of a class speak for the video."""
+        """UntrimmedNets' hard selection: the three best segments of a class speak for the video.
+
+        Three is what their released net takes, there of seven shots (`TOPK k: 3` of `num_shots: 7`), here of all.
+        """
         return cls.top_k(**{"top_count": 3, "scores": "softmax", **changes})
 
     @classmethod

@@ -184,7 +184,7 @@ class MultipleInstanceTraining:
 
 
 def with_background(targets: Tensor, *, attended: bool) -> Tensor:
-    """Targets (B, C + 1): every video shows background too, but not where attention looks (Lee et al., Eq. 4, 7)."""
+    """Targets (B, C + 1): every video shows background too, but not where attention looks (Lee et al., AAAI 2020)."""
     share = targets.new_zeros(len(targets), 1)
     if attended:
         return torch.cat([targets, share], dim=1)

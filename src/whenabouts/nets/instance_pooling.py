@@ -176,8 +176,8 @@ class _Kernel(nn.Module):
 def top_mean(values: Tensor, mask: Tensor, *, share: float, count: int = 0) -> Tensor:
     """Mean (B, C) of the largest values (B, K, C) of each output: a share of a video's segments, or `count` of them.
 
-    Top-k multiple-instance learning (Paul et al., "W-TALC", ECCV 2018, Eq. 2: k = K / 8), and with a small count the
-    hard selection of UntrimmedNets (Wang et al., CVPR 2017, Eq. 3). At least one segment counts.
+    Top-k multiple-instance learning (Paul et al., "W-TALC", ECCV 2018, whose code takes an eighth, rounded up), and
+    with a small count the hard selection of UntrimmedNets (Wang et al., CVPR 2017). At least one segment counts.
     """
     lengths = mask.sum(dim=1)
     wanted = torch.full_like(lengths, count) if count else (lengths * share).round().long()
@@ -191,7 +191,7 @@ def top_mean(values: Tensor, mask: Tensor, *, share: float, count: int = 0) -> T
 def soft_selection(instances: Instances, mask: Tensor) -> Tensor:
     """Log-probabilities (B, C): softmax attention over segments weighs each segment's class probabilities.
 
-    Soft selection of UntrimmedNets (Wang et al., CVPR 2017, Eq. 4 and 5).
+    Soft selection of UntrimmedNets (Wang et al., CVPR 2017).
     """
     attention = masked_softmax(instances.energies, mask)
     return torch.einsum("bk,bkc->bc", attention, instances.logits.softmax(dim=2)).clamp_min(_TINY).log()
@@ -200,7 +200,7 @@ def soft_selection(instances: Instances, mask: Tensor) -> Tensor:
 def weighted_mean(logits: Tensor, attention: Tensor) -> Tensor:
     """Logits (B, C): those of segments (B, K, C), weighed by attention (B, K) that is 0 where nothing is.
 
-    The attended pooling of STPN (Nguyen et al., CVPR 2018, Eq. 1), divided by the sum of the weights: so it does not
+    The attended pooling of STPN (Nguyen et al., CVPR 2018), divided by the sum of the weights: so it does not
     grow with the length of a video. The classifier is linear, so pooling its logits is pooling its features.
     """
     return torch.einsum("bk,bkc->bc", attention, logits) / attention.sum(dim=1, keepdim=True).clamp_min(_TINY)
@@ -209,8 +209,9 @@ def weighted_mean(logits: Tensor, attention: Tensor) -> Tensor:
 def co_activity(instances: Instances, mask: Tensor, shows: Tensor, *, margin: float = 0.5) -> Tensor:
     """Loss that draws together what two videos of one class show of it, and apart from the rest of them.
 
-    Co-activity similarity (Paul et al., ECCV 2018, Eq. 5 to 8): for each class that `shows` (B, C) gives to two videos,
-    features weighed by a softmax of the class's logits over time, and by what that leaves, are compared by cosine.
+    Co-activity similarity (Paul et al., ECCV 2018, as in their code): for each class that `shows` (B, C) gives to two
+    videos, features weighed by a softmax of the class's logits over time, and by what that leaves, are compared by
+    cosine.
     """
     attention = masked_softmax(instances.logits.transpose(1, 2), mask[:, None])  # (B, C, K)
     rest = (1 - attention) * mask[:, None] / (mask.sum(dim=1)[:, None, None] - 1).clamp_min(1)
