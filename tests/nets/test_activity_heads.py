@@ -60,7 +60,7 @@ def test_golden_heads(shared: Path) -> None:
         if not rows:
             total = activity_loss(outcome, case["in_targets"])
             each = case["out_bce_OA_shared_mean"] + case["out_bce_OC_shared_mean"]
-            assert float(total) == pytest.approx(float(each), abs=1e-6)
+            assert total.item() == pytest.approx(each.item(), abs=1e-6)
         last = head_of(case, sizes, rows=rows, query="last")(case["in_Ff"])
         torch.testing.assert_close(last.mixing, case["out_AttnA_lastdiag"], rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(last.features, case["out_FA_lastdiag"], rtol=1e-12, atol=1e-12)
