@@ -15,6 +15,7 @@ from whenabouts.data.worlds.features import PlantedWorld
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
 from whenabouts.localizers import chosen_localizer
+from whenabouts.localizers.concepts import cross_class
 from whenabouts.localizers.concepts.boosting import TreeSettings
 from whenabouts.localizers.concepts.cross_class import CrossClass
 from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
@@ -123,6 +124,15 @@ def test_candidates_alone_are_scored_the_same(model: CrossClass, world: PlantedW
         classes = model.candidate_classes(whole.video_scores)
         part = model._scored(example.features, candidates_only=True)
         np.testing.assert_array_equal(part.scores[:, classes], whole.scores[:, classes])
+
+
+def test_a_long_video_is_looked_at_part_by_part(
+    model: CrossClass, world: PlantedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = world.examples[-1].features
+    whole = model.score(features)
+    monkeypatch.setattr(cross_class, "_LOOKS", 7)
+    np.testing.assert_allclose(model.score(features).scores, whole.scores, atol=1e-6)
 
 
 def test_why_names_columns(model: CrossClass, world: PlantedWorld) -> None:

@@ -25,13 +25,15 @@ from whenabouts.localizers.concepts.described import Described, Fold, OutOfFold
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
 from whenabouts.localizers.concepts.looks import candidate_classes, cutoffs_of, looks, moments_of
-from whenabouts.localizers.concepts.makers import Makers, out_of_fold, ratings_of, train_makers, unrated
+from whenabouts.localizers.concepts.makers import Makers, mean_of_video, out_of_fold, ratings_of, train_makers, unrated
 from whenabouts.localizers.concepts.model import runs_of_spans
 from whenabouts.localizers.concepts.relevance import RelevanceModel, Why
 from whenabouts.localizers.concepts.segment_models import RatedSegment, rated_segments
 from whenabouts.localizers.model_folder import Card, read_model, write_model
 from whenabouts.localizers.protocol import Stream
 from whenabouts.training import choose_compute, choose_device
+
+_LOOKS = 4096  # segments of a video that are described at a time, so that a day of video takes no more memory
 
 
 class CrossClass:
@@ -160,12 +162,17 @@ class CrossClass:
         frame_grid, frames = self._reader.read(features)
         grid = TimeGrid.of_length(frame_grid.duration_seconds if frame_grid.steps else 0.0, self.settings.hop_seconds)
         runs = runs_of_spans(frame_grid, looks(grid, self.settings.segment_seconds))
-        described = self.makers.describe(video_id, frames, runs)
-        video_scores = self.makers.video_scores(frames)
-        scores = np.nan_to_num(described.mean_scores)
-        if self.relevance is not None and len(described):
-            classes = self.candidate_classes(video_scores) if candidates_only else np.arange(len(self.vocabulary))
-            scores[:, classes] = self.relevance.scores(described, classes)
+        of_video = self.makers.of_video(frames)
+        video_scores = mean_of_video(of_video)
+        every = np.arange(len(self.vocabulary))
+        classes = self.candidate_classes(video_scores) if candidates_only else every
+        scores = np.zeros((len(runs), len(self.vocabulary)), np.float32)
+        for first in range(0, len(runs), _LOOKS):
+            part = slice(first, first + _LOOKS)
+            described = self.makers.describe(video_id, frames, runs[part], of_video=of_video)
+            scores[part] = np.nan_to_num(described.mean_scores)
+            if self.relevance is not None:
+                scores[part, classes] = self.relevance.scores(described, classes)
         return ScoreSequence(video_id, scores, video_scores, grid, self.vocabulary)
 
 

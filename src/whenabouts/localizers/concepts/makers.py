@@ -80,31 +80,38 @@ class Makers:
         known = [model.learned_from for model in self.models.values()]
         return None if None in known else frozenset().union(*(each for each in known if each is not None))
 
-    def describe(self, video_id: str, frames: Matrix, runs: ArrayLike) -> Described:
-        """Runs (S, 2) of the frames (T, D) of one video in the words of these models."""
+    def of_video(self, frames: Matrix) -> dict[str, Matrix]:
+        """What each video model says of a whole video of frames (T, D): (1, C), NaN for unknown classes."""
+        of_videos = {name: model for name, model in self.models.items() if name.startswith("video.")}
+        return {name: self._told(model.of_runs(frames, [[0, len(frames)]])) for name, model in of_videos.items()}
+
+    def describe(
+        self, video_id: str, frames: Matrix, runs: ArrayLike, *, of_video: Mapping[str, Matrix] | None = None
+    ) -> Described:
+        """Runs (S, 2) of the frames (T, D) of one video in the words of these models.
+
+        `of_video` is what `of_video` gave, where it is known already.
+        """
         runs = np.asarray(runs, np.int64).reshape(-1, 2)
         scores: dict[str, Matrix] = {}
+        whole = {} if not self.whole else self.of_video(frames) if of_video is None else of_video
         for name, model in self.models.items():
             scores[name] = self._told(model.of_runs(frames, runs))
-            if self.whole and name.startswith("video."):
-                video = self._told(model.of_runs(frames, [[0, len(frames)]]))
-                scores[name + WHOLE] = np.repeat(video, len(runs), axis=0)
+            if name in whole:
+                scores[name + WHOLE] = np.broadcast_to(whole[name], scores[name].shape)
         encodings = {FRAMES: mean_frames(frames, runs)}
         encodings |= {
             name.removeprefix("video."): self.models[name].of_runs(frames, runs, "encodings") for name in self.encoders
         }
         return Described(np.array([video_id] * len(runs), np.str_), scores, encodings, self.learned_from)
 
-    def video_scores(self, frames: Matrix) -> Matrix:
-        """Mean probabilities (C,) of the video models for a whole video of frames (T, D), 0 for unknown classes."""
-        of_videos = [model for name, model in self.models.items() if name.startswith("video.")]
-        told = [model.of_runs(frames, [[0, len(frames)]])[0] for model in of_videos]
-        mean: Matrix = np.mean(told, axis=0) * self.known
-        return mean
-
     def _told(self, scores: Matrix) -> Matrix:
         scores[:, ~self.known] = np.nan
         return scores
+
+    def video_scores(self, frames: Matrix) -> Matrix:
+        """Mean probabilities (C,) of the video models for a whole video of frames (T, D), 0 for unknown classes."""
+        return mean_of_video(self.of_video(frames))
 
     def account(self, videos: FrameVideos, rated: Sequence[RatedSegment]) -> Account:
         """All rated segments of training videos in the words of these models."""
@@ -141,6 +148,12 @@ class Makers:
         if known.shape != (len(vocabulary),) or known.dtype != bool:
             raise InvalidData(f"Known classes are {len(vocabulary)} flags, but got {known.shape}. Train again.")
         return cls(models, tuple(f"video.{kind}" for kind in how.encoders), how.whole, known)
+
+
+def mean_of_video(of_video: Mapping[str, Matrix]) -> Matrix:
+    """Mean probabilities (C,) over models of what `Makers.of_video` gave, 0 for unknown classes."""
+    mean: Matrix = np.nan_to_num(np.mean([rows[0] for rows in of_video.values()], axis=0))
+    return mean
 
 
 def shapes_of(how: MakerSettings, frames: FrameSettings) -> dict[str, ModelSettings]:
