@@ -28,6 +28,9 @@ def test_modules_import_only_files_that_are_there() -> None:
         assert all(name.startswith("./") and name[2:] in names for name in wanted), path.name
     linked = re.findall(r'(?:src|href)="(/static/[^"]+)"', (STATIC / "index.html").read_text(encoding="utf-8"))
     assert linked
+    assert {Path(address).name for address in linked if address.endswith(".js")} == {
+        n for n in names if n.endswith(".js")
+    }
     assert all(Path(address).name in names for address in linked)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from whenabouts.localizers.protocol import Localizer
 
 KEPT = 32
-RIVALS = 5
+RIVALS, REASONS = 5, 12
 Values = NDArray[np.floating[Any]]
 
 
@@ -72,6 +72,27 @@ class Model:
                 return known
             except WhenaboutsError as error:
                 raise Refused(409, str(error)) from None
+
+    def moved(self, entry: Entry, concept: str, start: float, end: float) -> list[dict[str, Any]]:
+        """What moved the trees for a span, strongest first; empty where the localizer has none. Call `scores` before.
+
+        `gain` is what a column adds to the log-odds of relevance; `value` is None where it is missing for this pair.
+        """
+        from whenabouts.localizers.concepts.cross_class import CrossClass
+
+        with self._lock:
+            localizer = self._localizer
+            if not isinstance(localizer, CrossClass) or localizer.relevance is None:
+                return []
+            features = self.features(entry, [stream.modality for stream in localizer.streams])
+            try:
+                reasons = localizer.why(features, (start, end), concept).reasons
+            except WhenaboutsError as error:
+                raise Refused(409, str(error)) from None
+        return [
+            {"name": each.column, "value": each.value if np.isfinite(each.value) else None, "gain": each.adds}
+            for each in reasons[:REASONS]
+        ]
 
     def _scored(self, localizer: "Localizer", entry: Entry) -> dict[str, ScoreSequence]:
         features = self.features(entry, [stream.modality for stream in localizer.streams])

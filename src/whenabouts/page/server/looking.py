@@ -102,7 +102,7 @@ def reasons(request: Request) -> Response:
     values["labels"] = [label.name for label in entry.labels]
     values["rank_in_video"] = _rank(snapshot, number, concept, (start, end))
     values["nearest"] = rooms.nearest_decided(snapshot, (number, start, end), concept)
-    values["features"] = []
+    values["features"] = rooms.model.moved(entry, concept, start, end)
     return answer(values)
 
 

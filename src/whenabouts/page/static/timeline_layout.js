@@ -26,8 +26,16 @@ export function pack(moments, most = MOST_ROWS) {
   return { bars, rows: Math.max(1, ends.length), hidden };
 }
 
-/** The bands of a timeline for the concepts that are shown; each has a name, a top and a height in pixels. */
-export function bandsOf(model) {
+let last = { lanes: null, shown: "", packed: null };
+
+/** The moments of each lane in rows; done again only when lanes or the concepts shown are others. */
+function packedOf(model) {
+  const shown = JSON.stringify([...model.shown]);
+  if (last.lanes !== model.lanes || last.shown !== shown) last = { lanes: model.lanes, shown, packed: packAll(model) };
+  return last.packed;
+}
+
+function packAll(model) {
   const seen = (moments) => (moments ?? []).filter((moment) => model.shown.has(moment.concept));
   const lanes = {
     truth: seen(model.lanes.truth),
@@ -35,6 +43,11 @@ export function bandsOf(model) {
     decided: seen([...(model.lanes.confirmed ?? []), ...(model.lanes.rejected ?? [])]),
     imported: seen(model.lanes.imported),
   };
+  return Object.fromEntries(Object.entries(lanes).map(([name, moments]) => [name, { moments, ...pack(moments) }]));
+}
+
+/** The bands of a timeline for the concepts that are shown; each has a name, a top and a height in pixels. */
+export function bandsOf(model) {
   const bands = [];
   let top = 0;
   const put = (band) => {
@@ -46,10 +59,9 @@ export function bandsOf(model) {
   if ([...model.curves.values()].some((each) => each.attention?.length)) {
     put({ kind: "attention", name: "attention", height: ATTENTION });
   }
-  for (const [name, moments] of Object.entries(lanes)) {
+  for (const [name, { moments, ...packed }] of Object.entries(packedOf(model))) {
     const known = (model.lanes[name === "decided" ? "confirmed" : name] ?? []).length || name === "found";
     if (!moments.length && !known && name !== "decided") continue;
-    const packed = pack(moments);
     put({ kind: "lane", name, ...packed, height: packed.rows * BAR + 2 });
   }
   return { bands, height: top };

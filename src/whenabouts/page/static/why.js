@@ -34,7 +34,7 @@ export function whyPanel() {
 function told(values) {
   const top = Math.max(1e-12, values.score_inside, values.score_outside);
   const place = values.rank_in_video ? `no. ${values.rank_in_video} of its concept in this video` : null;
-  const among = values.percentile === null || values.percentile === undefined ? null : `above ${percent(values.percentile)} of the concept's moments`;
+  const among = values.percentile === null || values.percentile === undefined ? null : `scored above ${percent(values.percentile)} of the video`;
   return [
     make("p", {}, `The model gives the whole video ${percent(values.video_score)} for `, name(values.concept), ". ",
       [place, among].filter(Boolean).length ? `This moment is ${[place, among].filter(Boolean).join(", ")}.` : ""),
@@ -46,7 +46,7 @@ function told(values) {
     listed("Others that it might be", values.rivals, (each) => [name(each.concept), ` ${score(each.inside)}`]),
     listed("Most like it among what was decided", values.nearest, (each) => [
       make("a", { href: momentAddress({ concept: values.concept, ...each }) }, each.title ? name(each.title) : span(each.start, each.end)), ` ${each.decision}, ${percent(each.similarity)} alike`]),
-    listed("Features that moved the trees", values.features, (each) => [name(each.name), ` ${score(each.value)}`, each.gain === undefined ? "" : `, ${each.gain >= 0 ? "+" : ""}${score(each.gain)}`]),
+    moved(values.features),
   ];
 }
 
@@ -54,6 +54,17 @@ function pair(text, inside, outside, top) {
   const bar = (value, kind) => make("span", { class: `bar ${kind}`, role: "cell" },
     make("i", { style: { width: `${Math.max(0, 100 * (value / top))}%` } }), make("b", {}, score(value), make("small", {}, ` ${kind}`)));
   return make("div", { class: "pair", role: "row" }, make("span", { role: "rowheader" }, text), bar(inside, "inside"), bar(outside, "around"));
+}
+
+/** What moved the trees: how far each feature pushed towards yes (right) or no (left), in log-odds. */
+function moved(features) {
+  if (!features?.length) return null;
+  const top = Math.max(1e-9, ...features.map((each) => Math.abs(each.gain)));
+  const bar = (gain) => make("span", { class: `push ${gain >= 0 ? "yes" : "no"}`, role: "cell" },
+    make("i", { style: { width: `${50 * (Math.abs(gain) / top)}%` } }), make("b", {}, `${gain >= 0 ? "+" : "−"}${score(Math.abs(gain))}`));
+  return [make("h4", {}, "Features that moved the trees"), make("div", { class: "bars", role: "table", "aria-label": "What each feature adds to the log-odds" },
+    features.map((each) => make("div", { class: "pair moved", role: "row" },
+      make("span", { role: "rowheader" }, name(each.name), make("small", { class: "soft" }, each.value === null ? " missing" : ` = ${score(each.value)}`)), bar(each.gain))))];
 }
 
 function listed(title, rows, shown) {
