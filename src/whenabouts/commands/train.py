@@ -20,6 +20,19 @@ Modalities = Annotated[
     list[str] | None,
     typer.Option("--modality", help="Which features to read; again for more.", show_default="all there are"),
 ]
+WithReviews = Annotated[
+    bool,
+    typer.Option(
+        "--with-reviews",
+        help="Learn from decisions too, and measure before and after on the videos held out from them.",
+    ),
+]
+TruthFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--truth", help="With --with-reviews: ActivityNet JSON to measure by.", show_default="truth.json, if any"
+    ),
+]
 
 
 def train(
@@ -28,6 +41,8 @@ def train(
     project: ProjectFolder = Path(),
     recipe: Recipe = None,
     overrides: Overrides = None,
+    with_reviews: WithReviews = False,
+    truth: TruthFile = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: Json = False,
@@ -39,9 +54,13 @@ def train(
     neither a localizer nor settings are given, both and winners-out are tried on a hold-out by video, and the best one
     is trained on all videos. Settings stand in [train], where `localizer` may name one as well. Killed, it goes on from
     its last checkpoint, to the same result. One training at a time.
+
+    --with-reviews takes what was decided in `whenabouts serve` as rated segments, leaves out the videos that were held
+    out before, and tells what it has brought on those (reports/learning.json). Concepts that were saved from examples
+    join the vocabulary. Where too little was decided to choose a localizer by, the kind that stands there is kept.
     """
     from whenabouts.config import load, tables
-    from whenabouts.core.errors import ProjectError
+    from whenabouts.core.errors import ProjectError, SettingsError
     from whenabouts.core.files import remove_folder, sweep
     from whenabouts.core.locks import claimed
     from whenabouts.data.examples import Examples
@@ -49,8 +68,11 @@ def train(
     from whenabouts.data.project import Project
     from whenabouts.localizers import LOCALIZERS, chosen_localizer
     from whenabouts.localizers.choosing import choose_localizer
+    from whenabouts.localizers.reviewing.lessons import ReviewedLessons, rivals_for_reviews, told_change
 
     terminal = Terminal(as_json=as_json)
+    if truth is not None and not with_reviews:
+        raise SettingsError("--truth is for --with-reviews: other trainings measure nothing.")
     table = tables(recipe, overrides, sections=("train",))["train"]
     free = localizer is None and not table
     localizer, told = chosen_localizer(localizer, table)
@@ -65,7 +87,10 @@ def train(
         raise ProjectError(
             f"There are no {unknown[0]!r} features. Choose --modality from: {', '.join(store.modalities())}."
         )
-    entries = [entry for entry in home.manifest().of_split("train") if entry.usable]
+    entries = said = [entry for entry in home.manifest().of_split("train") if entry.usable]
+    lessons = ReviewedLessons.of(home, terminal, truth=truth) if with_reviews else None
+    if lessons is not None:
+        entries, vocabulary = list(lessons.entries), lessons.vocabulary
     absent = home.vocabulary_settings().absent
     examples = Examples.of(entries, vocabulary, store, modalities, absent, partial=True)
     for reason in store.broken.values():
@@ -76,24 +101,30 @@ def train(
     trials: dict[str, float] = {}
     with claimed(cache, "a training"):
         if free and any(part.present.any() for part in examples.segments):
+            rivals = rivals_for_reviews(home) if with_reviews else None
             choice = choose_localizer(
                 examples, examples.segments, terminal, vocabulary=vocabulary, seed=seed, device=device,
-                checkpoints=cache / "trials",
+                checkpoints=cache / "trials", rivals=rivals,
             )  # fmt: skip
             terminal.say(f"Chose {choice.name}: {choice.why}.")
             localizer, trials = choice.name, {trial.name: trial.map for trial in choice.trials}
-            settings = LOCALIZERS[localizer].Settings()
+            settings = rivals[localizer] if rivals is not None else LOCALIZERS[localizer].Settings()
         unfinished = cache / localizer
         trained = LOCALIZERS[localizer].fit(
             examples, settings, terminal, vocabulary=vocabulary, seed=seed, device=device, checkpoints=unfinished
         )
+        if vocabulary.names != home.vocabulary().names:
+            home.write_vocabulary(vocabulary, home.vocabulary_settings())
         trained.save(folder)
         lacking = set(examples.missing)
-        Lessons.of(home, [entry for entry in entries if entry.id not in lacking]).save(home)
+        Lessons.of(home, [entry for entry in said if entry.id not in lacking]).save(home)
         for done in (unfinished, cache / "trials"):
             remove_folder(done)
         sweep(cache)
     facts = {"videos": trained.training["videos"], "left_out": trained.training["left_out"]}
+    if lessons is not None:
+        facts |= {"learning": lessons.report(home, trained, terminal)}
+        terminal.say(told_change(facts["learning"]))
     terminal.result(
         f"Wrote {folder}: {localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos.",
         {"folder": str(folder), "localizer": localizer, "concepts": len(vocabulary), "modalities": list(modalities),

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from whenabouts.core.errors import WhenaboutsError
@@ -16,7 +17,6 @@ from whenabouts.core.files import read_json
 from whenabouts.core.moments import Moments
 from whenabouts.data.project import Project
 from whenabouts.localizers.reviewing.changes import changes_between
-from whenabouts.page.server.desk import Desk
 
 LOG_LINES = 50
 END_SECONDS = 10.0
@@ -38,8 +38,8 @@ class Job:
 class Learning:
     """At most one job at a time; it goes on when nobody looks, and ends with the server."""
 
-    def __init__(self, project: Project, desk: Desk, *, device: str = "auto") -> None:
-        self.project, self.desk, self.device = project, desk, device
+    def __init__(self, project: Project, *, truth: Path | None = None, device: str = "auto") -> None:
+        self.project, self.truth, self.device = project, truth, device
         self._lock = threading.Lock()
         self._job = Job()
         self._process: subprocess.Popen[str] | None = None
@@ -77,6 +77,7 @@ class Learning:
         try:
             before = self._moments()
             chosen = ["--localizer", localizer] if localizer else []
+            chosen += ["--truth", str(self.truth)] if self.truth else []
             self._child(job, "training", ["train", "--with-reviews", *chosen])
             self._child(job, "finding", ["find", "--top", "0"])
             report = read_json(self.project.reports_folder / "learning.json")

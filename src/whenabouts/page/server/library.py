@@ -16,7 +16,7 @@ from whenabouts.core.timing import FloatArray, IntArray
 from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import spelling
-from whenabouts.evaluation.reading import read_truth
+from whenabouts.evaluation.every_subset import true_rows
 from whenabouts.page.server.table import Table
 from whenabouts.page.server.words import WordIndex, folded
 
@@ -202,23 +202,13 @@ def _imported(entries: Iterable[Entry], names: Names) -> Table:
 
 
 def _truth(path: Path, numbers: dict[str, int], names: Names, notes: list[str]) -> Table:
-    if not path.is_file():
-        return Table.empty()
-    rows = []
     try:
-        database = read_json(path).get("database")
+        told = true_rows(path)
+    except FileNotFoundError:
+        return Table.empty()
     except InvalidData as error:
         notes.append(f"The truth can't be read: {error}")
         return Table.empty()
-    entries = database.values() if isinstance(database, dict) else ()
-    for subset in sorted({str(entry["subset"]) for entry in entries if isinstance(entry, dict) and "subset" in entry}):
-        try:
-            truth = read_truth(path, subset=subset, policy="clean")
-        except InvalidData:
-            continue  # A subset without annotations.
-        columns = zip(truth.videos.tolist(), truth.classes.tolist(), truth.spans.tolist(), strict=True)
-        for video, label, (start, end) in columns:
-            number = numbers.get(truth.video_ids[video])
-            if number is not None and start < end:
-                rows.append((number, names.number(names.meant(truth.labels[label])), start, end, 1.0, True))
+    rows = [(numbers[video_id], names.number(names.meant(label)), start, end, 1.0, True)
+            for video_id, label, start, end in told if video_id in numbers]  # fmt: skip
     return Table.of(rows, "truth")

@@ -34,7 +34,7 @@ class Rooms:
         self.model = Model(project)
         self.lookalikes = Lookalikes(self.model)
         self.thumbnails, self.proxies = Thumbnails(), Proxies()
-        self.learning = Learning(project, self.desk, device=device)
+        self.learning = Learning(project, truth=truth, device=device)
         self.cache = project.cache_folder / "page"
 
     def close(self) -> None:

@@ -1,0 +1,101 @@
+"""What `train --with-reviews` learns from, what it leaves out, and what it reports in the end."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.files import write_json
+from whenabouts.core.progress import Progress
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.manifest import Entry
+from whenabouts.data.project import Project
+from whenabouts.data.reviewed import SOURCE, grown, with_reviews
+from whenabouts.data.reviews import Review, ReviewStore
+from whenabouts.localizers import LEARN_FROM_RATINGS, load_localizer
+from whenabouts.localizers.model_folder import read_card
+from whenabouts.localizers.protocol import Localizer
+from whenabouts.localizers.reviewing.held_out import Yardstick
+
+
+@dataclass(frozen=True)
+class ReviewedLessons:
+    """Training entries with decisions as rated segments, without those held out, over a vocabulary that knows all.
+
+    `before` is what the model that stood there reached on the held-out videos, None where that can't be said.
+    """
+
+    entries: tuple[Entry, ...]
+    vocabulary: Vocabulary
+    reviews: tuple[Review, ...]
+    yardstick: Yardstick
+    before: dict[str, Any] | None
+
+    @classmethod
+    def of(
+        cls, home: Project, progress: Progress, *, truth: Path | None = None, device: str = "cpu"
+    ) -> "ReviewedLessons":
+        """What there is to learn; ProjectError where nothing was decided."""
+        store = ReviewStore(home.reviews_path) if home.reviews_path.is_file() else None
+        standing = [] if store is None else store.standing()
+        if store is None or not standing:
+            raise ProjectError("Nothing was decided yet. Run `whenabouts serve` and confirm or reject some moments.")
+        held, manifest = set(store.held_out()), home.manifest()
+        store.close()
+        vocabulary = grown(home.vocabulary(), standing)
+        usable = [entry for entry in manifest if entry.usable]
+        training = [entry for entry in usable if entry.split == "train" and entry.id not in held]
+        known = truth or (home.truth_path if home.truth_path.is_file() else None)
+        yardstick = Yardstick.of([e for e in usable if e.id in held], vocabulary, standing, known)
+        before = _before(home, yardstick, progress, device)
+        return cls(tuple(with_reviews(training, standing)), vocabulary, tuple(standing), yardstick, before)
+
+    @property
+    def rated(self) -> int:
+        """How many rated segments decisions have given to training videos."""
+        return sum(part.source == SOURCE for entry in self.entries for part in entry.segments)
+
+    def report(self, home: Project, trained: Localizer, progress: Progress) -> dict[str, Any]:
+        """Measure the new model on the held-out videos, and write reports/learning.json."""
+        after = self.yardstick.measure(trained, home.features(), progress)
+        values = {
+            "held_out": {"videos": len(self.yardstick.entries), "measured_on": self.yardstick.measured_on,
+                         "before": self.before, "after": after},
+            "rated_segments": self.rated,
+            "decisions": len(self.reviews),
+        }  # fmt: skip
+        write_json(home.reports_folder / "learning.json", values)
+        return values
+
+
+def chosen_for_reviews(home: Project, asked: str | None, told: str | None) -> str:
+    """Which localizer learns from reviews: the one that is asked for, else the project's where it learns from rated
+    segments, else two-stage.
+    """
+    if asked or told:
+        return str(asked or told)
+    try:
+        standing = read_card(home.localizer_folder).localizer
+    except (ProjectError, InvalidData):
+        return LEARN_FROM_RATINGS[0]
+    return standing if standing in LEARN_FROM_RATINGS else LEARN_FROM_RATINGS[0]
+
+
+def told_change(values: dict[str, Any]) -> str:
+    """Before and after, as one line."""
+    held = values["held_out"]
+    if held["after"] is None:
+        return f"Nothing is known of the {held['videos']} held-out videos, so what this has brought was not measured."
+    before = "no model" if held["before"] is None else f"{held['before']['map']:.1%}"
+    return (
+        f"On {held['videos']} held-out videos, by their {held['measured_on']}: mAP at tIoU {held['after']['tiou']} was "
+        f"{before}, is {held['after']['map']:.1%}."
+    )
+
+
+def _before(home: Project, yardstick: Yardstick, progress: Progress, device: str) -> dict[str, Any] | None:
+    try:
+        model = load_localizer(home.localizer_folder, device=device)
+    except (ProjectError, InvalidData):
+        return None
+    return yardstick.measure(model, home.features(), progress)
