@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
-from whenabouts.localizers.reviewing.trust import chances, percentiles
+from whenabouts.localizers.reviewing.trust import Candidates, chances
 
 SAME_VIDEO, SAME_CONCEPT = 0.5, 0.8
 POOL = 2_000
@@ -20,28 +20,30 @@ class Judged:
     right: BoolArray
 
     @classmethod
-    def nothing(cls) -> "Judged":
-        """No decision."""
-        return cls(np.zeros(0, np.int64), np.zeros(0, bool))
+    def of(cls, told: Sequence[tuple[int, bool]]) -> "Judged":
+        """From pairs of a row and whether it is right."""
+        return cls(np.asarray([row for row, _ in told], np.int64), np.asarray([yes for _, yes in told], bool))
 
 
-def usefulness(scores: FloatArray, videos: IntArray, concepts: IntArray, judged: Judged) -> FloatArray:
+def usefulness(found: Candidates, judged: Judged) -> FloatArray:
     """How much a decision about each moment (M,) would teach, in [0, 1]; 0 for those that are decided.
 
-    Uncertainty, 4 p (1 - p) with the chance p of being right (`trust.chances`); times effect, 1 / sqrt(1 + n) with n
-    decisions on the concept so far, since one more changes its model less; times novelty, 1 / (1 + n) with n
-    decisions on the concept in the same video, whose moments resemble each other.
+    Uncertainty, 4 p (1 - p) with the chance p of being right (`trust.chances`); times effect, the mean of
+    1 / (1 + yes) and 1 / (2 + no) weighted by p and 1 - p, with the decisions on the concept so far: one more of a kind
+    changes its model less, and a first "no" less than a first "yes", for what a video lacks tells of "no" already;
+    times novelty, 1 / (1 + n) with n decisions on the concept in the same video, whose moments resemble each other.
     """
-    if not len(scores):
+    if not len(found):
         return np.zeros(0)
-    p = chances(percentiles(scores, concepts), concepts, judged.rows, judged.right)
-    count = int(concepts.max()) + 1
-    on_concept = np.bincount(concepts[judged.rows], minlength=count)
-    pair = videos * count + concepts
+    p = chances(found, judged.rows, judged.right)
+    count, concepts = len(found.expected), found.concepts
+    yes = np.bincount(concepts[judged.rows[judged.right]], minlength=count)[concepts]
+    no = np.bincount(concepts[judged.rows[~judged.right]], minlength=count)[concepts]
+    pair = found.videos * count + concepts
     known, many = np.unique(pair[judged.rows], return_counts=True)
     place = np.minimum(np.searchsorted(known, pair), max(0, len(known) - 1))
     near = np.where(known[place] == pair, many[place], 0) if len(known) else np.zeros(len(pair))
-    value: FloatArray = 4 * p * (1 - p) / np.sqrt(1 + on_concept[concepts]) / (1 + near)
+    value: FloatArray = 4 * p * (1 - p) * (p / (1 + yes) + (1 - p) / (2 + no)) / (1 + near)
     value[judged.rows] = 0.0
     return value
 
@@ -63,14 +65,3 @@ def queue(useful: FloatArray, videos: IntArray, concepts: IntArray, count: int) 
         left[concepts[pool] == concepts[row]] *= SAME_CONCEPT
         left[best] = 0.0
     return chosen
-
-
-def spread(rows: Sequence[int], videos: IntArray) -> list[int]:
-    """The same rows, first one of each video in turn, so that a short list shows many videos."""
-    seen: dict[int, int] = {}
-    turns = []
-    for place, row in enumerate(rows):
-        video = int(videos[row])
-        turns.append((seen.get(video, 0), place, row))
-        seen[video] = seen.get(video, 0) + 1
-    return [row for _, _, row in sorted(turns)]

@@ -1,61 +1,81 @@
-"""How probable it is that a found moment is right, from its rank within its concept and what was decided so far."""
+"""How probable it is that a found moment is right: from its rank, the video's labels, and what was decided so far."""
+
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
 
-PRIOR = (0.0, 1.0)
-"""Offset and slope before any decision: the middle of a concept's ranking is as often right as wrong."""
-PRIOR_PRECISION = (1.0, 4.0)
+PRIOR = np.array([0.0, 1.0, 2.0])
+"""Offset, slope over the rank, and what a label of the video adds, before any decision."""
+PRIOR_PRECISION = np.array([1.0, 4.0, 1.0])
 OFFSET_PRECISION = 1.0
-_STEPS = 20
+_STEPS = 25
 
 
-def percentiles(scores: FloatArray, concepts: IntArray) -> FloatArray:
-    """The place (M,) of each score within its concept, in (0, 1): 1 - 1/2n for the best of n, ties share theirs."""
-    order = np.lexsort((scores, concepts))
+@dataclass(frozen=True)
+class Candidates:
+    """Found moments (M,): scores, videos and concepts by number, and whether the video has the concept's label.
+
+    `expected` (C,) is how many moments of each concept are thought to be right, such as the number of videos with its
+    label: where a ranking is as often right as wrong.
+    """
+
+    scores: FloatArray
+    videos: IntArray
+    concepts: IntArray
+    labelled: BoolArray
+    expected: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def odds(self) -> FloatArray:
+        """The logarithm (M,) of expected number over rank within the concept; ties share the mean of their ranks."""
+        return np.log(np.maximum(self.expected, 1.0))[self.concepts] - np.log(ranks(self.scores, self.concepts))
+
+
+def ranks(scores: FloatArray, concepts: IntArray) -> FloatArray:
+    """The place (M,) of each score within its concept: 1/2 for the best, 3/2 for the next; ties share their mean."""
+    if not len(scores):
+        return np.zeros(0)
+    order = np.lexsort((-scores, concepts))
     ordered, owner = scores[order], concepts[order]
-    fresh = np.ones(len(order), bool)
-    fresh[1:] = (ordered[1:] != ordered[:-1]) | (owner[1:] != owner[:-1])
-    group = np.cumsum(fresh) - 1
+    fresh = np.append(True, (ordered[1:] != ordered[:-1]) | (owner[1:] != owner[:-1]))
     first = np.flatnonzero(fresh)
     last = np.append(first[1:], len(order))
-    begins = np.flatnonzero(np.append(True, owner[1:] != owner[:-1])) if len(order) else first
-    sizes = np.diff(np.append(begins, len(order)))
-    begin, size = np.repeat(begins, sizes), np.repeat(sizes, sizes)
+    begins = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+    begin = np.repeat(begins, np.diff(np.append(begins, len(order))))
     places = np.empty(len(order))
-    places[order] = ((first + last)[group] / 2 - begin) / np.maximum(size, 1)
+    places[order] = (first + last)[np.cumsum(fresh) - 1] / 2 - begin
     return places
 
 
-def chances(places: FloatArray, concepts: IntArray, decided: IntArray, right: BoolArray) -> FloatArray:
-    """The probability (M,) of being right: a logistic curve over logit(place), with an offset for each concept.
+def chances(found: Candidates, decided: IntArray, right: BoolArray) -> FloatArray:
+    """The probability (M,) of being right: logistic in `odds` and the label, with an offset for each concept.
 
-    decided (D,) are rows, right (D,) what was found of them. A penalised fit (Gaussian priors, `PRIOR`): without
-    decisions it is the prior, and with few of them it stays near it.
+    decided (D,) are rows, right (D,) what was found of them. A penalised fit (Gaussian priors around `PRIOR`, Newton's
+    steps for what concepts share, one step each for their offsets): without decisions it is the prior.
     """
-    count = int(concepts.max(initial=-1)) + 1
-    logits = np.log(places) - np.log1p(-places)
-    offset, slope, own = PRIOR[0], PRIOR[1], np.zeros(count)
+    count = len(found.expected)
+    design = np.stack([np.ones(len(found)), found.odds(), found.labelled - 0.5], axis=1)
+    weights, own = PRIOR.copy(), np.zeros(count)
     if len(decided):
-        x, owner, y = logits[decided], concepts[decided], right.astype(np.float64)
+        rows, owner, y = design[decided], found.concepts[decided], right.astype(np.float64)
         for _ in range(_STEPS):
-            p = _sigmoid(offset + slope * x + own[owner])
-            weight, miss = p * (1 - p), y - p
-            gradient = np.array([miss.sum() - PRIOR_PRECISION[0] * (offset - PRIOR[0]),
-                                 (miss * x).sum() - PRIOR_PRECISION[1] * (slope - PRIOR[1])])  # fmt: skip
-            curve = np.array([[weight.sum() + PRIOR_PRECISION[0], (weight * x).sum()],
-                              [(weight * x).sum(), (weight * x * x).sum() + PRIOR_PRECISION[1]]])  # fmt: skip
-            change = np.linalg.solve(curve, gradient)
-            offset, slope = offset + change[0], max(0.0, slope + change[1])
-            p = _sigmoid(offset + slope * x + own[owner])
-            pull = np.bincount(owner, y - p, count) - OFFSET_PRECISION * own
-            own = own + pull / (np.bincount(owner, p * (1 - p), count) + OFFSET_PRECISION)
-            if np.abs(change).max() < 1e-6 and np.abs(pull).max() < 1e-6:
+            p = _sigmoid(rows @ weights + own[owner])
+            pull = rows.T @ (y - p) - PRIOR_PRECISION * (weights - PRIOR)
+            curve = (rows * (p * (1 - p))[:, None]).T @ rows + np.diag(PRIOR_PRECISION)
+            change = np.linalg.solve(curve, pull)
+            weights = weights + change
+            p = _sigmoid(rows @ weights + own[owner])
+            drift = np.bincount(owner, y - p, count) - OFFSET_PRECISION * own
+            own = own + drift / (np.bincount(owner, p * (1 - p), count) + OFFSET_PRECISION)
+            if max(np.abs(change).max(), np.abs(drift).max()) < 1e-6:
                 break
-    return _sigmoid(offset + slope * logits + own[concepts])
+    return _sigmoid(design @ weights + own[found.concepts])
 
 
-def _sigmoid(values: NDArray[np.float64]) -> FloatArray:
-    return 1 / (1 + np.exp(-np.clip(values, -40, 40)))
+def _sigmoid(values: FloatArray) -> FloatArray:
+    chance: FloatArray = 1 / (1 + np.exp(-np.clip(values, -40, 40)))
+    return chance

@@ -65,7 +65,7 @@ class Snapshot:
                 np.asarray([row for row, _ in judged], np.int64), np.asarray([yes for _, yes in judged], bool)
             )
             values = np.zeros(len(table))
-            values[rows] = usefulness(table.scores[rows], table.videos[rows], table.concepts[rows], known)
+            values[rows] = usefulness(library.candidates, known)
             self._useful = values
         return self._useful
 

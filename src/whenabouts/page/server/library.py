@@ -17,6 +17,7 @@ from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import spelling
 from whenabouts.evaluation.every_subset import true_rows
+from whenabouts.localizers.reviewing.trust import Candidates
 from whenabouts.page.server.table import Table
 from whenabouts.page.server.words import WordIndex, folded
 
@@ -134,6 +135,25 @@ class Library:
             if meant is not None:
                 counts[meant] += videos
         return dict(counts)
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        """What was found, with what labels say of it."""
+        rows, count = self.found_rows, len(self.names.names)
+        videos, concepts = self.table.videos[rows], self.table.concepts[rows]
+        pairs = {
+            number * count + concept
+            for number, entry in enumerate(self.entries)
+            for concept in {self.names.numbers.get(self.names.meant(label.name), -1) for label in entry.labels}
+            if 0 <= concept < count
+        }
+        labelled = np.isin(videos * count + concepts, np.fromiter(pairs, np.int64, len(pairs)))
+        expected = np.zeros(count)
+        for concept, labelled_videos in self.labelled.items():
+            expected[concept] = labelled_videos
+        unknown = expected == 0  # No label at all, as of a concept that was saved from examples.
+        expected[unknown] = np.sqrt(np.bincount(concepts, minlength=count))[unknown]
+        return Candidates(self.table.scores[rows], videos, concepts, labelled, expected)
 
     @cached_property
     def found_rows(self) -> IntArray:

@@ -1,0 +1,184 @@
+"""A simulated reviewer, the ways to choose what to ask, and the localizer that learns from the answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from loop_worlds import LoopWorld
+from whenabouts.core.labels import SegmentLabels
+from whenabouts.core.moments import Moments
+from whenabouts.core.progress import Silent
+from whenabouts.core.timing import temporal_iou
+from whenabouts.data.examples import Example
+from whenabouts.evaluation.moments import evaluate_moments
+from whenabouts.evaluation.tables import Predictions, Truth
+from whenabouts.localizers.concepts.fitting import Run
+from whenabouts.localizers.concepts.frames import FrameVideos
+from whenabouts.localizers.concepts.segment_models import rated_segments, taught_classes, train_segment_model
+from whenabouts.localizers.concepts.two_stage import TwoStage
+from whenabouts.localizers.concepts.video_models import train_video_model
+from whenabouts.localizers.reviewing.queue import Judged, queue, usefulness
+from whenabouts.localizers.reviewing.trust import Candidates, chances
+from whenabouts.training import choose_compute
+
+CONFIRM, CORRECT = 0.5, 0.1
+"""A moment is confirmed from this tIoU with a true one on, its edges are moved from that on, else it is rejected."""
+SECONDS = {"confirmed": 2.0, "rejected": 2.0, "corrected": 8.0}
+"""What a decision takes beside watching the moment, in seconds: set beforehand, not measured on people."""
+WAYS = ("queue", "uncertainty", "random")
+TIOU = 0.5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the reviewer said of one found moment, as rated spans: (start, end, present)."""
+
+    video_id: str
+    concept: int
+    found: tuple[float, float]
+    rated: tuple[tuple[float, float, bool], ...]
+    right: bool
+    seconds: float
+
+
+class Reviewer:
+    """Judges by the truth; says the opposite with probability `error`."""
+
+    def __init__(self, truth: Moments, error: float, rng: np.random.Generator) -> None:
+        self._spans: dict[tuple[str, int], list] = {}
+        for video_id, index, span in zip(truth.video_ids.tolist(), truth.classes.tolist(), truth.spans, strict=True):
+            self._spans.setdefault((video_id, index), []).append(span)
+        self._error, self._rng = error, rng
+
+    def judge(self, video_id: str, concept: int, span) -> Answer:
+        """Confirm, correct or reject one moment."""
+        start, end = map(float, span)
+        true = np.asarray(self._spans.get((video_id, concept), np.zeros((0, 2)))).reshape(-1, 2)
+        overlaps = temporal_iou([[start, end]], true)[0] if len(true) else np.zeros(1)
+        kind = "confirmed" if overlaps.max() >= CONFIRM else "corrected" if overlaps.max() >= CORRECT else "rejected"
+        if self._rng.random() < self._error:
+            kind = "rejected" if kind != "rejected" else "confirmed"
+        rated = [(start, end, kind == "confirmed")]
+        if kind == "corrected":
+            first, last = true[int(overlaps.argmax())].tolist()
+            cut = [(start, min(end, first)), (max(start, last), end)]
+            rated = [(first, last, True), *((*part, False) for part in cut if part[1] - part[0] >= 0.25)]
+        return Answer(video_id, concept, (start, end), tuple(rated), kind != "rejected", SECONDS[kind] + end - start)
+
+
+class Learner:
+    """A two-stage localizer whose video model is learned once, and whose segment model is learned from ratings."""
+
+    def __init__(self, world: LoopWorld, seed: int) -> None:
+        self.world, self.run = world, Run(Silent(), choose_compute("cpu", "float32"), seed)
+        self.videos = FrameVideos(world.train, world.settings.frames, Silent())
+        self.video = train_video_model(self.videos, world.settings.video, self.run, vocabulary=world.vocabulary)
+        self.truth = Truth.of(_of(world.truth, world.test), video_ids=[each.video_id for each in world.test])
+
+    def learned(self, answers: Sequence[Answer]) -> TwoStage:
+        """The localizer after these answers."""
+        by_video: dict[str, list] = {}
+        for each in answers:
+            by_video.setdefault(each.video_id, []).extend((*span, each.concept, yes) for *span, yes in each.rated)
+        self.videos.segments = [_labels(video_id, by_video.get(video_id, [])) for video_id in self.videos.video_ids]
+        settings, count = self.world.settings, len(self.world.vocabulary)
+        taught = taught_classes(rated_segments(self.videos), count, weak=settings.segment.weak_negatives > 0)
+        segment = None
+        if taught.any():
+            segment = train_segment_model(self.videos, settings.segment, self.run, vocabulary=self.world.vocabulary,
+                                          video_model=self.video)  # fmt: skip
+        return TwoStage(self.video, segment, settings, taught=taught, cutoffs=np.zeros(count), training={})
+
+    def found(self, localizer: TwoStage, examples: Sequence[Example]) -> Moments:
+        """Moments in videos."""
+        return Moments.concatenate([localizer.localize(each.features) for each in examples], self.world.vocabulary)
+
+    def measured(self, localizer: TwoStage) -> float:
+        """mAP at tIoU 0.5 on the test videos."""
+        found = self.found(localizer, self.world.test)
+        names = np.asarray(found.vocabulary.names)
+        kept = found[np.isin(names, self.truth.labels)[found.classes]]
+        return float(evaluate_moments(self.truth, Predictions.of(kept, self.truth), tiou=[TIOU]).map[0])
+
+    def ceiling(self) -> float:
+        """mAP where every true moment of the training videos is rated present, and every gap between them absent."""
+        answers = []
+        truth = _of(self.world.truth, self.world.train)
+        ends = {each.video_id: next(iter(each.features.values())).grid.duration_seconds for each in self.world.train}
+        for video_id, concept in sorted(set(zip(truth.video_ids.tolist(), truth.classes.tolist(), strict=True))):
+            rows = (truth.video_ids == video_id) & (truth.classes == concept)
+            spans, at, rated = truth.spans[rows], 0.0, []
+            for start, end in sorted(spans.tolist()):
+                rated += [(at, start, False)] if start - at >= 1.0 else []
+                rated.append((start, end, True))
+                at = max(at, end)
+            rated += [(at, ends[video_id], False)] if ends[video_id] - at >= 1.0 else []
+            answers.append(Answer(video_id, concept, (0.0, 1.0), tuple(rated), True, 0.0))
+        return self.measured(self.learned(answers))
+
+
+def chosen(
+    way: str,
+    found: Moments,
+    answers: Sequence[Answer],
+    examples: Sequence[Example],
+    count: int,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Rows of the moments to ask about next; none that resembles one that was asked about already.
+
+    "random": any; "uncertainty": those whose chance of being right, by rank, label and answers, is nearest to 1/2;
+    "queue": as the page asks. All three choose among the same moments.
+    """
+    judged = _judged(found, answers)
+    open_rows = np.setdiff1d(np.arange(len(found)), judged.rows)
+    if way == "random":
+        return rng.permutation(open_rows)[:count].tolist()
+    candidates = _candidates(found, examples)
+    if way == "uncertainty":
+        p = chances(candidates, judged.rows, judged.right)
+        ranked = open_rows[np.argsort(np.abs(p[open_rows] - 0.5), kind="stable")]
+        return ranked[:count].tolist()
+    return queue(usefulness(candidates, judged), candidates.videos, found.classes, count)
+
+
+def _candidates(found: Moments, examples: Sequence[Example]) -> Candidates:
+    labels = {each.video_id: set(each.labels.classes.tolist()) for each in examples}
+    numbers = {name: number for number, name in enumerate(labels)}
+    expected = np.zeros(len(found.vocabulary))
+    for classes in labels.values():
+        expected[list(classes)] += 1
+    columns = list(zip(found.video_ids.tolist(), found.classes.tolist(), strict=True))
+    return Candidates(
+        found.scores,
+        np.asarray([numbers[name] for name, _ in columns]),
+        found.classes,
+        np.asarray([index in labels[name] for name, index in columns], bool),
+        expected,
+    )
+
+
+def _judged(found: Moments, answers: Sequence[Answer]) -> Judged:
+    """Rows that an answer speaks of (tIoU of 0.5 or more with what was judged), and what it said."""
+    rows_of: dict[tuple[str, int], list[int]] = {}
+    for row, key in enumerate(zip(found.video_ids.tolist(), found.classes.tolist(), strict=True)):
+        rows_of.setdefault(key, []).append(row)
+    said: dict[int, bool] = {}
+    for each in answers:
+        rows = rows_of.get((each.video_id, each.concept), [])
+        if rows:
+            overlaps = temporal_iou(found.spans[rows], [each.found])[:, 0]
+            said |= {rows[place]: each.right for place in np.flatnonzero(overlaps >= 0.5).tolist()}
+    return Judged.of(sorted(said.items()))
+
+
+def _labels(video_id: str, rows: list) -> SegmentLabels:
+    if not rows:
+        return SegmentLabels.empty()
+    return SegmentLabels((video_id,) * len(rows), np.asarray([row[:2] for row in rows]),
+                         np.asarray([row[2] for row in rows]), np.asarray([row[3] for row in rows]))  # fmt: skip
+
+
+def _of(truth: Moments, examples: Sequence[Example]) -> Moments:
+    return truth[np.isin(truth.video_ids, [each.video_id for each in examples])]
