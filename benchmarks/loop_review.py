@@ -15,7 +15,12 @@ from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
-from whenabouts.localizers.concepts.segment_models import rated_segments, taught_classes, train_segment_model
+from whenabouts.localizers.concepts.segment_models import (
+    rated_segments,
+    rating_counts,
+    taught_classes,
+    train_segment_model,
+)
 from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.concepts.video_models import train_video_model
 from whenabouts.localizers.reviewing.queue import Judged, queue, usefulness
@@ -83,12 +88,14 @@ class Learner:
             by_video.setdefault(each.video_id, []).extend((*span, each.concept, yes) for *span, yes in each.rated)
         self.videos.segments = [_labels(video_id, by_video.get(video_id, [])) for video_id in self.videos.video_ids]
         settings, count = self.world.settings, len(self.world.vocabulary)
-        taught = taught_classes(rated_segments(self.videos), count, weak=settings.segment.weak_negatives > 0)
+        rated = rated_segments(self.videos)
+        taught = taught_classes(rated, count, weak=settings.segment.weak_negatives > 0)
         segment = None
         if taught.any():
             segment = train_segment_model(self.videos, settings.segment, self.run, vocabulary=self.world.vocabulary,
                                           video_model=self.video)  # fmt: skip
-        return TwoStage(self.video, segment, settings, taught=taught, cutoffs=np.zeros(count), training={})
+        return TwoStage(self.video, segment, settings, taught=taught, cutoffs=np.zeros(count), training={},
+                        ratings=rating_counts(rated, count))  # fmt: skip
 
     def found(self, localizer: TwoStage, examples: Sequence[Example]) -> Moments:
         """Moments in videos."""

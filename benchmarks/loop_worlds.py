@@ -18,6 +18,7 @@ from whenabouts.localizers.concepts.networks import NetSettings
 from whenabouts.localizers.concepts.segment_models import SegmentModelSettings
 from whenabouts.localizers.concepts.settings import TwoStageSettings
 from whenabouts.localizers.concepts.video_models import VideoModelSettings
+from whenabouts.localizers.reviewing.lessons import HALFWAY
 
 PLANTED_VIDEOS = (60, 60)
 PLANTED = TimelineShape(classes=10)
@@ -47,7 +48,7 @@ def _planted(seed: int) -> LoopWorld:
     train, test = PLANTED_VIDEOS
     world = timeline_world("thumos14", train=train, test=test, seed=seed, timelines=PLANTED)
     settings = TwoStageSettings(video=VideoModelSettings(net=NET), segment=SegmentModelSettings(net=NET),
-                                segment_seconds=1.0, class_threshold=0.05)  # fmt: skip
+                                segment_seconds=1.0, class_threshold=0.05, halfway=HALFWAY)  # fmt: skip
     truth = Moments.concatenate([world.train.truth, world.test.truth], world.vocabulary)
     return LoopWorld(world.train.examples, world.test.examples, truth, world.vocabulary, settings)
 
@@ -58,7 +59,8 @@ def _speech(seed: int, recordings: Path, cache: Path) -> LoopWorld:
     world = speech_world(read_recordings(recordings), shape, cache)
     vocabulary = Vocabulary(world.vocabulary.names[:SPEECH_CONCEPTS])
     settings = TwoStageSettings(video=VideoModelSettings(net=NET), segment=SegmentModelSettings(net=NET),
-                                segment_seconds=5.0, hop_seconds=5.0, moments="segments", class_threshold=0.05)  # fmt: skip
+                                segment_seconds=5.0, hop_seconds=5.0, moments="segments", class_threshold=0.05,
+                                halfway=HALFWAY)  # fmt: skip
     parts = [_segments(side.examples, side.presence, vocabulary) for side in (world.train, world.test)]
     train, test = (tuple(_narrowed(each) for each in side.examples) for side in (world.train, world.test))
     return LoopWorld(train, test, Moments.concatenate(parts, vocabulary), vocabulary, settings)

@@ -94,6 +94,14 @@ def taught_classes(rated: Sequence[RatedSegment], classes: int, *, weak: bool) -
     return taught
 
 
+def rating_counts(rated: Sequence[RatedSegment], classes: int) -> IntArray:
+    """How many rated segments (C,) each class has, present or absent."""
+    counts = np.zeros(classes, np.int64)
+    for segment in rated:
+        np.add.at(counts, segment.classes, 1)
+    return counts
+
+
 def train_segment_model(
     videos: FrameVideos,
     how: SegmentModelSettings,

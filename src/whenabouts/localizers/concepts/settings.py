@@ -31,6 +31,9 @@ class TwoStageSettings:
     The segment model looks at `segment_seconds` every `hop_seconds`. `moments`: "segments" makes each look a moment,
     as in the challenge, "runs" those in a row that reach `run_threshold` of the way from a concept's lowest to its
     highest score in the video, scored by their mean times their number to the power `length_credit`.
+
+    `halfway` is the number of ratings at which a concept's segment model counts as much as its video model, n of them
+    giving it a share of n / (n + halfway): a few ratings alone teach less than many labels. With 0 it counts alone.
     """
 
     frames: FrameSettings = FrameSettings()
@@ -48,6 +51,7 @@ class TwoStageSettings:
     moments: Literal["runs", "segments"] = "runs"
     run_threshold: Share = 0.5
     length_credit: NotNegative = 0.5
+    halfway: NotNegative = 0.0
 
     def __post_init__(self) -> None:
         if self.segment.start == "video" and self.segment.net != self.video.net:

@@ -25,7 +25,12 @@ from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
 from whenabouts.localizers.concepts.looks import candidate_classes, cutoffs_of, looks, moments_of
 from whenabouts.localizers.concepts.model import ConceptModel, runs_of_spans
-from whenabouts.localizers.concepts.segment_models import rated_segments, taught_classes, train_segment_model
+from whenabouts.localizers.concepts.segment_models import (
+    rated_segments,
+    rating_counts,
+    taught_classes,
+    train_segment_model,
+)
 from whenabouts.localizers.concepts.settings import TwoStageSettings
 from whenabouts.localizers.concepts.video_models import all_video_scores, train_video_model
 from whenabouts.localizers.model_folder import Card, read_model, write_model
@@ -37,7 +42,8 @@ class TwoStage:
     """A trained two-stage localizer; make one with `fit` or `load`.
 
     Concepts without a rated segment (`taught` False) are judged by the video model on segments: so are all of them
-    where nothing is rated.
+    where nothing is rated. `ratings` (C,) counts the rated segments of each concept; None in models that were saved
+    before they were counted.
     """
 
     Settings: ClassVar[type[TwoStageSettings]] = TwoStageSettings
@@ -51,8 +57,9 @@ class TwoStage:
         taught: BoolArray,
         cutoffs: FloatArray,
         training: Mapping[str, Any],
+        ratings: IntArray | None = None,
     ) -> None:
-        self.video, self.segment, self.settings = video, segment, settings
+        self.video, self.segment, self.settings, self.ratings = video, segment, settings, ratings
         self.taught, self.cutoffs, self.training = taught, cutoffs, training
         self.vocabulary: Vocabulary = video.vocabulary
         self.streams: tuple[Stream, ...] = video.streams
@@ -87,7 +94,8 @@ class TwoStage:
         every = np.arange(len(videos))
         cutoffs = cutoffs_of(all_video_scores(video, videos, every.tolist()), videos.labels, settings.candidates)
         facts = _facts(video, segment, videos, len(rated), len(vocabulary))
-        return cls(video, segment, settings, taught=taught, cutoffs=cutoffs, training=facts)
+        ratings = rating_counts(rated, len(vocabulary))
+        return cls(video, segment, settings, taught=taught, cutoffs=cutoffs, training=facts, ratings=ratings)
 
     def score(self, features: Mapping[str, FeatureSequence]) -> ScoreSequence:
         """Segment scores every `hop_seconds`, and the video model's probabilities; both in [0, 1]."""
@@ -110,6 +118,8 @@ class TwoStage:
     def save(self, folder: Path) -> None:
         """Write a model folder, whole or not at all."""
         tensors = {"taught": torch.from_numpy(self.taught), "cutoffs": torch.from_numpy(self.cutoffs)}
+        if self.ratings is not None:
+            tensors["ratings"] = torch.from_numpy(self.ratings)
         for name, model in (("video", self.video), ("segment", self.segment)):
             if model is not None:
                 tensors |= {f"{name}.{key}": value for key, value in model.tensors().items()}
@@ -139,17 +149,30 @@ class TwoStage:
                 )  # fmt: skip
         if "video" not in models or not {"taught", "cutoffs"} <= saved.tensors.keys():
             raise InvalidData(f"{folder} lacks a part of the model. Run `whenabouts train` again.")
+        ratings = saved.tensors.get("ratings")
         return cls(models["video"], models.get("segment"), settings, taught=saved.tensors["taught"].numpy(),
-                   cutoffs=saved.tensors["cutoffs"].numpy(), training=saved.card.training)  # fmt: skip
+                   cutoffs=saved.tensors["cutoffs"].numpy(), training=saved.card.training,
+                   ratings=None if ratings is None else ratings.numpy())  # fmt: skip
 
     def _segment_scores(self, frames: NDArray[np.float32], runs: IntArray) -> NDArray[np.float32]:
-        """Scores (S, C) of runs: by the segment model for what ratings taught it, else by the video model."""
+        """Scores (S, C) of runs: by the segment model for what ratings taught it, else by the video model.
+
+        With `halfway` above 0, a mean of both, in which the segment model counts the more the more ratings it has seen.
+        """
         if self.segment is None:
             return self.video.of_runs(frames, runs)
         scores = self.segment.of_runs(frames, runs)
-        if not self.taught.all():
-            scores[:, ~self.taught] = self.video.of_runs(frames, runs)[:, ~self.taught]
+        shares = self._shares()
+        if (shares < 1).any():
+            scores = shares * scores + (1 - shares) * self.video.of_runs(frames, runs)
         return scores
+
+    def _shares(self) -> NDArray[np.float32]:
+        """How much (C,) the segment model's word counts beside the video model's."""
+        shares = self.taught.astype(np.float32)
+        if self.settings.halfway and self.ratings is not None:
+            shares *= (self.ratings / (self.ratings + self.settings.halfway)).astype(np.float32)
+        return shares
 
 
 def _video_model(videos: FrameVideos, how: TwoStageSettings, run: Run, vocabulary: Vocabulary) -> ConceptModel:
