@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,10 @@ def confirmed(video: str = "v", start: float = 1.0, end: float = 2.0) -> Decided
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ReviewStore:
-    return ReviewStore(tmp_path / "reviews.sqlite")
+def store(tmp_path: Path) -> Iterator[ReviewStore]:
+    made = ReviewStore(tmp_path / "reviews.sqlite")
+    yield made
+    made.close()
 
 
 def test_a_decision_comes_back_as_it_was_told(store: ReviewStore) -> None:
@@ -160,7 +163,6 @@ def test_many_threads_lose_nothing(store: ReviewStore) -> None:
     def work(name: str) -> None:
         for number in range(25):
             store.add([confirmed(f"{name}-{number}")])
-        store.close()
 
     threads = [threading.Thread(target=work, args=(str(number),)) for number in range(4)]
     for thread in threads:

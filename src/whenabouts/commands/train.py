@@ -68,7 +68,12 @@ def train(
     from whenabouts.data.project import Project
     from whenabouts.localizers import LOCALIZERS, chosen_localizer
     from whenabouts.localizers.choosing import choose_localizer
-    from whenabouts.localizers.reviewing.lessons import ReviewedLessons, rivals_for_reviews, told_change
+    from whenabouts.localizers.reviewing.lessons import (
+        ReviewedLessons,
+        rivals_for_reviews,
+        told_change,
+        told_for_reviews,
+    )
 
     terminal = Terminal(as_json=as_json)
     if truth is not None and not with_reviews:
@@ -76,6 +81,8 @@ def train(
     table = tables(recipe, overrides, sections=("train",))["train"]
     free = localizer is None and not table
     localizer, told = chosen_localizer(localizer, table)
+    if with_reviews:
+        told = told_for_reviews(localizer, told)
     settings = load(LOCALIZERS[localizer].Settings, told, "[train]")
     home = Project.open(project)
     store, vocabulary = home.features(), home.vocabulary()

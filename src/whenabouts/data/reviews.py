@@ -96,6 +96,7 @@ class ReviewStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._here = threading.local()
+        self._all: list[sqlite3.Connection] = []
         try:
             with self._writing() as base:
                 base.executescript(_TABLES)
@@ -210,11 +211,10 @@ class ReviewStore:
             return base.execute("SELECT 1 FROM facts WHERE name = 'held_out'").fetchone() is not None
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        base = getattr(self._here, "base", None)
-        if base is not None:
+        """Close all connections; nobody may be using them."""
+        for base in self._all:
             base.close()
-            del self._here.base
+        self._all, self._here = [], threading.local()
 
     def _read(self, where: str = "", values: Sequence[object] = ()) -> list[Review]:
         with self._base() as base:
@@ -237,7 +237,8 @@ class ReviewStore:
         base = getattr(self._here, "base", None)
         if base is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            base = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
+            # Each thread has its own; only `close` reaches across threads.
+            base = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
             try:
                 base.execute("PRAGMA journal_mode = WAL")
                 base.execute("PRAGMA synchronous = FULL")  # In WAL mode "NORMAL" may lose the last commits with power.
@@ -245,6 +246,7 @@ class ReviewStore:
                 base.close()
                 raise
             self._here.base = base
+            self._all.append(base)
         yield base
 
 

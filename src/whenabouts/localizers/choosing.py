@@ -100,12 +100,12 @@ def choose_localizer(
 
     `segments` are the examples' own, so that features are read for training alone. `rivals` are names and settings,
     else RIVALS with their own. With a folder `checkpoints` a rival that has been judged is not tried again. Where too
-    little is checked, the default is chosen and the reason told.
+    little is checked, the first of the rivals, else the default, is chosen and the reason told.
     """
     held_out = held_out_videos(segments, seed)
     checked = Checked.of([segments[row] for row in np.flatnonzero(held_out).tolist()], len(vocabulary))
     if not len(checked.judged):
-        return Choice(DEFAULT, (), "too little is checked to judge by")
+        return Choice(next(iter(rivals or (DEFAULT,))), (), "too little is checked to judge by")
     kept = _Part(examples, np.flatnonzero(~held_out).tolist())
     others = _Part(examples, np.flatnonzero(held_out).tolist())
     settings = {name: LOCALIZERS[name].Settings() for name in RIVALS} if rivals is None else rivals

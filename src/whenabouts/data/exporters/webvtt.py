@@ -37,12 +37,12 @@ def write_webvtt(moments: Moments, folder: Path) -> int:
 
 def file_name(video_id: str) -> str:
     """A name for files about a video that every system takes: no separators, not too long, no two alike."""
-    name = quote(video_id, safe=" ()[],;=+@!'").replace("~", "%7E")
+    name = quote(video_id, safe=" ()[],;=+@!'", errors="surrogatepass").replace("~", "%7E")
     if name.startswith("."):
         name = "%2E" + name[1:]
     if len(name) <= LONGEST_NAME:
         return name
-    return f"{name[: LONGEST_NAME - 17]}~{hashlib.sha256(video_id.encode()).hexdigest()[:16]}"
+    return f"{name[: LONGEST_NAME - 17]}~{hashlib.sha256(video_id.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def _cue(number: int, row: Moment) -> str:

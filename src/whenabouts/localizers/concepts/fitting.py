@@ -141,7 +141,8 @@ def identity_of(videos: FrameVideos, chosen: Sequence[int], how: Any, seed: int,
     digest.update(repr(videos.streams).encode())
     for index in chosen:
         labels, segments = videos.labels[index], videos.segments[index]
-        digest.update(f"{videos.video_ids[index]} {videos.contents[index]} {labels.absent}".encode())
+        told = f"{videos.video_ids[index]} {videos.contents[index]} {labels.absent}"
+        digest.update(told.encode("utf-8", "surrogatepass"))  # Names of files need not be Unicode.
         columns = (labels.classes, labels.weights, labels.negatives, segments.spans, segments.classes, segments.present)
         for column in columns:
             digest.update(column.tobytes())

@@ -12,7 +12,8 @@ from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
 from whenabouts.data.reviewed import SOURCE, grown, with_reviews
 from whenabouts.data.reviews import Review, ReviewStore
-from whenabouts.localizers import LEARN_FROM_RATINGS, load_localizer
+from whenabouts.localizers import DEFAULT, LOCALIZERS, load_localizer
+from whenabouts.localizers.choosing import RIVALS
 from whenabouts.localizers.model_folder import read_card
 from whenabouts.localizers.protocol import Localizer
 from whenabouts.localizers.reviewing.held_out import Yardstick
@@ -71,22 +72,21 @@ class ReviewedLessons:
         return values
 
 
-def chosen_for_reviews(home: Project, asked: str | None, told: str | None) -> str:
-    """Which localizer learns from reviews: the one that is asked for, else the project's where it learns from rated
-    segments, else two-stage.
+def rivals_for_reviews(home: Project) -> dict[str, object]:
+    """Which localizers to try, and how they are set: first the kind that stands there, which is kept where too little
+    was decided to choose by.
     """
-    if asked or told:
-        return str(asked or told)
     try:
         standing = read_card(home.localizer_folder).localizer
     except (ProjectError, InvalidData):
-        return LEARN_FROM_RATINGS[0]
-    return standing if standing in LEARN_FROM_RATINGS else LEARN_FROM_RATINGS[0]
+        standing = DEFAULT
+    names = dict.fromkeys([standing if standing in LOCALIZERS else DEFAULT, *RIVALS])
+    return {name: LOCALIZERS[name].Settings(**told_for_reviews(name, {})) for name in names}
 
 
-def set_for_reviews(localizer: str, told: dict[str, Any]) -> dict[str, Any]:
+def told_for_reviews(localizer: str, told: dict[str, Any]) -> dict[str, Any]:
     """Settings of [train], with what serves few ratings well where nothing else is said."""
-    return {"halfway": HALFWAY, **told} if localizer == "two-stage" else told
+    return {"halfway": HALFWAY, **told} if localizer == "two-stage" else dict(told)
 
 
 def told_change(values: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from whenabouts.page.filmstrip import jpeg
 PICTURE_LIMITS = Limits(silence_seconds=30.0, total_seconds=60.0)
 PROXY_LIMITS = Limits()
 MOST_WAITING = 2_000
+END_SECONDS = 5.0
 
 
 def content_of(path: Path) -> str:
@@ -75,8 +76,16 @@ class Thumbnails:
             self._lock.notify_all()
         for child in self._children:
             child.interrupt()
+        for thread in self._threads if self._started else ():
+            thread.join(END_SECONDS)
 
     def _work(self, child: Child) -> None:
+        try:
+            self._serve(child)
+        finally:
+            child.close()
+
+    def _serve(self, child: Child) -> None:
         while True:
             with self._lock:
                 self._lock.wait_for(lambda: self._waiting or self._closed)
@@ -126,6 +135,18 @@ class Proxies:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._states: dict[Path, ProxyState] = {}
+        self._threads: list[threading.Thread] = []
+        self._working: Decoding | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """End what is being made."""
+        self._closed = True
+        working = self._working
+        if working is not None:
+            working.drop()
+        for thread in self._threads:
+            thread.join(END_SECONDS)
 
     def state(self, kept: Path) -> ProxyState | None:
         """What is known of a copy; None where nobody asked for it."""
@@ -140,12 +161,17 @@ class Proxies:
             if known is not None and known.state != "failed":
                 return known
             state = self._states[kept] = ProxyState("making")
-            threading.Thread(target=self._make, args=(source, kept, duration_seconds, state), daemon=True).start()
+            thread = threading.Thread(target=self._make, args=(source, kept, duration_seconds, state), daemon=True)
+            self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+            thread.start()
         return state
 
     def _make(self, source: Path, kept: Path, duration_seconds: float, state: ProxyState) -> None:
         try:
             with self._turn, decoding(Job(proxy_parts, source, {"target": kept}), limits=PROXY_LIMITS) as work:
+                self._working = work
+                if self._closed:
+                    return
                 for part in work.parts():
                     state.progress = min(0.99, float(part["seconds"][-1]) / max(duration_seconds, 0.1))
                 if work.failure or not kept.is_file():

@@ -41,6 +41,8 @@ class Rooms:
         """End what runs beside."""
         self.learning.stop()
         self.thumbnails.close()
+        self.proxies.close()
+        self.desk.reviews.close()
 
     def version(self, snapshot: Snapshot) -> str:
         """Changes when the files that are shown, or the decisions, do."""

@@ -1,0 +1,189 @@
+"""Decisions over HTTP: stored, replaced, undone, and what is asked next."""
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+from whenabouts.data.project import Project
+from whenabouts.page.server.rooms import Rooms
+
+
+def some_moment(client: Any, **query: Any) -> dict[str, Any]:
+    moment: dict[str, Any] = client.get("/api/moments", limit=1, **query).json["moments"][0]
+    return moment
+
+
+def decision(moment: dict[str, Any], verb: str = "confirm", **more: Any) -> dict[str, Any]:
+    found = {name: moment[name] for name in ("start", "end", "score")}
+    return {"decision": verb, "video": moment["video"], "concept": moment["concept"], "start": moment["start"],
+            "end": moment["end"], "found": found, **more}  # fmt: skip
+
+
+def test_a_decision_is_in_the_database_when_it_is_acknowledged(client: Any, project: Project) -> None:
+    moment = some_moment(client)
+    told = client.post("/api/reviews", decision(moment, origin="queue"))
+    assert told.status == 201
+    base = sqlite3.connect(project.reviews_path)
+    columns = "decision, video, concept, start_seconds, end_seconds, found_start, found_end, found_score, origin"
+    rows = base.execute(f"SELECT {columns} FROM reviews").fetchall()
+    base.close()
+    span = (moment["start"], moment["end"])
+    assert rows == [("confirmed", moment["video_id"], moment["concept"], *span, *span, moment["score"], "queue")]
+    again = some_moment(client)
+    assert again["review"]["decision"] == "confirmed"
+    assert again["usefulness"] == 0
+    assert client.get("/api/project").json["reviews"]["confirmed"] == 1
+
+
+def test_confirm_then_correct_then_undo_twice(client: Any) -> None:
+    moment = some_moment(client)
+    client.post("/api/reviews", decision(moment))
+    moved = decision(moment, "correct", start=moment["start"] + 0.125, end=moment["end"] + 0.25)
+    corrected = client.post("/api/reviews", moved).json["reviews"][0]
+    lanes = client.get(f"/api/videos/{moment['video']}").json["lanes"]
+    assert [(each["start"], each["end"]) for each in lanes["confirmed"]] == [(moved["start"], moved["end"])]
+    assert lanes["confirmed"][0]["review"]["found"] == {
+        "start": moment["start"],
+        "end": moment["end"],
+        "score": moment["score"],
+    }
+    assert client.post("/api/reviews/undo", {}).json["review"]["id"] == corrected["id"]
+    lanes = client.get(f"/api/videos/{moment['video']}").json["lanes"]
+    assert [(each["start"], each["end"]) for each in lanes["confirmed"]] == [(moment["start"], moment["end"])]
+    client.post("/api/reviews/undo", {})
+    assert client.get(f"/api/videos/{moment['video']}").json["lanes"]["confirmed"] == []
+    assert some_moment(client)["review"] is None
+    assert client.post("/api/reviews/undo", {}).status == 404
+    assert client.post("/api/reviews/redo", {}).status == 200
+    assert some_moment(client)["review"]["decision"] == "confirmed"
+
+
+def test_a_rejected_moment_is_listed_and_can_be_filtered(client: Any) -> None:
+    moment = some_moment(client)
+    client.post("/api/reviews", decision(moment, "reject"))
+    assert client.get("/api/moments", kind="rejected").json["moments"][0]["start"] == moment["start"]
+    left = client.get("/api/moments", reviewed="no", limit=500).json
+    done = client.get("/api/moments", reviewed="yes", limit=500).json
+    whole = client.get("/api/moments", limit=500).json
+    assert moment["id"] not in {each["id"] for each in left["moments"]}
+    assert moment["id"] in {each["id"] for each in done["moments"]}
+    assert left["total"] + done["total"] == whole["total"]
+    both = client.get("/api/moments", kind=["found", "rejected"], limit=500).json
+    assert both["total"] == whole["total"] + 1
+    scores = [each["score"] for each in both["moments"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_many_decisions_are_stored_together_or_not_at_all(client: Any) -> None:
+    moments = client.get("/api/moments", limit=5).json["moments"]
+    wrong = [decision(each) for each in moments] + [decision(moments[0], concept="")]
+    assert client.post("/api/reviews", {"reviews": wrong}).status == 400
+    assert client.get("/api/reviews").json["total"] == 0
+    told = client.post("/api/reviews", {"reviews": wrong[:-1]})
+    assert (told.status, len(told.json["reviews"])) == (201, 5)
+
+
+def test_history_tells_all_and_who_stands(client: Any) -> None:
+    first, second = client.get("/api/moments", limit=2, sort="date").json["moments"]
+    client.post("/api/reviews", decision(first))
+    client.post("/api/reviews", decision(first, "reject"))
+    client.post("/api/reviews", decision(second))
+    client.post("/api/reviews/undo", {})
+    told = client.get("/api/reviews").json
+    assert [(each["decision"], each["standing"], each["undone"]) for each in told["reviews"]] == [
+        ("confirmed", False, True), ("rejected", True, False), ("confirmed", False, False),
+    ]  # fmt: skip
+    assert client.get("/api/reviews", standing="yes").json["total"] == 1
+    assert client.get("/api/reviews", video=first["video"]).json["total"] == (
+        3 if first["video"] == second["video"] else 2
+    )
+    assert client.get("/api/reviews", offset=1, limit=1).json["reviews"] == told["reviews"][1:2]
+
+
+def test_what_another_process_decided_is_seen(client: Any, project: Project) -> None:
+    from whenabouts.data.reviews import Decided, ReviewStore
+
+    moment = some_moment(client)
+    other = ReviewStore(project.reviews_path)
+    span = (moment["start"], moment["end"])
+    other.add([Decided("rejected", moment["video_id"], moment["concept"], *span, span, moment["score"])])
+    assert some_moment(client)["review"]["decision"] == "rejected"
+    other.undo()
+    assert some_moment(client)["review"] is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"decision": "perhaps"}, {"video": "0" * 16}, {"video": None}, {"start": "1"}, {"start": -1.0}, {"end": 0.0},
+        {"start": float("1e308"), "end": float("1.5e308")}, {"concept": " "}, {"concept": 7}, {"origin": "moon"},
+        {"found": [1, 2]}, {"found": {"start": 2.0, "end": 1.0}}, {"found": {"begin": 2.0}}, {"more": 1},
+        {"start": True}, {"concept": "x" * 1001},
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused_and_nothing_is_stored(client: Any, wrong: dict[str, Any]) -> None:
+    told = client.post("/api/reviews", decision(some_moment(client)) | wrong)
+    assert told.status in (400, 404)
+    assert told.json["error"]
+    assert client.get("/api/reviews").json["total"] == 0
+
+
+def test_bodies_that_are_no_json_objects_are_refused(client: Any) -> None:
+    for body, status in ((b"", 400), (b"[1]", 400), (b"{", 400), (b"\xff", 400), (b'{"a":' + b"[" * 100_000, 400),
+                         (b'{"reviews": "' + b"x" * 2_000_000 + b'"}', 413)):  # fmt: skip
+        told = client.ask("POST", "/api/reviews", "", {"content-type": "application/json"}, body)
+        assert told.status == status, body[:20]
+    assert client.ask("POST", "/api/reviews", "", {"content-type": "text/plain"}, b"{}").status == 415
+    assert client.ask("PUT", "/api/reviews", "", {"content-type": "application/json"}, b"{}").status == 405
+    for body in ({"id": True}, {"id": "1"}, {"id": -1}, {"id": 10**30}, {"other": 1}):
+        assert client.post("/api/reviews/undo", body).status == 400
+
+
+def test_the_queue_asks_about_training_videos_that_are_not_held_out(client: Any, rooms: Rooms) -> None:
+    held = set(rooms.desk.reviews.held_out())
+    told = client.get("/api/queue", limit=200).json
+    assert len(held) == 5
+    assert not {each["video_id"] for each in told["moments"]} & held
+    assert len({each["id"] for each in told["moments"]}) == len(told["moments"])
+    first = client.get("/api/queue", limit=8).json["moments"]
+    assert len({each["video"] for each in first}) >= 6
+    client.post("/api/reviews", decision(first[0], origin="queue"))
+    later = client.get("/api/queue", limit=200).json
+    assert first[0]["id"] not in {each["id"] for each in later["moments"]}
+    assert later["left"] < told["left"]
+    only = client.get("/api/queue", concept="concept 2").json["moments"]
+    assert {each["concept"] for each in only} == {"concept 2"}
+
+
+def test_the_videos_held_out_are_of_a_split_that_no_training_sees_if_there_is_one(
+    project_maker: Any, tmp_path: Any
+) -> None:
+    home = project_maker(tmp_path / "split", test_videos=6)
+    rooms = Rooms(home)
+    assert set(rooms.desk.reviews.held_out()) == {entry.id for entry in home.manifest().of_split("test")}
+    rooms.close()
+
+
+def test_a_concept_is_saved_after_three_examples_in_two_videos(client: Any) -> None:
+    moments = client.get("/api/moments", sort="date", limit=500).json["moments"]
+    videos = list(dict.fromkeys(each["video"] for each in moments))
+    examples = [{"video": videos[0], "start": 1.0, "end": 2.0}, {"video": videos[0], "start": 3.0, "end": 4.0}]
+    assert client.post("/api/concepts", {"name": "cannonball", "examples": examples}).status == 409
+    one_video = [*examples, {"video": videos[0], "start": 5.0, "end": 6.0}]
+    assert client.post("/api/concepts", {"name": "cannonball", "examples": one_video}).status == 409
+    enough = [*examples, {"video": videos[1], "start": 5.0, "end": 6.0}]
+    told = client.post("/api/concepts", {"name": " cannonball ", "examples": enough})
+    assert told.status == 201
+    assert {each["origin"] for each in told.json["reviews"]} == {"example"}
+    concept = next(each for each in client.get("/api/project").json["concepts"] if each["name"] == "cannonball")
+    assert (concept["example"], concept["learned"], concept["confirmed"]) == (True, False, 3)
+    assert client.post("/api/concepts", {"name": "x", "examples": [{"video": videos[0]}]}).status == 400
+    assert client.post("/api/concepts", {"name": "x", "examples": "all"}).status == 400
+
+
+def test_learning_needs_decisions_and_a_localizer_that_exists(client: Any) -> None:
+    assert client.post("/api/learn", {}).status == 409
+    assert client.post("/api/learn", {"localizer": "magic"}).status == 400
+    assert client.post("/api/learn/stop", {}).status == 409
+    assert client.get("/api/learn").json["state"] == "idle"
