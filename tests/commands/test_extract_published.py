@@ -1,6 +1,7 @@
 """`whenabouts extract --backbone`: published nets, small here, as streams of a project, beside each other."""
 
 import json
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -129,6 +130,20 @@ def test_another_backbone_needs_a_stream_of_its_own(project: Project, files: dic
     assert "Give the new one a stream of its own (--modality NAME)" in str(error)
     copy = ("--backbone", project.backbone_folder, "--modality", "copy")
     assert run("extract", *copy, *home)["streams"]["copy"]["written"] == 2
+
+
+def test_a_copy_of_a_project_is_gathered_and_strange_folders_are_no_backbones(
+    project: Project, files: dict[str, Path], tmp_path: Path
+) -> None:
+    copy = Project(shutil.copytree(project.folder, tmp_path / "copy"))
+    given = ("--backbone", files["r2plus1d_18"], "--architecture", "r2plus1d_18", "--device", "cpu")
+    assert run("extract", "--project", copy.folder, *given, "--shard", "1/2")["written"] == 1
+    assert run("extract", "--project", project.folder, *given, "--shard", "2/2")["written"] == 1
+    taken = run("extract", "--project", project.folder, "--gather", copy.folder)["taken"]
+    assert taken in (1, 2)  # a video, and perhaps its sound
+    (project.models_folder / "backbone-my stream").mkdir()
+    again = run("extract", "--project", project.folder, "--device", "cpu")
+    assert (again["done_before"], list(again["streams"])) == (2, ["rgb"])
 
 
 def test_what_is_no_backbone_is_told_with_the_nearest_name(project: Project, files: dict[str, Path]) -> None:

@@ -1,6 +1,7 @@
 """Backbones of sound: their windows in time, their training, published weights, and the stream that they make."""
 
 import dataclasses
+import importlib
 import math
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ from whenabouts.media.mel import LOG_OFFSET, log_mel
 from whenabouts.media.probe import probe
 from whenabouts.media.writing import Encoding, Sound, write_video
 from whenabouts.recognition import published_sound as published
+from whenabouts.recognition import sound_source
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.clip_draws import PretrainSettings
 from whenabouts.recognition.downloads import Download
@@ -107,6 +109,37 @@ def test_silent_deaf_and_broken_videos_are_told_apart_and_done_once(tmp_path: Pa
     assert store.modalities() == ("sound",)
     again = extracted(entries, backbone, tmp_path)[1]
     assert (again["written"], again["done_before"], again["failed_before"]) == (0, 2, 1)
+
+
+CRASHING = """
+import os, signal
+from whenabouts.recognition.clip_parts import sound_window_parts as real
+
+def sound_window_parts(path, **how):
+    for number, part in enumerate(real(path, **how)):
+        yield part
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGSEGV)
+"""
+
+
+def test_a_decoder_that_crashes_amid_the_sound_ends_one_video_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "crashing_sound.py").write_text(CRASHING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    torch.manual_seed(1)
+    backbone = Backbone(SMALL, SMALL.build().eval())
+    entry = write(tmp_path / "long.mp4", 21.0, tone(21, 440))  # more than one block of rows
+    monkeypatch.setattr(
+        sound_source, "sound_window_parts", importlib.import_module("crashing_sound").sound_window_parts
+    )
+    store, told = extracted([entry], backbone, tmp_path)
+    assert [(row["status"], "SIGSEGV" in row["reason"]) for row in told["rows"]] == [("partial", True)]
+    assert 0.4 < told["rows"][0]["coverage"] < 0.6
+    found = store.read("long", "sound")
+    assert len(found) == 42
+    np.testing.assert_array_equal(found.values[25:], np.repeat(found.values[25:26], 17, axis=0))  # silence
 
 
 def test_other_windows_have_another_source(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from whenabouts.data.vocabulary import VocabularySettings
 
 Read = TypeVar("Read")
 
+# Names of streams are parts of names of folders.
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
 
 class Project:
     """Names the files of one project; opens and writes those that all verbs share."""
@@ -81,7 +84,7 @@ class Project:
 
         Streams are named by letters, digits, points, hyphens and underscores; other names raise ProjectError.
         """
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", modality):
+        if not _STREAM.fullmatch(modality):
             raise ProjectError(
                 f"A stream of features can't be called {modality!r}. Use letters, digits, points, hyphens, underscores."
             )
@@ -91,7 +94,7 @@ class Project:
         """The folders of the backbones that are there, by the stream that each makes: pictures, motion, others."""
         named = {path.name.removeprefix("backbone-") for path in self.models_folder.glob("backbone-*")}
         found = {}
-        for modality in dict.fromkeys(("rgb", "flow", *sorted(named))):
+        for modality in dict.fromkeys(("rgb", "flow", *sorted(filter(_STREAM.fullmatch, named)))):
             folder = self.backbone_of(modality)
             with reading_folder(folder) as there:
                 if there.is_dir():

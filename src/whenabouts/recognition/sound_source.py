@@ -55,19 +55,32 @@ class SoundSource:
     def _pieces(self, under_way: Decoding, number: int, video: Video) -> Iterator[Windows | End]:
         blocks = (part["rows"] for part in under_way.parts())
         first, grid = next(blocks, None), None
+        known = video if under_way.failure else under_way.outcome
+        lasts = known.duration_seconds if known.duration_seconds > 0 else None
+        windows = _Cut(itertools.chain([] if first is None else [first], blocks), self.form.rows, self._grid())
         if first is not None:
-            windows = _Cut(itertools.chain([first], blocks), self.form.rows, self.form.grid(self.hop_seconds))
-            lasts = under_way.outcome.duration_seconds
-            for clips in batched(windows.until(lasts if lasts > 0 else None), self.batch):
+            for clips in batched(windows.until(lasts), self.batch):
                 yield Windows(number, clips)
             deque(blocks, maxlen=0)  # Sound behind the last window.
-            grid = self.form.grid(self.hop_seconds, lasts if lasts > 0 else windows.seen / SOUND_RATE)
-        found = dataclasses.replace(under_way.outcome, id=video.id, path=video.path)
-        if first is None and not under_way.failure:
-            found = unreadable(video.id, video.path, NO_SOUND)
-        elif first is not None and found.status == "unreadable":  # Its pictures can't be read, but its sound can.
-            found = dataclasses.replace(found, status="complete", coverage=1.0, reason="")
-        yield End(number, Finished(found, grid, None))
+            grid = self._grid(lasts or windows.seen / SOUND_RATE)
+        yield End(number, Finished(_found(under_way, video, windows.seen), grid, None))
+
+    def _grid(self, duration_seconds: float = 0.0) -> TimeGrid:
+        return self.form.grid(self.hop_seconds, duration_seconds)
+
+
+def _found(under_way: Decoding, video: Video, rows: int) -> Video:
+    """What the reading of a video's sound found: pictures that can't be read do no harm here."""
+    found = dataclasses.replace(under_way.outcome, id=video.id, path=video.path)
+    if under_way.failure and rows:
+        share = min(rows / SOUND_RATE / video.duration_seconds, 1.0) if video.duration_seconds > 0 else 0.0
+        cut = dataclasses.replace(video, status="partial", coverage=share, reason=under_way.failure)
+        return dataclasses.replace(cut, passing=under_way.passing)
+    if not rows and not under_way.failure:
+        return unreadable(video.id, video.path, NO_SOUND)
+    if rows and found.status == "unreadable":
+        return dataclasses.replace(found, status="complete", coverage=1.0, reason="")
+    return found
 
 
 class _Cut:
