@@ -85,3 +85,36 @@ def test_what_cannot_be_is_refused() -> None:
         RatedSegments([[1.0]], [0, 1], [0], count=1)
     with pytest.raises(InvalidData, match="a video each"):
         RatedSegments([[1.0]], [0], [0], count=1).similarity([[1.0, 2.0]], [0])
+
+
+def test_kept_and_read_it_is_the_same() -> None:
+    rng = np.random.default_rng(0)
+    rated = RatedSegments(rng.normal(size=(30, 4)), rng.integers(0, 6, 30), rng.integers(0, 3, 30), count=3)
+    state = rated.state()
+    again = RatedSegments.of_state({name: values.copy() for name, values in state.items()})
+    new, videos = rng.normal(size=(8, 4)), np.arange(8)
+    np.testing.assert_array_equal(again.similarity(new, videos).sums, rated.similarity(new, videos).sums)
+    np.testing.assert_array_equal(again.similarity(new, videos).counts, rated.similarity(new, videos).counts)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "told"),
+    [
+        ("counts", lambda values: values[:-1], "do not go together"),
+        ("own", lambda values: values[:-1], "do not go together"),
+        ("own", lambda values: values[:, :-1], "do not go together"),
+        ("classes", lambda values: values + 1, "not in order"),
+        ("classes", lambda values: values - 1, "not in order"),
+        ("videos", lambda values: values[::-1], "not in order"),
+        ("videos", lambda values: values.astype(np.float64), "do not go together"),
+        ("counts", None, "lack 'counts'"),
+    ],
+)
+def test_sums_that_do_not_go_together_are_refused(name: str, changed, told: str) -> None:
+    rated = RatedSegments([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0, 1, 2], [0, 1, 1], count=2)
+    state = rated.state()
+    broken = {key: values for key, values in state.items() if key != name}
+    if changed is not None:
+        broken[name] = changed(state[name])
+    with pytest.raises(InvalidData, match=told):
+        RatedSegments.of_state(broken)
