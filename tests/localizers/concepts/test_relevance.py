@@ -9,7 +9,7 @@ from whenabouts.core import InvalidData, SettingsError, VideoLabels, Vocabulary
 from whenabouts.localizers.concepts.boosting import TreeSettings
 from whenabouts.localizers.concepts.class_features import CLASS_FEATURES
 from whenabouts.localizers.concepts.described import Account, Described, Fold, Leak, OutOfFold, Ratings
-from whenabouts.localizers.concepts.lessons import LABEL_BOUND, RATING_BOUND, as_unseen, pairs_of, shared_out
+from whenabouts.localizers.concepts.lessons import LABEL_BOUND, RATING_BOUND, Lessons, as_unseen, pairs_of, shared_out
 from whenabouts.localizers.concepts.pair_features import Columns, PairFeatures
 from whenabouts.localizers.concepts.relevance import RelevanceModel, RelevanceSettings
 
@@ -241,3 +241,21 @@ def test_a_column_without_any_value_is_no_hindrance(world: Spoken) -> None:
         scores = model.scores(mute(world.new))
         assert np.isfinite(scores).all()
         assert mean_precision(scores, world.truth) > 0.6
+
+
+def test_rows_may_be_compared_with_other_folds_alone(world: Spoken) -> None:
+    how = replace(QUICK, without=(), compared="other folds")
+    for number, fold in enumerate(world.told.folds):
+        lessons = Lessons.of(world.told, world.ratings, how, VOCABULARY)
+        name = lessons.columns.names.index("similarity.positive.count")
+        rows = lessons._features[number].matrix(fold.account.segments, fold.rows[:3], np.full(3, 2))
+        mine = np.isin(world.ratings.rows, fold.rows)
+        expected = (~mine & world.ratings.present & (world.ratings.classes == 2)).sum()
+        assert rows[:, name].tolist() == [expected] * 3
+    found = mean_precision(fitted(world, replace(QUICK, compared="other folds")).scores(world.new), world.truth)
+    assert found > mean_precision(world.new.scores["video.net"], world.truth) + 0.05
+    honest = replace(world.whole.segments, learned_from=frozenset())
+    one = replace(world, told=OutOfFold([Fold(Account(honest), np.arange(len(honest)))]))
+    with pytest.raises(SettingsError, match="There is one fold"):
+        fitted(one, how)
+    assert fitted(one).training["rated_pairs"] == len(world.ratings)

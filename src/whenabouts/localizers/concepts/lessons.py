@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whenabouts.core.errors import InvalidData
+from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
@@ -30,6 +30,11 @@ class Wanted(Protocol):
     @property
     def class_features(self) -> tuple[str, ...]:
         """Names of class features."""
+        ...
+
+    @property
+    def compared(self) -> Literal["other videos", "other folds"]:
+        """Which rated segments a row is compared with."""
         ...
 
     @property
@@ -164,12 +169,19 @@ class Lessons:
     @classmethod
     def of(cls, told: OutOfFold, ratings: Ratings, how: Wanted, vocabulary: Vocabulary) -> "Lessons":
         """Fit the features of each fold on its own account, with these ratings to compare with."""
-        features = [
-            PairFeatures.fit(
-                fold.account, ratings, vocabulary=vocabulary, class_features=how.class_features, without=how.without
+        if how.compared == "other folds" and len(told.folds) < 2:
+            raise SettingsError(
+                'There is one fold, so no rated segment lies in another one. Choose compared = "other videos".'
             )
-            for fold in told.folds
-        ]
+        features = []
+        for fold in told.folds:
+            others = ~np.isin(ratings.rows, fold.rows) if how.compared == "other folds" else np.ones(len(ratings), bool)
+            features.append(
+                PairFeatures.fit(
+                    fold.account, ratings, vocabulary=vocabulary, class_features=how.class_features,
+                    without=how.without, compared=ratings.only(others),
+                )
+            )  # fmt: skip
         return cls(told, features, how)
 
     @property

@@ -121,12 +121,16 @@ class PairFeatures:
         vocabulary: Vocabulary,
         class_features: Sequence[str],
         without: Sequence[str] = (),
+        compared: Ratings | None = None,
     ) -> "PairFeatures":
-        """Learn all that rows need from an account of rated segments, their ratings, and training videos' labels."""
+        """Learn all that rows need from an account of rated segments, their ratings, and training videos' labels.
+
+        Segments are compared with those that all ratings speak of, or `compared` alone.
+        """
         rated = ratings.rated_classes(len(vocabulary))
         facts = ClassFacts(vocabulary, account.labels, rated)
         made = {name: _feature_named(name).fit(facts) for name in class_features}
-        references = References.of(account.segments, ratings)
+        references = References.of(account.segments, ratings if compared is None else compared)
         return cls(tuple(account.segments.scores), references, made, without)
 
     def state(self) -> dict[str, NDArray[Any]]:

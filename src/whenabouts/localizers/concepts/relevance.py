@@ -48,7 +48,9 @@ class RelevanceSettings:
     label, so nothing else shows what is plainly something else. `unseen` is the share of pairs that are learned from
     again as if their class had no ratings, and again as if it had no label either, so that the model knows what to make
     of such classes. A share `held_out` of the videos (five at least, half at most) ends the training of a first model;
-    the final one learns from all, with `more_rounds` times as many trees.
+    the final one learns from all, with `more_rounds` times as many trees. `compared` says which rated segments a row to
+    learn from is compared with: those in all other videos, as in the paper, or in videos of other folds, by which sums
+    and counts say less of the own video.
     """
 
     model: Literal["trees", "linear"] = "trees"
@@ -56,6 +58,7 @@ class RelevanceSettings:
     linear: LinearSettings = LinearSettings()
     class_features: tuple[str, ...] = ("index", "parent", "prior", "cooccurrence", "neighbours")
     without: tuple[str, ...] = ("similarity.*.sum", "similarity.*.count")
+    compared: Literal["other videos", "other folds"] = "other videos"
     weak_negatives: Annotated[int, Field(ge=0)] = 2
     weak_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
     unseen: Share = 0.25
