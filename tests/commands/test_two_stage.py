@@ -11,10 +11,13 @@ import pytest
 from whenabouts.commands.find import find
 from whenabouts.commands.train import train
 from whenabouts.core import Moments, SettingsError, Video, temporal_iou
+from whenabouts.core.errors import ProjectError
 from whenabouts.data.manifest import Entry, Manifest, RatedSegment, WeakLabel
 from whenabouts.data.project import Project
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
+from whenabouts.evaluation.reliability import expected_precision
 from whenabouts.localizers import LOCALIZERS, TwoStage, choosing, load_localizer
+from whenabouts.localizers.calibration import load_calibration
 
 TRAINED = 30
 QUICK = ["train.video.fit.least_steps=150", "train.segment.fit.least_steps=60"]
@@ -75,6 +78,29 @@ def test_chapters_teach_a_segment_model_that_finds_moments(
         assert temporal_iou([best.start_seconds, best.end_seconds], spans).max() > 0.5
 
 
+def precise_moments_are_the_best_of_each_concept(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of what `find` finds, --precision keeps the best of each concept, the fewer the more is asked for."""
+    kept = []
+    for precision in (None, 0.4, 0.9):
+        find(project=project.folder, precision=precision, device="cpu", as_json=True)
+        kept.append(Moments.from_json(json.loads((project.moments_folder / "moments.json").read_text())))
+    capsys.readouterr()
+    calibration = load_calibration(project)
+    assert len(kept[0]) > len(kept[2])
+    assert len(kept[0]) >= len(kept[1]) >= len(kept[2])
+    for index in np.unique(kept[1].classes).tolist():
+        mine, every = kept[1][kept[1].classes == index], kept[0][kept[0].classes == index]
+        assert sorted(mine.scores.tolist()) == sorted(every.scores.tolist())[-len(mine) :]
+        expected = expected_precision(calibration.probabilities(every.scores, every.classes))
+        assert expected[len(mine) - 1] >= 0.4 > (expected[len(mine)] if len(mine) < len(every) else 0)
+    with pytest.raises(SettingsError, match="no share"):
+        find(project=project.folder, precision=1.5, device="cpu")
+    changed = json.loads(project.calibration_path.read_text())
+    project.calibration_path.write_text(json.dumps({**changed, "model": "another"}))
+    with pytest.raises(ProjectError, match="another localizer"):
+        find(project=project.folder, precision=0.8, device="cpu")
+
+
 def test_with_chapters_what_wins_on_the_projects_own_hold_out_is_trained(
     project: Project, world: PlantedWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +114,7 @@ def test_with_chapters_what_wins_on_the_projects_own_hold_out_is_trained(
     idle = LOCALIZERS["winners-out"].Settings(epochs=1, learning_rate=1e-9)
     real = choosing.choose_localizer
 
-    def quickly(*given, **choices):
+    def quickly(*given, rivals, **choices):
         return real(*given, **choices, rivals={"winners-out": idle, "two-stage": quick})
 
     monkeypatch.setattr(choosing, "choose_localizer", quickly)
@@ -100,9 +126,12 @@ def test_with_chapters_what_wins_on_the_projects_own_hold_out_is_trained(
     assert re.search(r"Chose two-stage: MAP over \d concepts of 3 held-out videos: winners-out \d\.\d+, two-stage", err)
     assert isinstance(load_localizer(project.localizer_folder), TwoStage)
     assert not (project.cache_folder / "train" / "trials").exists()
+    precise_moments_are_the_best_of_each_concept(project, capsys)
     train(project=project.folder, overrides=["train.epochs=1"], device="cpu", as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert (told["localizer"], told["trials"]) == ("winners-out", {})
+    with pytest.raises(ProjectError, match="Nobody knows what this localizer's scores mean"):
+        find(project=project.folder, precision=0.8, device="cpu")
 
 
 def test_without_chapters_it_says_that_the_video_model_is_all(

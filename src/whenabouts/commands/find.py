@@ -26,6 +26,14 @@ Split = Annotated[str, typer.Option("--split", help="In which videos: all, or a 
 MinScore = Annotated[
     float | None, typer.Option("--min-score", help="Drop moments with a lower score.", show_default=False)
 ]
+Precision = Annotated[
+    float | None,
+    typer.Option(
+        "--precision",
+        help="Keep the best moments of each concept, of which such a share is expected to be right: 0.8.",
+        show_default=False,
+    ),
+]
 Html = Annotated[
     Path | None,
     typer.Option("--html", help="Also write one page that shows the moments, to this file.", show_default=False),
@@ -38,6 +46,7 @@ def find(
     top: Top = 20,
     split: Split = "all",
     min_score: MinScore = None,
+    precision: Precision = None,
     html: Html = None,
     recipe: Recipe = None,
     overrides: Overrides = None,
@@ -54,6 +63,9 @@ def find(
     moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. Those settings of the model that
     matter in use can be changed in [train]. Features that a file or the backbone has outgrown are told.
 
+    --precision needs a localizer that `train` chose on checked segments: these tell what its scores mean. What is
+    expected holds for videos like those that were checked.
+
     --html FILE also writes one page that needs no network and no server: a timeline for each of the 100 videos with the
     best moments of the concept, or of all. It holds small pictures of the videos: mind to whom you give it.
     """
@@ -64,12 +76,16 @@ def find(
     from whenabouts.data.manifest import file_of
     from whenabouts.data.project import Project
     from whenabouts.localizers import load_localizer
+    from whenabouts.localizers.calibration import likely, load_calibration
     from whenabouts.localizers.finding import find_moments
 
     terminal = Terminal(as_json=as_json)
     if min_score is not None and not math.isfinite(min_score):  # Every moment would be dropped, and JSON has no such.
         raise SettingsError(f"--min-score {min_score} is no finite number. Give one, for example --min-score 0.5.")
+    if precision is not None and not 0 < precision <= 1:
+        raise SettingsError(f"--precision {precision} is no share above 0, up to 1. Give one: --precision 0.8.")
     home = Project.open(project)
+    calibration = None if precision is None else load_calibration(home)
     manifest = home.manifest()
     if split != "all" and split not in manifest.splits:
         raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(manifest.splits)}.")
@@ -81,13 +97,15 @@ def find(
     wanted = None if concept is None else localizer.vocabulary.index(concept)
     store = home.features()
     card = MomentsCard.of(home, entries, store, [stream.modality for stream in localizer.streams], split=split,
-                          asked={"min_score": min_score, "train": told})  # fmt: skip
+                          asked={"min_score": min_score, "precision": precision, "train": told})  # fmt: skip
     _tell_stale(terminal, home, store, manifest)
     found = find_moments(localizer, entries, store, terminal)
     if not found.videos:  # Before anything is written: what was found earlier stays.
         told_why = ", ".join(f"{count} {reason}" for reason, count in found.left_out.most_common()) or "none is usable"
         raise ProjectError(f"No video can be searched: {told_why}. Run `whenabouts extract` first.")
     moments = found.moments if min_score is None else found.moments[found.moments.scores >= min_score]
+    if calibration is not None and precision is not None:
+        moments = moments[likely(moments, calibration, precision)]
     with locked(home.folder):
         _write(moments, home.moments_folder, card)
     best = moments if wanted is None else moments[moments.classes == wanted]

@@ -52,8 +52,9 @@ def train(
     Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Of the
     localizers, two-stage and cross-class-relevance learn from rated segments and chapters too. Where there are any, and
     neither a localizer nor settings are given, both and winners-out are tried on a hold-out by video, and the best one
-    is trained on all videos. Settings stand in [train], where `localizer` may name one as well. Killed, it goes on from
-    its last checkpoint, to the same result. One training at a time.
+    is trained on all videos; the hold-out also tells what its scores mean (`find --precision`). Settings stand in
+    [train], where `localizer` may name one as well. Killed, it goes on from its last checkpoint, to the same result.
+    One training at a time.
 
     --with-reviews takes what was decided in `whenabouts serve` as rated segments, leaves out the videos that were held
     out before, and tells what it has brought on those (reports/learning.json). Concepts that were saved from examples
@@ -67,6 +68,7 @@ def train(
     from whenabouts.data.freshness import Lessons
     from whenabouts.data.project import Project
     from whenabouts.localizers import LOCALIZERS, chosen_localizer
+    from whenabouts.localizers.calibration import save_calibration
     from whenabouts.localizers.choosing import choose_localizer
     from whenabouts.localizers.reviewing.lessons import (
         ReviewedLessons,
@@ -106,6 +108,7 @@ def train(
         terminal.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
     folder, cache = home.localizer_folder, home.cache_folder / "train"
     trials: dict[str, float] = {}
+    calibration = None
     with claimed(cache, "a training"):
         if free and any(part.present.any() for part in examples.segments):
             rivals = rivals_for_reviews(home) if with_reviews else None
@@ -114,6 +117,7 @@ def train(
                 checkpoints=cache / "trials", rivals=rivals,
             )  # fmt: skip
             terminal.say(f"Chose {choice.name}: {choice.why}.")
+            calibration = choice.calibration
             localizer, trials = choice.name, {trial.name: trial.map for trial in choice.trials}
             settings = rivals[localizer] if rivals is not None else LOCALIZERS[localizer].Settings()
         unfinished = cache / localizer
@@ -123,6 +127,7 @@ def train(
         if vocabulary.names != home.vocabulary().names:
             home.write_vocabulary(vocabulary, home.vocabulary_settings())
         trained.save(folder)
+        save_calibration(home, calibration)
         lacking = set(examples.missing)
         Lessons.of(home, [entry for entry in said if entry.id not in lacking]).save(home)
         for done in (unfinished, cache / "trials"):

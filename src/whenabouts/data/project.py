@@ -114,6 +114,11 @@ class Project:
         return self.models_folder / "localizer"
 
     @property
+    def calibration_path(self) -> Path:
+        """What scores of the localizer mean, where checked segments told."""
+        return self.models_folder / "calibration.json"
+
+    @property
     def moments_folder(self) -> Path:
         """What was found, JSON."""
         return self.folder / "moments"

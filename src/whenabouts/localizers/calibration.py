@@ -11,8 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from whenabouts.core.errors import InvalidData
+from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.files import read_json, write_json
+from whenabouts.core.moments import Moments
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray, temporal_iou
+from whenabouts.data.freshness import folder_checksum
+from whenabouts.data.project import Project
+from whenabouts.evaluation.reliability import kept_at
 
 Scale = Literal["log-odds", "logarithm", "plain"]
 _EDGE = 1e-6
@@ -101,6 +106,41 @@ class Calibration:
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidData(f"The calibration can't be read: {error}. Train again.") from None
+
+
+def save_calibration(project: Project, calibration: Calibration | None) -> None:
+    """Keep what scores of the project's localizer, as it stands there, mean; None: forget what was known."""
+    if calibration is None:
+        project.calibration_path.unlink(missing_ok=True)
+    else:
+        told = {"model": folder_checksum(project.localizer_folder), "calibration": calibration.to_json()}
+        write_json(project.calibration_path, told)
+
+
+def load_calibration(project: Project) -> Calibration:
+    """What scores of the project's localizer mean; ProjectError where nobody knows, InvalidData for a broken file."""
+    path = project.calibration_path
+    remedy = (
+        "Check segments (chapters, or `whenabouts serve`) in 12 videos or more, and run `whenabouts train` without "
+        "--localizer: what it sets aside to choose by also tells what scores mean."
+    )
+    if not path.is_file():
+        raise ProjectError(f"Nobody knows what this localizer's scores mean: {path} is not there. {remedy}")
+    told = read_json(path)
+    if not isinstance(told, dict) or told.get("model") != folder_checksum(project.localizer_folder):
+        raise ProjectError(f"{path} speaks of another localizer than the one that stands there now. {remedy}")
+    return Calibration.from_json(told.get("calibration") or {})
+
+
+def likely(moments: Moments, calibration: Calibration, precision: float) -> BoolArray:
+    """(M,) True for the moments of each concept, best first, of which a share `precision` is expected to be right."""
+    kept = np.zeros(len(moments), bool)
+    probabilities = calibration.probabilities(moments.scores, moments.classes)
+    for index in np.unique(moments.classes).tolist():
+        rows = np.flatnonzero(moments.classes == index)
+        best = rows[np.argsort(-probabilities[rows], kind="stable")]
+        kept[best[: kept_at(probabilities[rows], precision)]] = True
+    return kept
 
 
 def _scale_of(scores: FloatArray) -> Scale:

@@ -8,7 +8,7 @@ before those that do not.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
@@ -25,6 +25,7 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
 from whenabouts.evaluation.average_precision import not_interpolated
 from whenabouts.localizers import DEFAULT, LOCALIZERS
+from whenabouts.localizers.calibration import Calibration, Ratings, right_moments
 
 RIVALS = (DEFAULT, "two-stage", "cross-class-relevance")
 HELD_OUT = 0.25
@@ -33,10 +34,14 @@ LEAST_VIDEOS = 12  # with checked segments; of fewer, too few would be left to j
 
 @dataclass(frozen=True)
 class Trial:
-    """What one localizer reached on held-out videos: mean average precision over concepts."""
+    """What one localizer reached on held-out videos: mean average precision over concepts, and what its scores mean.
+
+    Without ratings of both kinds of the moments that it found nobody knows what they mean.
+    """
 
     name: str
     map: float
+    calibration: Calibration | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ class Choice:
     name: str
     trials: tuple[Trial, ...]
     why: str
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the chosen localizer's scores mean."""
+        return next((trial.calibration for trial in self.trials if trial.name == self.name), None)
 
 
 @dataclass(frozen=True)
@@ -114,15 +124,15 @@ def choose_localizer(
         progress.say(f"Trying {name} on {len(kept)} videos, to judge it on {len(others)} others")
         folder = None if checkpoints is None else checkpoints / name
         identity = _identity(examples, segments, held_out, as_table(how), seed, vocabulary)
-        reached = _known(folder, identity)
-        if reached is None:
+        trial = _known(folder, identity, name)
+        if trial is None:
             localizer = LOCALIZERS[name].fit(
                 kept, how, progress, vocabulary=vocabulary, seed=seed, device=device, checkpoints=folder
             )
             found = Moments.concatenate([_found(localizer, other) for other in others], vocabulary)
-            reached = precision_of(found, checked)
-            _keep(folder, identity, reached)
-        trials.append(Trial(name, reached))
+            trial = Trial(name, precision_of(found, checked), _calibrated(found, checked, len(vocabulary)))
+            _keep(folder, identity, trial)
+        trials.append(trial)
     best = max(trials, key=lambda trial: trial.map)
     told = ", ".join(f"{trial.name} {trial.map:.3f}" for trial in trials)
     why = f"MAP over {len(checked.judged)} concepts of {len(others)} held-out videos: {told}"
@@ -202,16 +212,31 @@ def _identity(
     return digest.hexdigest()
 
 
-def _known(folder: Path | None, identity: str) -> float | None:
+def _calibrated(found: Moments, checked: Checked, count: int) -> Calibration | None:
+    """What the scores of moments mean by the checked segments that these overlap; None where that says too little."""
+    places, classes = np.nonzero(checked.shown >= 0)
+    names = np.asarray(checked.video_ids, np.str_)[places]
+    rated = Ratings(names, checked.spans[places], classes, checked.shown[places, classes] == 1)
+    rows, right = right_moments(found.video_ids, found.spans, found.classes, rated)
+    if not (right.any() and not right.all()):
+        return None
+    return Calibration.fit(found.scores[rows], found.classes[rows], right, count=count)
+
+
+def _known(folder: Path | None, identity: str, name: str) -> Trial | None:
     try:
         told = {} if folder is None else read_json(folder / "judged.json")
+        if told.get("identity") != identity:
+            return None
+        curves = told.get("calibration")
+        return Trial(name, float(told["map"]), None if curves is None else Calibration.from_json(curves))
     except (OSError, InvalidData):
         return None
-    return float(told["map"]) if told.get("identity") == identity else None
 
 
-def _keep(folder: Path | None, identity: str, reached: float) -> None:
+def _keep(folder: Path | None, identity: str, trial: Trial) -> None:
     if folder is not None:
         remove_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "judged.json", {"identity": identity, "map": reached})
+        curves = None if trial.calibration is None else trial.calibration.to_json()
+        write_json(folder / "judged.json", {"identity": identity, "map": trial.map, "calibration": curves})
