@@ -4,7 +4,7 @@ import { button, fill, make, name, picture } from "./dom.js";
 import { count, percent, span } from "./format.js";
 import { bind } from "./keys.js";
 import { askVideo } from "./player.js";
-import { changes, hue } from "./project.js";
+import { changes, hue, project } from "./project.js";
 import { note } from "./routes.js";
 import { telling } from "./said.js";
 import { stage } from "./stage.js";
@@ -50,6 +50,11 @@ export async function reviewView(place, { values }) {
     const moment = queue[0];
     drawStrip();
     if (!moment) {
+      if (!project().moments) {
+        fill(body, make("div", { class: "nothing" }, make("h2", {}, "Nothing to decide yet"), make("p", { class: "soft" }, "No moments were found: run `whenabouts find`, then reload this page.")));
+        stop = bind("The queue", []);
+        return;
+      }
       fill(body, make("div", { class: "nothing" }, make("h2", {}, "Nothing is left to decide"),
         make("p", { class: "soft" }, skipped.size ? `${count(skipped.size, "moment")} were put off. ` : "Learn again, and see what has changed. "),
         skipped.size ? button("Look at them now", () => { skipped.clear(); begin(); }) : make("a", { class: "button primary", href: "#/learn" }, "Learn again")));
