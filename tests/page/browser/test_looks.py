@@ -20,7 +20,8 @@ def learned(page: "Page", served: "Served") -> dict[str, Any]:
     """What the server says once a training is done; a real one takes minutes."""
     moment = page.request.get(f"{served.address}/api/moments?limit=1").json()["moments"][0]
     return {
-        "state": "done", "step": "", "begun": 1764090000.0, "ended": 1764090041.0,
+        "state": "done", "step": "", "localizers": ["winners-out", "two-stage"], 
+        "begun": 1764090000.0, "ended": 1764090041.0,
         "log": ["Training (30 epochs)", "Finding moments"], "error": "",
         "result": {
             "held_out": {"videos": 3, "measured_on": "truth", "before": {"map": 0.41, "concepts": 4},

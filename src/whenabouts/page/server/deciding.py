@@ -235,14 +235,16 @@ def _learn(rooms: Rooms, values: dict[str, Any]) -> Response:
 
 
 def _learning(rooms: Rooms) -> dict[str, Any]:
-    """The job, its moments with the keys of their videos."""
+    """The job, its moments with the keys of their videos, and which localizers may be asked for."""
+    from whenabouts.localizers import LOCALIZERS
+
     told = rooms.learning.to_json()
     numbers = rooms.desk.current().library.numbers
     for change in (told["result"] or {}).get("changed", []):
         for moment in (change["moment"], change["was"]):
             if moment and moment["video_id"] in numbers:
                 moment["video"] = key_of(moment["video_id"])
-    return told
+    return {**told, "localizers": list(LOCALIZERS)}
 
 
 ROUTES = [

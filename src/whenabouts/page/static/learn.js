@@ -14,6 +14,7 @@ export async function learnView(place) {
   let timer = 0;
   let closed = false;
   let running = false;
+  let localizer = "";
   const head = make("header", { class: "page-head" });
   const progress = make("section", { class: "panel", hidden: true, "aria-label": "Progress", "aria-live": "polite" });
   const outcome = make("div", {});
@@ -38,9 +39,17 @@ export async function learnView(place) {
     fill(head, make("h1", {}, "Learn again"),
       make("p", { class: "soft" }, `${count(decided, "decision")}: ${reviews.confirmed ?? 0} confirmed, ${reviews.rejected ?? 0} rejected, ${reviews.corrected ?? 0} corrected, ${reviews.added ?? 0} added. They become rated segments for the next training. `,
         held ? `${count(held.videos, "video")} were drawn at random and held out to measure before and after.` : ""),
+      running ? null : chooser(job.localizers ?? []),
       running ? button("Stop", () => telling(() => post("/api/learn/stop")).then(ask), { kind: "bad" })
         : button("Learn again", begin, { kind: "primary", key: "B", disabled: decided === 0 }),
       decided === 0 && !running ? make("p", { class: "soft" }, "Decide on some moments first: ", make("a", { href: "#/review" }, "review"), ".") : null);
+  }
+
+  /** Which localizer learns: one by name, or whichever does best where enough was decided. */
+  function chooser(names) {
+    const select = make("select", { "aria-label": "Localizer to train", onchange: () => { localizer = select.value; } },
+      make("option", { value: "" }, "the best of several"), names.map((each) => make("option", { value: each, selected: each === localizer }, each)));
+    return make("label", { class: "field beside" }, make("span", {}, "Localizer"), select);
   }
 
   function tellProgress(job) {
@@ -49,11 +58,11 @@ export async function learnView(place) {
     fill(progress, make("h2", {}, state), running ? make("progress", { "aria-label": "Learning" }) : null,
       job.begun ? make("p", { class: "soft" }, `Begun ${when(job.begun)}${job.ended ? `, ended ${when(job.ended)}` : ""}.`) : null,
       job.error ? make("p", { class: "error" }, job.error) : null,
-      job.log?.length ? make("pre", { tabindex: 0, "aria-label": "What the training says" }, job.log.slice(-12).join("\n")) : null);
+      job.log?.length ? make("details", { open: job.state !== "done" }, make("summary", {}, "What the training says"), make("pre", { tabindex: 0, "aria-label": "What the training says" }, job.log.slice(-12).join("\n"))) : null);
   }
 
   async function begin() {
-    if (await telling(() => post("/api/learn", { localizer: null }))) await ask();
+    if (await telling(() => post("/api/learn", { localizer: localizer || null }))) await ask();
   }
 
   const stop = bind("Learn again", [{ keys: ["b"], told: "Begin", run: () => (running ? false : begin()) }]);
@@ -67,6 +76,7 @@ function result(values) {
     make("section", { class: "tiles", "aria-label": "Before and after" },
       measure(held), tile("Rated segments learned from", rated),
       moments ? tile("Moments", `${moments.before} → ${moments.after}`, `${moments.new} new, ${moments.moved} moved, ${moments.gone} gone, ${moments.kept} as before`) : null),
+    !changed.length && moments?.before ? make("p", { class: "soft" }, "No moment has changed. The model learns more from more decisions, and other localizers learn more from them.") : null,
     changed.length ? make("section", {}, make("h2", {}, "What has changed"), make("div", { class: "grid" }, changed.slice(0, SHOWN).map(change))) : null,
   ];
 }
@@ -76,8 +86,10 @@ function measure(held) {
   const [before, after] = [held.before?.map, held.after?.map];
   if (before === undefined || after === undefined || before === null || after === null) return tile("Held-out videos", "not measured", held.reason ?? "Nothing is known of their moments yet.");
   const gain = 100 * (after - before);
-  return tile(`mAP on ${held.videos} held-out videos, by ${held.measured_on}`, `${(100 * before).toFixed(1)} → ${(100 * after).toFixed(1)}`,
-    `${gain >= 0 ? "+" : "−"}${Math.abs(gain).toFixed(1)} points`, gain >= 0 ? "good" : "bad");
+  const none = Math.abs(gain) < 0.05;
+  const at = held.after.tiou ? ` at tIoU ${held.after.tiou}` : "";
+  return tile(`mAP, %,${at} on ${held.videos} held-out videos, by ${held.measured_on}`, `${(100 * before).toFixed(1)} → ${(100 * after).toFixed(1)}`,
+    none ? "no change" : `${gain >= 0 ? "+" : "−"}${Math.abs(gain).toFixed(1)} points`, none ? "" : gain >= 0 ? "good" : "bad");
 }
 
 const tile = (title, value, note = "", kind = "") =>
