@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whenabouts.nets.group_attention import Evidence, GroupAttentionNet, top_segments
-from whenabouts.nets.leaving_winners import LeavingWinners, RenewedMeans
+from whenabouts.nets.leaving_winners import Gone, LeavingWinners, RenewedMeans
 
 WEIGHTS = (1.0, 10.0)
 
@@ -46,10 +46,12 @@ def test_means_by_hand() -> None:
     features = torch.tensor([[8.0], [2.0], [4.0], [10.0]])
     renewed = RenewedMeans(features)
     whole = torch.tensor([[[0.5, 0.25, 0.125, 0.125]]])
-    assert renewed.under(whole, torch.ones(1, 4, dtype=torch.bool)).tolist() == [[[4 + 0.5 + 0.5 + 1.25]]]
-    remaining = torch.tensor([[False, True, True, True], [True, True, False, False]])
+    assert renewed.under(whole, None).tolist() == [[[4 + 0.5 + 0.5 + 1.25]]]
+    gone = Gone.of(torch.tensor([[True, False, False, False], [False, False, True, True]]))
+    assert gone.rows[1].tolist() == [2, 3]
+    assert gone.true.tolist() == [[True, False], [True, True]]
     left = torch.tensor([[[0, 0.5, 0.25, 0.25]], [[2 / 3, 1 / 3, 0, 0]]])
-    torch.testing.assert_close(renewed.under(left, remaining), torch.tensor([[[4.5]], [[6.0]]]))
+    torch.testing.assert_close(renewed.under(left, gone), torch.tensor([[[4.5]], [[6.0]]]))
 
 
 def test_a_stream_may_be_missing_but_not_all() -> None:

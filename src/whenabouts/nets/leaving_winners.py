@@ -4,6 +4,7 @@ Shapes: K segments, D width of one stream, M attentions, P classes.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,19 +28,37 @@ class LeavingWinners:
         if not self._evidence:
             raise ValueError("A video without any stream has no scores.")
         self._means = {index: RenewedMeans(stream.features) for index, stream in self._evidence.items()}
+        self._stood: Tensor | None = None
 
     def scores(self, remaining: Tensor) -> Tensor:
         """Importance (P, K) of the segments that remain (P, K), 0 for the others; none comes back."""
+        # While nothing is gone all classes look at the same.
+        looked = remaining[:1] if self._stood is None and bool(remaining.all()) else remaining
+        gone = None if self._stood is None else Gone.of(self._stood & ~remaining)
+        self._stood = remaining
         total: Tensor | None = None
         for index, stream in self._evidence.items():
-            # While nothing is gone all classes look at the same.
-            looked = remaining[:1] if bool(remaining.all()) else remaining
             attention = masked_softmax(stream.energies, looked[:, None])  # (P or 1, M, K)
-            means = self._means[index].under(attention, looked)
+            means = self._means[index].under(attention, gone)
             scores = self._net.stream(index).class_scores(attention, means, stream.projected).relu()
             total = self._weights[index] * scores if total is None else total + self._weights[index] * scores
         assert total is not None
         return total
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The segments that left at one step: rows (P, N), as many for each class, and which of them truly did (P, N)."""
+
+    rows: Tensor
+    true: Tensor
+
+    @classmethod
+    def of(cls, gone: Tensor) -> "Gone":
+        """From a mask (P, K)."""
+        most = int(gone.sum(dim=1).max())
+        rows = gone.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices[:, :most]
+        return cls(rows, gone.gather(1, rows))
 
 
 class RenewedMeans:
@@ -47,31 +66,28 @@ class RenewedMeans:
 
     def __init__(self, features: Tensor) -> None:
         self._features = features
-        self._before: tuple[Tensor, Tensor] | None = None
+        self._before: Tensor | None = None
         self._means, self._share = features, features.new_ones(())
 
-    def under(self, attention: Tensor, remaining: Tensor) -> Tensor:
-        """A H (P or 1, M, D) under attention (P or 1, M, K), which is 0 where a segment does not remain (P or 1, K)."""
-        if self._before is None:
+    def under(self, attention: Tensor, gone: Gone | None) -> Tensor:
+        """A H (P or 1, M, D) under attention (P or 1, M, K), which is 0 for what is gone since the last time."""
+        if self._before is None or gone is None:
             self._means = attention @ self._features
         else:
-            before, stood = self._before
-            self._renew(before, stood & ~remaining, attention)
-        self._before = (attention, remaining)
+            self._renew(self._before, attention, gone)
+        self._before = attention
         return self._means
 
-    def _renew(self, before: Tensor, gone: Tensor, attention: Tensor) -> None:
-        """Take segments that are gone (P, K) out of means that were made under the attention `before`."""
-        most = int(gone.sum(dim=1).max())
-        rows = gone.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices[:, :most]  # (P, most)
-        places = rows[:, None].expand(-1, before.shape[1], -1)
-        leaving = before.expand(len(rows), -1, -1).gather(2, places) * gone.gather(1, rows)[:, None]  # (P, M, most)
+    def _renew(self, before: Tensor, attention: Tensor, gone: Gone) -> None:
+        """Take segments that are gone out of means that were made under the attention `before`."""
+        places = gone.rows[:, None].expand(-1, before.shape[1], -1)
+        leaving = before.expand(len(places), -1, -1).gather(2, places) * gone.true[:, None]  # (P, M, N)
         stays = (1 - leaving.sum(dim=2)).clamp_min(torch.finfo(leaving.dtype).tiny)
         self._share = self._share * stays
         lost = self._share < _LEAST
         anew = int(lost.sum())
         if 2 * anew < lost.numel():
-            left = leaving @ self._features[rows]
+            left = leaving @ self._features[gone.rows]
             self._means = torch.sub(self._means, left, out=left).div_(stays[..., None])
             if anew:
                 self._means[lost] = attention[lost] @ self._features
