@@ -84,8 +84,12 @@ def snippet_features(
     first, length = np.where(empty, nearest, first)[:, None], np.where(empty, 1, stop - first)[:, None]
     places = (np.arange(count) + 0.5)[None] / count if rng is None else rng.random((grid.steps, count))
     chosen = first + np.minimum((places * length).astype(np.int64), length - 1)
-    means: Matrix = np.asarray(sequence.values[chosen], np.float32).mean(axis=1)
-    return means
+    # One column after the other: a third of the time of gathering (K, count, D) first, to the same bits.
+    total: Matrix = np.asarray(sequence.values[chosen[:, 0]], np.float32)
+    for column in chosen.T[1:]:
+        total += np.asarray(sequence.values[column], np.float32)
+    total /= np.float32(count)
+    return total
 
 
 def _owners(sequence: FeatureSequence, grid: TimeGrid) -> IntArray:
