@@ -30,6 +30,7 @@ class LeavingWinners:
         self._means = {index: RenewedMeans(stream.features) for index, stream in self._evidence.items()}
         self._stood: Tensor | None = None
 
+    @torch.no_grad()
     def scores(self, remaining: Tensor) -> Tensor:
         """Importance (P, K) of the segments that remain (P, K), 0 for the others; none comes back."""
         # While nothing is gone all classes look at the same.
