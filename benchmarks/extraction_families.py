@@ -10,6 +10,7 @@ over rounds, by the clock and in CPU time, and its ratio to R(2+1)D-18 in the sa
 
 import argparse
 import dataclasses
+import json
 import os
 import platform
 import statistics
@@ -92,6 +93,19 @@ def measured(entries, name, options, compute):
     return {"steps": done[0].steps, "clock": clock, "cpu": cpu}
 
 
+def kept(cell, options, entries, name, compute):
+    """One measurement, or what an earlier run with the same settings wrote of it in `--work`."""
+    key = f"{cell} {options.seconds} {options.frames} {options.rate} {options.side} {compute}"
+    path = Path(options.work) / "cells.json" if options.work else None
+    cells = json.loads(path.read_text()) if path and path.exists() else {}
+    if key not in cells:
+        cells[key] = measured(entries, name, options, compute)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, cells)
+    return cells[key]
+
+
 def films(folder, options):
     """Two videos of drifting noise, with sound."""
     for number in range(2):
@@ -160,6 +174,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=list(NAMES), default=list(NAMES))
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--work", default="", help="a folder for measurements done: run again, it goes on with the rest"
+    )
     parser.add_argument("--out", default=str(Path(__file__).parent / "results"))
     options = parser.parse_args()
     compute, load = choose_compute(options.device), [os.getloadavg()[0]]
@@ -167,8 +184,11 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         plain, sound = films(Path(name), options)
         rounds = [
-            {net: measured(sound if net == VGGISH else plain, net, options, compute) for net in options.only}
-            for _ in range(options.rounds)
+            {
+                net: kept(f"{turn} {net}", options, sound if net == VGGISH else plain, net, compute)
+                for net in options.only
+            }
+            for turn in range(options.rounds)
         ]
     values = {name: getattr(options, name) for name in ("seconds", "frames", "rate", "side", "rounds")}
     values |= {"rows": summary(rounds, options), "compute": str(compute), "load": [*load, os.getloadavg()[0]]}
