@@ -208,6 +208,18 @@ def test_very_long_videos_are_thinned_in_training_only(world: PlantedWorld) -> N
     assert all(len(mask) == video.grid.steps for mask, video in zip(training.remaining, videos.videos, strict=True))
 
 
+def test_batches_are_drawn_without_a_look_at_parameters(world: PlantedWorld) -> None:
+    """A thread that waits for torch's lock on a parameter, and a step that holds it, would wait for each other."""
+    videos = TrainingVideos(world.examples, 4, QUICK, Silent())
+    training = WinnersOutTraining(videos, QUICK, CPU, Silent(), seed=0, checkpoints=None)
+    expected = training._draw(0, 0, 0)
+    for name in ("classifiers", "streams"):
+        delattr(training.net, name)
+    drawn = training._draw(0, 0, 0)
+    assert drawn.kept.shape == (len(drawn.targets), QUICK.attentions * sum(each.width for each in videos.streams))
+    assert torch.equal(drawn.kept, expected.kept)
+
+
 def test_the_penalty_is_measured_where_it_is_asked_for(world: PlantedWorld) -> None:
     found = fit(world.examples, world, change={"penalty": 0.1, "epochs": 5})
     assert found.training["rounds"][0][0]["penalty"] > 0

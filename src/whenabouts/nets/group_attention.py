@@ -130,15 +130,18 @@ class GroupAttentionNet(nn.Module):
             )
             for width in widths
         )
-        inputs = attentions * sum(widths)
+        self._sizes = [attentions * width for width in widths]
         self.classifiers = nn.ParameterList(
-            nn.Parameter(_uniform((classes, attentions, width), inputs, generator)) for width in widths
+            nn.Parameter(_uniform((classes, attentions, width), self.inputs, generator)) for width in widths
         )
 
     @property
     def inputs(self) -> int:
-        """Numbers that the classifier sees of one video: attentions times the widths of all streams."""
-        return sum(weight[0].numel() for weight in self.classifiers)
+        """Numbers that the classifier sees of one video: attentions times the widths of all streams.
+
+        No parameter is asked: batches are drawn beside a step that uses them, and both would wait for each other.
+        """
+        return sum(self._sizes)
 
     def stream(self, index: int) -> GroupAttention:
         """The group attention of one stream."""
@@ -154,8 +157,7 @@ class GroupAttentionNet(nn.Module):
         True where a segment is real and remains; present (B, streams): False where a video lacks a stream; kept
         (B, inputs): dropout factors.
         """
-        sizes = [weight[0].numel() for weight in self.classifiers]
-        rates = [None] * len(sizes) if kept is None else torch.split(kept, sizes, dim=1)
+        rates = [None] * len(self._sizes) if kept is None else torch.split(kept, self._sizes, dim=1)
         logits, attentions = [], []
         for index, videos in enumerate(features):
             stream = self.stream(index)

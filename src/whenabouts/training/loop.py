@@ -54,7 +54,10 @@ class Trainee(Generic[Batch]):
     """What is trained: a model, the batch of each step, and the measure of a batch.
 
     `draw(step)` must depend on nothing but `step` and its own seed: it is called in threads, ahead of time, and again
-    after an interruption. `measure(model, batch)` runs under autocast on the run's device.
+    after an interruption. It must not touch the model's parameters, not even to ask for the size of a part: a step that
+    uses them holds torch's lock on them while it waits for the interpreter, which the thread holds while it waits for
+    the lock, and both stand still for ever (seen once in some thousand trainings, torch 2.13).
+    `measure(model, batch)` runs under autocast on the run's device.
     """
 
     model: nn.Module
