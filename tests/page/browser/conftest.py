@@ -18,22 +18,31 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def browser() -> "Iterator[Browser]":
-    """One Chromium for all tests of this process."""
-    sync = pytest.importorskip(
-        "playwright.sync_api", reason="needs playwright: pip install -c constraints.txt playwright"
-    )
-    program = chromium()
-    if program is None:
+def program() -> str:
+    """The browser's program; without it, or without Playwright, tests are skipped with a plain reason."""
+    pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -c constraints.txt playwright")
+    found = chromium()
+    if found is None:
         pytest.skip("needs a browser: apt-get install chromium, or name one in WHENABOUTS_CHROMIUM")
-    with sync.sync_playwright() as playwright:
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(program: str) -> "Iterator[Browser]":
+    """One Chromium for the tests of a file.
+
+    Not for the session: while Playwright runs, no other test could call `asyncio.run`.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield opened
         opened.close()
 
 
 @pytest.fixture(scope="session")
-def planted(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def planted(program: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that tests copy; it is made only where there is a browser to look at it."""
     return planted_project(tmp_path_factory.mktemp("planted") / "project").folder
 
