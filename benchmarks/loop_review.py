@@ -23,8 +23,8 @@ from whenabouts.localizers.concepts.segment_models import (
 )
 from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.concepts.video_models import train_video_model
-from whenabouts.localizers.reviewing.queue import Judged, queue, usefulness
-from whenabouts.localizers.reviewing.trust import Candidates, chances
+from whenabouts.page.review.queue import Judged, queue, usefulness
+from whenabouts.page.review.trust import Candidates, chances
 from whenabouts.training import choose_compute
 
 CONFIRM, CORRECT = 0.5, 0.1

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -82,7 +83,9 @@ class Client:
 
             await self.app(scope, receive, send)
 
-        asyncio.run(run())
+        # In a thread: other tests may have a loop running in this one, as those with a browser do.
+        with ThreadPoolExecutor(1) as other:
+            other.submit(asyncio.run, run()).result()
         start = next(message for message in sent if message["type"] == "http.response.start")
         told = {name.decode().lower(): value.decode("latin-1") for name, value in start["headers"]}
         return Answered(start["status"], told, b"".join(message.get("body", b"") for message in sent))

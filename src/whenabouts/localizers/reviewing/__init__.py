@@ -1,1 +1,1 @@
-"""Learning from what people decide: what to ask next, what is like an example, what learning again has brought."""
+"""Learning from what people decide, and measuring what that has brought."""

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.data.reviews import LONGEST, ORIGINS, Decided, Decision, Origin, standing
-from whenabouts.localizers.reviewing.queue import queue
+from whenabouts.page.review.queue import queue
 from whenabouts.page.server import answers
 from whenabouts.page.server.asking import DEEPEST_OFFSET, Asked, Refused, answer, body_of, number_in, text_in
 from whenabouts.page.server.desk import Snapshot

@@ -12,7 +12,7 @@ from whenabouts.core.moments import KINDS
 from whenabouts.core.timing import FloatArray, IntArray, temporal_iou
 from whenabouts.data.project import Project
 from whenabouts.data.reviews import Decided, Review, ReviewStore, standing
-from whenabouts.localizers.reviewing.queue import Judged, usefulness
+from whenabouts.page.review.queue import Judged, usefulness
 from whenabouts.page.server.library import Library, stamp_of
 from whenabouts.page.server.table import Table
 

@@ -1,8 +1,10 @@
 """A project as the server holds it in memory: read once, and again when files of it have changed."""
 
+import contextlib
+import gc
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +19,7 @@ from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import spelling
 from whenabouts.evaluation.every_subset import true_rows
-from whenabouts.localizers.reviewing.trust import Candidates
+from whenabouts.page.review.trust import Candidates
 from whenabouts.page.server.table import Table
 from whenabouts.page.server.words import WordIndex, folded
 
@@ -74,6 +76,11 @@ class Library:
 
         Without a manifest it raises ProjectError; else what is missing or broken is noted, not fatal.
         """
+        with _without_collection():
+            return cls._read(project, truth)
+
+    @classmethod
+    def _read(cls, project: Project, truth: Path | None) -> "Library":
         entries = tuple(entry for entry in project.manifest() if not entry.removed)
         numbers = {entry.id: number for number, entry in enumerate(entries)}
         notes = list[str]()
@@ -104,6 +111,21 @@ class Library:
             f"{entry.title} {entry.id} {entry.uploader} {' '.join(label.name for label in entry.labels)}"
             for entry in self.entries
         )
+
+    def name_words(self) -> WordIndex:
+        """The words of the concepts' names."""
+        if self._name_words[0].size != len(self.names.names):  # New concepts may have joined.
+            self._name_words[0] = WordIndex(self.names.names)
+        return self._name_words[0]
+
+    def warm(self) -> None:
+        """Make what first questions need, so that they need not wait for it."""
+        for part in (self.words, self.sort_titles, self.candidates, self.table.of_video(0), self.by_key):
+            assert part is not None
+
+    @cached_property
+    def _name_words(self) -> list[WordIndex]:
+        return [WordIndex(self.names.names)]
 
     @cached_property
     def sort_titles(self) -> list[str]:
@@ -159,6 +181,18 @@ class Library:
     def found_rows(self) -> IntArray:
         """Rows of the table that were found."""
         return np.flatnonzero(self.table.kinds == FOUND)
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep Python from looking for garbage among hundreds of thousands of new objects, again and again."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def stamp_of(project: Project) -> tuple[tuple[int, int], ...]:

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from whenabouts.core.errors import WhenaboutsError
 from whenabouts.core.timing import FloatArray, IntArray, TimeGrid
-from whenabouts.localizers.concepts.similarity import unit_rows
-from whenabouts.localizers.reviewing.likeness import cosines, direction, span_means
+from whenabouts.page.review.likeness import cosines, direction, span_means, unit_rows
 from whenabouts.page.server.asking import Refused
 from whenabouts.page.server.curves import Model
 from whenabouts.page.server.desk import Snapshot

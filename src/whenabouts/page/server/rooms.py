@@ -1,6 +1,7 @@
 """What routes share: the desk, the model, the makers of pictures, and the job that learns again."""
 
 import hashlib
+import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,11 +9,12 @@ import numpy as np
 from starlette.requests import Request
 
 from whenabouts.core.errors import WhenaboutsError
+from whenabouts.core.files import read_json, reading_folder
 from whenabouts.core.moments import KINDS
 from whenabouts.core.timing import temporal_iou
 from whenabouts.data.manifest import Entry, file_of
 from whenabouts.data.project import Project
-from whenabouts.localizers.concepts.similarity import unit_rows
+from whenabouts.page.review.likeness import unit_rows
 from whenabouts.page.server.asking import Asked, Refused
 from whenabouts.page.server.curves import Model
 from whenabouts.page.server.desk import Desk, Snapshot
@@ -36,6 +38,7 @@ class Rooms:
         self.thumbnails, self.proxies = Thumbnails(), Proxies()
         self.learning = Learning(project, truth=truth, device=device)
         self.cache = project.cache_folder / "page"
+        threading.Thread(target=self.desk.current().library.warm, daemon=True).start()
 
     def close(self) -> None:
         """End what runs beside."""
@@ -50,11 +53,11 @@ class Rooms:
 
     def localizer_name(self) -> str | None:
         """The name of the localizer that is there."""
-        from whenabouts.localizers.model_folder import read_card
-
-        try:
-            return read_card(self.project.localizer_folder).localizer
-        except WhenaboutsError:
+        folder = self.project.localizer_folder
+        try:  # Not through the localizers, which would bring in torch: it takes longer than all else here.
+            with reading_folder(folder) as there:
+                return str(read_json(there / "card.json")["localizer"])
+        except (OSError, WhenaboutsError, KeyError):
             return None
 
     def video_number(self, snapshot: Snapshot, key: str) -> int:

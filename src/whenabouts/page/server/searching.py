@@ -92,10 +92,8 @@ def _matching(snapshot: Snapshot, table: Table, query: Query) -> BoolArray:
         keep &= table.scores >= query.min_score
     if query.split:
         keep &= np.asarray([entry.split == query.split for entry in library.entries], bool)[table.videos]
-    names = WordIndex(library.names.names) if query.text else None
     for word in words_of(query.text)[:MOST_WORDS]:
-        assert names is not None
-        keep &= library.words.beginning(word)[table.videos] | names.beginning(word)[table.concepts]
+        keep &= library.words.beginning(word)[table.videos] | library.name_words().beginning(word)[table.concepts]
     return keep
 
 

@@ -56,11 +56,6 @@ class Table:
                      self.present[rows])  # fmt: skip
 
     @cached_property
-    def by_score(self) -> IntArray:
-        """Rows, best score first; ties by video, start and concept."""
-        return np.lexsort((self.concepts, self.spans[:, 0], self.videos, -self.scores))
-
-    @cached_property
     def _by_video(self) -> tuple[IntArray, IntArray]:
         order = np.lexsort((self.spans[:, 0], self.videos))
         return order, self.videos[order]

@@ -1,5 +1,6 @@
 """Which documents hold words that begin with what was typed."""
 
+import re
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -9,17 +10,20 @@ import numpy as np
 from whenabouts.core.timing import BoolArray, IntArray
 
 MOST_WORDS = 12
+_WORD = re.compile(r"[^\W_]+")
 
 
 def folded(text: str) -> str:
     """Text without case and accents, so that what people type finds what others wrote."""
+    if text.isascii():
+        return text.casefold()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(sign for sign in decomposed if not unicodedata.combining(sign))
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text, folded: runs of letters and digits."""
-    return "".join(sign if sign.isalnum() else " " for sign in folded(text)).split()
+    return _WORD.findall(folded(text))
 
 
 class WordIndex:

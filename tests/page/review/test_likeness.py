@@ -5,7 +5,7 @@ import pytest
 
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import TimeGrid
-from whenabouts.localizers.reviewing.likeness import cosines, direction, span_means
+from whenabouts.page.review.likeness import cosines, direction, span_means
 
 
 def sequence(values: np.ndarray, hop: float = 1.0) -> FeatureSequence:

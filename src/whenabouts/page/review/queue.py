@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
-from whenabouts.localizers.reviewing.trust import Candidates, chances
+from whenabouts.page.review.trust import Candidates, chances
 
 SAME_VIDEO, SAME_CONCEPT = 0.5, 0.8
 POOL = 2_000

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from whenabouts.localizers.reviewing.queue import Judged, queue, usefulness
-from whenabouts.localizers.reviewing.trust import Candidates, chances, ranks
+from whenabouts.page.review.queue import Judged, queue, usefulness
+from whenabouts.page.review.trust import Candidates, chances, ranks
 
 NOTHING = Judged.of([])
 

@@ -5,9 +5,16 @@ from numpy.typing import NDArray
 
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import FloatArray, as_spans
-from whenabouts.localizers.concepts.similarity import unit_rows
 
 _CHUNK = 16_384
+
+
+def unit_rows(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Rows (N, D) scaled to length 1; a row of zeros stays one."""
+    rows = values.astype(np.float64)
+    lengths = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    units: NDArray[np.float32] = (rows / np.maximum(lengths, np.finfo(np.float64).tiny)).astype(np.float32)
+    return units
 
 
 def span_means(sequence: FeatureSequence, spans: FloatArray) -> NDArray[np.float32]:
@@ -35,7 +42,7 @@ def direction(examples: NDArray[np.float32], centre: NDArray[np.float32]) -> NDA
     The centre is the mean over the collection: without it, features that are never negative are all alike.
     """
     units = unit_rows(np.atleast_2d(examples).astype(np.float64) - centre)
-    aim: NDArray[np.float32] = unit_rows(units.mean(axis=0, keepdims=True))[0].astype(np.float32)
+    aim: NDArray[np.float32] = unit_rows(units.mean(axis=0, keepdims=True))[0]
     return aim
 
 

@@ -1,0 +1,196 @@
+"""How fast `whenabouts serve` opens a large project and answers, over HTTP, with the memory that it takes.
+
+    python benchmarks/page_speed.py WORK        writes benchmarks/results/page_speed.{json,md}
+    python benchmarks/page_speed.py WORK --videos 1000 --moments 10000 --runs 1 --out ""
+
+WORK keeps the project: videos with titles of words that are as frequent as words are (Zipf), 50 concepts, and moments;
+no media, no features, no model, which opening does not read. Each run starts a server anew: "open" is from starting
+the process to the first answer that tells of the project, imports of Python included. Then 1,000 different queries,
+each asked once and none before, one after the other on one connection. Aim: open in 2 s, 95 % of answers in 100 ms.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+
+from whenabouts.core.files import write_json, write_text
+from whenabouts.core.moments import Moments
+from whenabouts.core.video import Video
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.manifest import Entry, FileStamp, Manifest, WeakLabel
+from whenabouts.data.project import Project
+from whenabouts.page.server.library import key_of
+
+CONCEPTS, WORDS, QUERIES = 50, 4000, 1000
+RESULTS = Path(__file__).parent / "results"
+
+
+def words(rng: np.random.Generator) -> list[str]:
+    """Made-up words."""
+    syllables = [a + b for a in "bdfghklmnprstvz" for b in "aeiou"]
+    return sorted({"".join(rng.choice(syllables, rng.integers(2, 5))) for _ in range(2 * WORDS)})[:WORDS]
+
+
+def made(folder: Path, videos: int, moments: int) -> Project:
+    """The project, kept from one run to the next."""
+    home = Project.create(folder)
+    if (home.moments_folder / "moments.json").is_file():
+        return home
+    rng = np.random.default_rng(0)
+    known = words(rng)
+    share = 1 / np.arange(1, len(known) + 1)
+    drawn = rng.choice(len(known), (videos, 8), p=share / share.sum())
+    concepts = Vocabulary(tuple(f"{known[-n - 1]} {known[n]}" for n in range(CONCEPTS)))
+    entries = []
+    for number in range(videos):
+        said = rng.choice(CONCEPTS, rng.integers(1, 4), replace=False)
+        labels = tuple(WeakLabel(concepts.names[index], source="csv") for index in said.tolist())
+        name = f"folder-{number % 97}/{known[drawn[number, 0]]}-{number:05d}"
+        video = Video(name, folder / f"{name}.mp4", duration_seconds=float(rng.uniform(60, 600)), height=360, width=640)
+        title = " ".join(known[index] for index in drawn[number])
+        stamp = FileStamp(10**6 + number, (1_700_000_000 + number) * 10**9)
+        entries.append(
+            Entry(video, labels, (), "train" if number % 5 else "test", title, f"channel {number % 300}", stamp)
+        )
+    home.write_manifest(Manifest(tuple(entries)))
+    home.write_vocabulary(concepts)
+    owner = rng.integers(videos, size=moments)
+    starts = rng.uniform(0, 50, moments)
+    spans = np.stack([starts, starts + rng.uniform(1, 10, moments)], axis=1).round(3)
+    classes, scores = rng.integers(CONCEPTS, size=moments), rng.gamma(2.0, 1.0, moments)
+    found = Moments.build([entries[n].id for n in owner.tolist()], spans, classes, concepts, scores=scores)
+    write_json(home.moments_folder / "moments.json", found.to_json())
+    return home
+
+
+def queries(home: Project) -> list[str]:
+    """1,000 different questions, as a page asks them: while people type, filter, page, sort and open videos."""
+    rng = np.random.default_rng(1)
+    entries, concepts = list(home.manifest()), home.vocabulary().names
+    told = dict[str, None]()
+    while len(told) < QUERIES:
+        title = str(rng.choice(entries[rng.integers(len(entries))].title.split()))
+        start = title[: int(rng.integers(1, len(title) + 1))]
+        text = start if rng.random() < 0.5 else f"{start} {rng.choice(concepts).split()[0][:4]}"
+        kind = int(rng.integers(6))
+        query: dict[str, object] = {}
+        if kind == 0:
+            told[f"/api/videos/{key_of(entries[rng.integers(len(entries))].id)}"] = None
+            continue
+        if kind == 1:
+            path, query = "/api/videos", {"text": text, "sort": str(rng.choice(["title", "date", "moments", "score"]))}
+        else:
+            path = "/api/moments"
+            query = {"sort": str(rng.choice(["score", "usefulness", "date"])), "offset": int(rng.integers(0, 5)) * 50}
+            query |= {"text": text} if kind in (2, 3, 5) else {}
+            query |= {"concept": str(rng.choice(concepts))} if kind in (3, 4) else {}
+            query |= {"min_score": round(float(rng.gamma(2.0, 1.0)), 3)} if kind in (4, 5) else {}
+        told[f"{path}?{urlencode(query)}"] = None
+    return list(told)
+
+
+def measured(home: Project, asked: list[str]) -> dict:
+    """One server: how it opens, how it answers, and its memory."""
+    home.reviews_path.unlink(missing_ok=True)
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    command = [sys.executable, "-m", "whenabouts", "serve", "--project", str(home.folder), "--port", "0", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    port = json.loads(process.stdout.readline())["port"]
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    first = seconds_of(connection, "/api/project")
+    opened = time.perf_counter() - begun
+    status = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    cpu_open = (int(status[11]) + int(status[12])) / os.sysconf("SC_CLK_TCK")
+    times = [seconds_of(connection, path) for path in asked]
+    review = json.dumps({"decision": "confirm", "video": key_of(next(iter(home.manifest())).id), "concept": "x y",
+                         "start": 1, "end": 2})  # fmt: skip
+    decided = [seconds_of(connection, "/api/reviews", review) for _ in range(50)]
+    queue = [seconds_of(connection, f"/api/queue?limit={n}") for n in range(10, 30)]
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    memory = {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines if line.startswith(("VmRSS", "VmHWM"))}
+    connection.close()
+    process.terminate()
+    process.wait()
+    process.stdout.close()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"open": opened, "open_cpu": cpu_open, "first_answer": first, **spread(times, "query"),
+            **spread(decided, "decision"), **spread(queue, "queue"), "memory_mib": memory["VmRSS"],
+            "peak_mib": memory["VmHWM"], "cpu": cpu, "load": os.getloadavg()[0]}  # fmt: skip
+
+
+def seconds_of(connection: http.client.HTTPConnection, path: str, body: str | None = None) -> float:
+    begun = time.perf_counter()
+    connection.request("POST" if body else "GET", path, body, {"Content-Type": "application/json"} if body else {})
+    answer = connection.getresponse()
+    content = answer.read()
+    assert answer.status in (200, 201), (path, answer.status, content[:200])
+    return time.perf_counter() - begun
+
+
+def spread(times: list[float], name: str) -> dict[str, float]:
+    ordered = sorted(times)
+    return {f"{name}_median": statistics.median(ordered), f"{name}_p95": ordered[int(0.95 * len(ordered))],
+            f"{name}_worst": ordered[-1]}  # fmt: skip
+
+
+def page(rows: list[dict], options: argparse.Namespace) -> str:
+    def told(name: str, unit: float = 1.0, digits: int = 2) -> str:
+        values = [row[name] * unit for row in rows]
+        return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} - {max(values):.{digits}f})"
+
+    return f"""# A large project on the page
+
+{options.videos:,} videos, {options.moments:,} moments, {CONCEPTS} concepts; written by
+`python benchmarks/page_speed.py WORK`. Median of {len(rows)} starts of the server (least - most).
+Aim: open in 2 s, 95 % of queries in 100 ms.
+
+| | |
+|---|---|
+| from starting the process to the first answer, s | {told("open")} |
+| the processor's time for that, s | {told("open_cpu")} |
+| of {QUERIES} different queries over HTTP, each asked once: median, ms | {told("query_median", 1000, 1)} |
+| 95 % are answered in, ms | {told("query_p95", 1000, 1)} |
+| the slowest, ms | {told("query_worst", 1000, 1)} |
+| a decision, stored on disk, then told: median, ms | {told("decision_median", 1000, 1)} |
+| the queue, after decisions: median, ms | {told("queue_median", 1000, 1)} |
+| memory after all that, MiB | {told("memory_mib", 1, 0)} |
+| most memory, MiB | {told("peak_mib", 1, 0)} |
+
+The model is loaded at the first curve, and features are read at the first search by example: neither is in here.
+Machine: {os.cpu_count()} cores, Python {platform.python_version()}; load at the end of each run: \
+{", ".join(f"{row['load']:.1f}" for row in rows)}. Where other work shares the cores, trust the processor's time.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="a folder for the project")
+    parser.add_argument("--videos", type=int, default=10_000)
+    parser.add_argument("--moments", type=int, default=100_000)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--out", default=str(RESULTS / "page_speed"))
+    options = parser.parse_args()
+    home = made(options.work / f"{options.videos}-{options.moments}", options.videos, options.moments)
+    asked = queries(home)
+    rows = [measured(home, asked) for _ in range(options.runs)]
+    text = page(rows, options)
+    print(text)
+    if options.out:
+        write_json(Path(f"{options.out}.json"), {"videos": options.videos, "moments": options.moments, "runs": rows})
+        write_text(Path(f"{options.out}.md"), text)
+
+
+if __name__ == "__main__":
+    main()
