@@ -76,7 +76,8 @@ def test_every_answer_carries_the_policy(client: Any) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8750", "127.0.0.1.evil.example", "", "localhost@evil",
-                                  "10.0.0.1", "[::2]", "localhost.:8750x", "127.0.0.1 evil"])  # fmt: skip
+                                  "10.0.0.1", "[::2]", "localhost.:8750x", "127.0.0.1 evil",
+                                  "127.0.0.1:8750@evil.example", "127.0.0.1:", "[::1]evil"])  # fmt: skip
 def test_a_foreign_host_gets_nothing(client: Any, host: str) -> None:
     for method, path in (("GET", "/api/project"), ("POST", "/api/reviews"), ("GET", "/")):
         told = client.ask(method, path, "", {"host": host, "content-type": "application/json"}, b"{}")

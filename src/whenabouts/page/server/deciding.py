@@ -4,7 +4,7 @@ from typing import Any
 
 import anyio
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -104,6 +104,8 @@ async def _body(request: Request, known: tuple[str, ...]) -> dict[str, Any]:
             return await body_of(request, known)
     except TimeoutError:
         raise Refused(408, "The request took too long.") from None
+    except ClientDisconnect:
+        raise Refused(400, "The request was broken off.") from None
 
 
 def _review(rooms: Rooms, values: dict[str, Any]) -> Response:
