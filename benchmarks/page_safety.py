@@ -1,17 +1,15 @@
 """What hostile requests get from `whenabouts serve`, over real sockets.
 
     python benchmarks/page_safety.py WORK             writes benchmarks/results/page_safety.{json,md}
-    python benchmarks/page_safety.py WORK --browser   also renders hostile titles and tags in a browser
 
 WORK takes a small project with files that must not be served beside it. Path traversals are sent byte by byte as they
 are written here, since clients would tidy them up; one counts as served where the answer holds the content of any file
 but the page's own. Foreign hosts and origins try to change something; malformed ranges, huge queries and bodies must
 get an answer below 500; and while 300 clients begin requests and never end them, or read nothing of what they asked
-for, others are answered. What hostile titles do in a browser: `benchmarks/page_titles.py`, where it is there.
+for, others are answered. What hostile titles and tags do in a browser tells `benchmarks/page_names.py`.
 """
 
 import argparse
-import importlib.util
 import itertools
 import json
 import os
@@ -295,31 +293,15 @@ def waits(port: int) -> list[float]:
     return found
 
 
-def rendered(work: Path) -> dict | None:
-    """What hostile titles did in a browser: `run(work)` of page_titles.py beside this file; None without it."""
-    path = Path(__file__).parent / "page_titles.py"
-    if not path.is_file():
-        return None
-    spec = importlib.util.spec_from_file_location("page_titles", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.run(work)
-
-
 def page(values: dict) -> str:
     climb, intrude, odd, siege = (values[name] for name in ("climbing", "intruding", "malformed", "besieged"))
     meanwhile = f"{1000 * siege['siege_median']:.0f} ms, {1000 * siege['siege_worst']:.0f} ms"
     calm = f"{1000 * siege['calm_median']:.0f} ms, {1000 * siege['calm_worst']:.0f} ms"
     statuses = ", ".join(f"{count} of status {status}" for status, count in sorted(climb["statuses"].items()))
-    titles = values.get("rendered")
-    told = (
-        "not run here"
-        if titles is None
-        else f"{titles['tried']} hostile titles, tags and ids rendered: {titles['run']} run"
-    )
     return f"""# Hostile requests
 
-Over real sockets against `whenabouts serve`; written by `python benchmarks/page_safety.py WORK --browser`.
+Over real sockets against `whenabouts serve`; written by `python benchmarks/page_safety.py WORK`.
+Hostile titles and tags in a browser: [page_names.md](page_names.md).
 
 | | |
 |---|---|
@@ -332,7 +314,6 @@ Over real sockets against `whenabouts serve`; written by `python benchmarks/page
 | clients that never end their request, or read nothing | {siege["clients"]} |
 | an answer for others meanwhile: median, worst | {meanwhile} |
 | the same without them | {calm} |
-| in the browser | {told} |
 
 Machine: {os.cpu_count()} cores, Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}.
 """
@@ -341,7 +322,6 @@ Machine: {os.cpu_count()} cores, Python {platform.python_version()}; load {os.ge
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="a folder for the project")
-    parser.add_argument("--browser", action="store_true", help="render hostile titles too (needs a browser)")
     parser.add_argument("--out", default=str(RESULTS / "page_safety"))
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -360,8 +340,6 @@ def main() -> None:
         process.terminate()
         process.wait()
         process.stdout.close()
-    if options.browser:
-        values["rendered"] = rendered(options.work)
     text = page(values)
     print(text)
     if options.out:
