@@ -1,6 +1,7 @@
 """How fast the relevance model is: similarities, boosting, scoring; seconds, CPU seconds and peak memory.
 
     python benchmarks/relevance_speed.py                  writes benchmarks/results/relevance_speed.{json,md}
+    python benchmarks/relevance_speed.py --only scoring        measures one job again, and keeps the others as they were
 
 Each job runs in a process of its own, so that its peak of memory is its own; the two ways to similarities take turns
 within one process. Numbers are random: what they say has no influence on how long it takes, but the depth of trees.
@@ -261,12 +262,16 @@ def main():
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", choices=JOBS, help="measure this job again; the others are taken from the results")
     parser.add_argument("--out", default=str(Path(__file__).parent / "results"))
     options = parser.parse_args()
     if options.one:
         print(json.dumps({**JOBS, "scored": scored}[options.one](options)))
         return
-    values = {name: run_alone(name, options) for name in JOBS}
+    stored = Path(options.out) / "relevance_speed.json"
+    before = json.loads(stored.read_text()) if options.only else {}
+    values = {name: before[name] if name in before and name != options.only else run_alone(name, options)
+              for name in JOBS}  # fmt: skip
     threads = os.environ.get("OPENBLAS_NUM_THREADS", "as numpy chooses")
     values["machine"] = (
         f"{os.cpu_count()} cores, numpy {np.__version__} with BLAS threads: {threads}, XGBoost threads:"
@@ -275,7 +280,7 @@ def main():
     values["command"] = f"python benchmarks/relevance_speed.py --repeats {options.repeats} --threads {options.threads}"
     print(table(values))
     if options.out:
-        write_json(Path(options.out) / "relevance_speed.json", values)
+        write_json(stored, values)
         write_text(Path(options.out) / "relevance_speed.md", table(values))
 
 
