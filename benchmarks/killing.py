@@ -45,7 +45,7 @@ SMALL = {
         "backbone.frames=4", "pretrain.steps=60", "pretrain.batch=4", "pretrain.checkpoint_every=5",
     ],
     "extract": ["extract.batch=4"],
-    "train": ["train.batch_size=2", "train.epochs=10"],
+    "train": ["train.localizer=winners-out", "train.batch_size=2", "train.epochs=10"],
 }  # fmt: skip
 # The first line that each verb says once it has loaded everything and begins.
 BEGUN = {"pretrain": "decoding small frames", "extract": "extracting on", "train": "Reading features"}

@@ -22,7 +22,7 @@ TINY = DemoArchiveSettings(
 )  # fmt: skip
 BACKBONE = ["backbone.widths=[4]", "backbone.blocks=[1]", "backbone.stem=4", "backbone.short_side=16",
             "backbone.frames=4", "pretrain.steps=2", "pretrain.batch=4"]  # fmt: skip
-LOCALIZER = ["train.epochs=2", "train.attentions=2"]
+LOCALIZER = ["train.epochs=2"]
 LATE = ("clip-0003", "long-0003")
 
 

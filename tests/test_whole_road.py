@@ -30,6 +30,7 @@ frames = 4
 steps = 2
 batch = 4
 [train]
+localizer = "winners-out"
 epochs = 2
 attentions = 2
 """

@@ -61,7 +61,7 @@ def test_real_takes_go_from_a_table_to_moments(shared: Path, table: Path, tmp_pa
     told = run("extract", *changed("extract.precision=float32"), "--device", "cpu", project=home)
     assert (told["written"], told["unreadable"]) == (4 * EACH, 0)
     assert run("check", "--no-frames", project=home)["next_step"] == "Run `whenabouts train`."
-    told = run("train", *changed("train.epochs=1", "train.attentions=2"), "--device", "cpu", project=home)
+    told = run("train", *changed("train.epochs=1"), "--device", "cpu", project=home)
     assert told["videos"] == 2 * EACH
     told = run("find", "--split", "test", "--device", "cpu", project=home)
     assert told["videos"] == 2 * EACH

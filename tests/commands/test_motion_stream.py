@@ -34,6 +34,7 @@ batch = 4
 [train]
 epochs = 1
 rounds = 1
+localizer = "winners-out"
 attentions = 2
 """
 NAMES = ("left", "right")
@@ -83,7 +84,7 @@ def test_two_streams_from_files_to_moments(project: Project, tmp_path: Path) -> 
     store = project.features()
     assert (len(store.video_ids("rgb")), len(store.video_ids("flow"))) == (6, 4)
 
-    trained = run("train", *words, "--set", "train.stream_weights.flow=10.0")
+    trained = run("train", "--localizer", "winners-out", *words, "--set", "train.stream_weights.flow=10.0")
     assert (trained["videos"], trained["modalities"], trained["left_out"]) == (6, ["flow", "rgb"], {})
     model = load_localizer(project.localizer_folder)
     kept = read_toml(project.localizer_folder / "settings.toml")["train"]["stream_weights"]

@@ -19,7 +19,7 @@ from whenabouts.localizers import MultipleInstance, WinnersOut, load_localizer
 from whenabouts.localizers.finding import find_moments
 from whenabouts.page.found_page import write_found_page
 
-TRAINED, QUICK = 24, ["train.epochs=4", "train.attentions=3"]
+TRAINED, QUICK = 24, ["train.localizer=winners-out", "train.epochs=4", "train.attentions=3"]
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +239,7 @@ def test_train_may_read_some_modalities_only(project: Project, capsys: pytest.Ca
 
 def test_a_recipe_is_read_and_wrong_settings_are_named(project: Project, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text("[train]\nepochs = 1\nrounds = 1\n[extract]\nrate = 4\n")
+    recipe.write_text("[train]\nlocalizer = 'winners-out'\nepochs = 1\nrounds = 1\n[extract]\nrate = 4\n")
     train(project=project.folder, recipe=recipe, overrides=["train.attentions=2"], device="cpu", as_json=True)
     saved = (project.models_folder / "localizer" / "settings.toml").read_text()
     assert "rounds = 1" in saved
@@ -293,7 +293,7 @@ def test_a_least_score_that_is_no_number_is_refused_and_writes_nothing(tmp_path:
 
 
 def test_settings_of_a_model_that_are_no_table_are_told(project: Project) -> None:
-    train(project=project.folder, overrides=["train.epochs=1", "train.rounds=1"], device="cpu")
+    train(project=project.folder, overrides=["train.epochs=1"], device="cpu")
     (project.localizer_folder / "settings.toml").write_text("train = 3\n")
     with pytest.raises(InvalidData, match=r"holds no table \[train\]"):
         find(project=project.folder, device="cpu")

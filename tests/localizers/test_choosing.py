@@ -145,5 +145,5 @@ def test_too_little_to_judge_by(world: PlantedWorld) -> None:
         for number, example in enumerate(world.examples)
     ]
     choice = chosen(world, {}, few)
-    assert (choice.name, choice.trials) == ("winners-out", ())
+    assert (choice.name, choice.trials) == ("multiple-instance", ())
     assert choice.why == "too little is checked to judge by"

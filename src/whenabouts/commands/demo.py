@@ -126,6 +126,7 @@ def _stages(archive: "DemoArchive", project: Path, terminal: Terminal, chosen: "
 
     home = ["--project", str(project), *(["--recipe", str(chosen.recipe)] if chosen.recipe else [])]
     both, seed = [*home, "--device", chosen.device], ["--seed", str(chosen.seed)]
+    localizer = [] if chosen.recipe else ["--localizer", "winners-out"]  # What the demo compares with its floors.
     concepts = ",".join(archive.concepts)
     few = ["--min-count", str(LEAST_TAGGED)] if len(archive.plans) < FEW and not chosen.recipe else []
     commands = {
@@ -133,7 +134,7 @@ def _stages(archive: "DemoArchive", project: Path, terminal: Terminal, chosen: "
         "import held-out": ["import", "ytdlp", str(archive.heldout_folder), "--split", "test", *home],
         "pretrain": ["pretrain", *both, *seed, "--set", f"backbone.order={chosen.order}"],
         "extract": ["extract", *both],
-        "train": ["train", *both, *seed],
+        "train": ["train", *localizer, *both, *seed],
         "find": ["find", "--split", "test", "--top", "5", *both],
     }  # fmt: skip
     stages = []

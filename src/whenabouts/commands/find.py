@@ -55,7 +55,9 @@ def find(
 ) -> None:
     """Find moments, show the best, and write them all.
 
-    A score is no probability. With winners-out, as set by default, it is the mean, over the moment's half seconds, of
+    A score is no probability. With multiple-instance, as set by default, it is how
+    far the moment stands out from what is beside it, plus the concept's probability in the video. With winners-out, as
+    set by default, it is the mean, over the moment's half seconds, of
     their share of the concept's evidence in the video (1 where all half seconds have the same), times the square root
     of their number: moments that stand out more, and for longer, come first.
 

@@ -13,7 +13,7 @@ Name = Annotated[
     typer.Option(
         "--localizer",
         help="winners-out, multiple-instance, two-stage or cross-class-relevance.",
-        show_default="train.localizer, else winners-out, or what wins on checked segments",
+        show_default="train.localizer, else multiple-instance, or what wins on checked segments",
     ),
 ]
 Modalities = Annotated[
@@ -51,9 +51,9 @@ def train(
 
     Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Of the
     localizers, two-stage and cross-class-relevance learn from rated segments and chapters too. Where there are any, and
-    neither a localizer nor settings are given, both and winners-out are tried on a hold-out by video, and the best one
-    is trained on all videos; the hold-out also tells what its scores mean (`find --precision`). Settings stand in
-    [train], where `localizer` may name one as well. Killed, it goes on from its last checkpoint, to the same result.
+    neither a localizer nor settings are given, both and multiple-instance are tried on a hold-out by video, and the
+    best one is trained on all videos; the hold-out also tells what its scores mean (`find --precision`). Settings stand
+    in [train], where `localizer` may name one as well. Killed, it goes on from its last checkpoint, to the same result.
     One training at a time.
 
     --with-reviews takes what was decided in `whenabouts serve` as rated segments, leaves out the videos that were held

@@ -20,7 +20,7 @@ LOCALIZERS: dict[str, type[Localizer]] = {
     "cross-class-relevance": CrossClass,
 }
 
-DEFAULT = "winners-out"
+DEFAULT = "multiple-instance"
 
 __all__ = [
     "DEFAULT",

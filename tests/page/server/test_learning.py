@@ -118,7 +118,7 @@ def test_held_out_videos_are_not_learned_from(
 
 def test_the_kind_that_stands_there_is_tried_first(home: Project) -> None:
     rivals = rivals_for_reviews(home)
-    assert list(rivals) == ["winners-out", "two-stage", "cross-class-relevance"]
+    assert list(rivals) == ["winners-out", "multiple-instance", "two-stage", "cross-class-relevance"]
     assert rivals["two-stage"].halfway == HALFWAY  # type: ignore[attr-defined]
 
 
