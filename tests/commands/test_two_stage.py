@@ -115,7 +115,7 @@ def test_with_chapters_what_wins_on_the_projects_own_hold_out_is_trained(
     real = choosing.choose_localizer
 
     def quickly(*given, rivals, **choices):
-        return real(*given, **choices, rivals={"winners-out": idle, "two-stage": quick})
+        return real(*given, **{**choices, "rivals": {"winners-out": idle, "two-stage": quick}})
 
     monkeypatch.setattr(choosing, "choose_localizer", quickly)
     train(project=project.folder, device="cpu", as_json=True)
