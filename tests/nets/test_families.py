@@ -11,7 +11,7 @@ from whenabouts.nets.csn import csn_of
 from whenabouts.nets.i3d import i3d_of
 from whenabouts.nets.nonlocal_block import NonLocalBlock
 from whenabouts.nets.pathways import NonLocals
-from whenabouts.nets.residual import VideoResNet, blocks_of
+from whenabouts.nets.residual import ClipConvolution, Reach, VideoResNet, blocks_of
 from whenabouts.nets.slowfast import SlowFast, slowfast, slowfast_of, spread_frames
 
 Build = Callable[..., VideoResNet | SlowFast]
@@ -177,3 +177,58 @@ def test_a_non_local_block_is_the_papers_equation(affinity: str, pool: tuple[int
         seen = torch.einsum("bij,bcj->bci", weights, g).reshape(2, 3, 4, 6, 5)
         torch.testing.assert_close(block(x), x + block.bn(block.out(seen)))
     assert torch.equal(NonLocalBlock(6).eval()(x), x)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda **more: mc3(widths=(8, 16, 16), blocks=(1, 1, 2), **more),
+        lambda **more: i3d_of((1, 1, 2), widths=(8, 16, 16), **more),
+        lambda **more: slowfast_of((1, 1, 2), widths=(8, 16, 16), time_blocks=(1, 1), **more),
+        lambda **more: R2Plus1D(widths=(8, 16, 16), blocks=(1, 1, 2), **more),
+    ],
+)
+def test_the_dilated_net_keeps_the_shortcut_of_a_stage_that_does_not_widen(build: Build) -> None:
+    net, dilated = build().eval(), build(last_stride=1).eval()
+    assert net.state_dict().keys() == dilated.state_dict().keys()
+    assert sum("downsample" in name for name in net.state_dict()) > 0
+    dilated.load_state_dict(net.state_dict())
+    given = clips(1, 3, 4, 32, 32)
+    height, width = net.maps(given).shape[3:]
+    assert dilated.maps(given).shape[3:] == (2 * height, 2 * width)
+
+
+def test_a_net_of_one_stage_has_no_last_stride_to_take_away() -> None:
+    net, same = mc3(widths=(8,), blocks=(1,)).eval(), mc3(widths=(8,), blocks=(1,), last_stride=1).eval()
+    same.load_state_dict(net.state_dict())
+    given = clips(1, 3, 4, 16, 16)
+    torch.testing.assert_close(same(given), net(given), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "reach", "groups", "shape"),
+    [
+        ((1, 3, 3), Reach(picture=2), 1, (2, 6, 5, 9, 7)),
+        ((1, 3, 3), Reach(dilation=2), 1, (1, 6, 3, 8, 9)),
+        ((1, 7, 7), Reach(picture=2), 1, (1, 6, 1, 12, 10)),
+        ((1, 3, 3), Reach(), 6, (1, 6, 4, 5, 6)),
+        ((3, 1, 1), Reach(), 1, (1, 6, 7, 5, 4)),
+        ((3, 1, 1), Reach(time=2), 1, (2, 6, 2, 3, 5)),
+        ((5, 1, 1), Reach(time=4), 1, (1, 6, 9, 1, 3)),
+        ((1, 1, 1), Reach(time=2, picture=2), 1, (1, 6, 5, 5, 4)),
+    ],
+)
+def test_channels_last_changes_neither_what_convolutions_give_nor_their_gradients(
+    kernel: tuple[int, int, int], reach: Reach, groups: int, shape: tuple[int, ...]
+) -> None:
+    torch.manual_seed(2)
+    net = ClipConvolution(6, 6, kernel, reach, groups=groups)
+    found = []
+    for memory in (torch.contiguous_format, torch.channels_last_3d):
+        net.zero_grad()
+        given = clips(*shape).contiguous(memory_format=memory).requires_grad_()
+        made = net(given)
+        made.square().sum().backward()
+        found.append((made, given.grad, net.weight.grad))
+    for plain, last in zip(*found, strict=True):
+        torch.testing.assert_close(last, plain, rtol=1e-5, atol=1e-5)

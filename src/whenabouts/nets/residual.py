@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,11 +15,15 @@ EXPANSION = 4
 
 
 class Reach(NamedTuple):
-    """How a block's inner convolution moves: strides in time and picture, and how far apart it looks in the picture."""
+    """How a block's inner convolution moves: strides in time and picture, and how far apart it looks in the picture.
+
+    `spread` says that it looks further apart in place of a stride: its shortcut has the weights that one would need.
+    """
 
     time: int = 1
     picture: int = 1
     dilation: int = 1
+    spread: bool = False
 
     @property
     def stride(self) -> tuple[int, int, int]:
@@ -40,6 +45,10 @@ class ClipConvolution(nn.Conv3d):
     On fewer frames than its kernel has it pads time by hand: there, oneDNN (as of torch 2.13) reads unset memory at
     bfloat16, on two frames for the gradient of (3, 1, 1) and depthwise (3, 3, 3) weights, on one for what (3, 7, 7)
     and (5, 7, 7) stems put out; it changed from run to run and now and then was NaN.
+
+    At float32 on a CPU, with channels last in memory, kernels of one frame or of one pixel are computed as convolutions
+    of pictures, on the same memory: one thread of torch (as of 2.13) takes few clips' (3, 1, 1), and small (1, 3, 3),
+    through a path of its own without oneDNN, which copies all channels first.
     """
 
     def __init__(
@@ -61,10 +70,30 @@ class ClipConvolution(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, T, H, W) -> (B, outputs, T', H', W'), each side divided by its stride, rounded up."""
+        if x.device.type == "cpu" and self._is_of_pictures(x):
+            return self._over_pictures(x)
         if x.shape[2] > 2 * self.ends or x.device.type != "cpu":
             return super().forward(x)
         x = functional.pad(x, (0, 0, 0, 0, self.ends, self.ends))
         return functional.conv3d(x, self.weight, None, self.stride, self.aside, self.dilation, self.groups)
+
+    def _is_of_pictures(self, x: Tensor) -> bool:
+        """Is this a convolution of single frames, or of single pixels over time, at float32 with channels last?"""
+        frame = self.kernel_size[0] == self.stride[0] == 1
+        pixel = self.kernel_size[1:] == self.stride[1:] == (1, 1)
+        exact = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        return exact and (frame or pixel) and x.is_contiguous(memory_format=torch.channels_last_3d)
+
+    def _over_pictures(self, x: Tensor) -> Tensor:
+        """The same by conv2d, without a copy: frames side by side in the batch, or pixels of a row behind each other."""
+        if self.kernel_size[0] == 1:
+            frames, weight = x.transpose(1, 2).flatten(0, 1), self.weight.squeeze(2)
+            sides = self.stride[1:], self.padding[1:], self.dilation[1:]
+            made = functional.conv2d(frames, weight, None, *sides, self.groups)
+            return made.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+        sides = (self.stride[0], 1), (self.padding[0], 0), (1, 1)
+        made = functional.conv2d(x.flatten(3), self.weight.squeeze(4), None, *sides, self.groups)
+        return made.unflatten(3, x.shape[3:])
 
 
 class TimeConvolution(ClipConvolution):
@@ -108,8 +137,11 @@ def stem_pool() -> nn.MaxPool3d:
 
 
 def shortcut(inputs: int, outputs: int, reach: Reach, epsilon: float) -> nn.Sequential | None:
-    """1x1x1 convolution and batch norm where stride or width changes, else None: the input itself."""
-    if inputs == outputs and reach.stride == (1, 1, 1):
+    """1x1x1 convolution and batch norm where stride or width changes, else None: the input itself.
+
+    A block that is dilated instead of strided has them too: it runs under the weights of the strided one.
+    """
+    if inputs == outputs and reach.stride == (1, 1, 1) and not reach.spread:
         return None
     return nn.Sequential(
         nn.Conv3d(inputs, outputs, 1, stride=reach.stride, bias=False), nn.BatchNorm3d(outputs, eps=epsilon)
@@ -167,8 +199,8 @@ def reaches(stages: int, *, time: Sequence[int], last_stride: int = 2, first_str
     if last_stride not in (1, 2):
         raise ValueError(f"last_stride is 1 (dilated) or 2, but got {last_stride}.")
     found = [Reach(step, first_stride if number == 0 else 2) for number, step in enumerate(time[:stages])]
-    if last_stride == 1:
-        found[-1] = Reach(found[-1].time, 1, 2)
+    if last_stride == 1 and found[-1].picture == 2:
+        found[-1] = Reach(found[-1].time, 1, 2, spread=True)
     return tuple(found)
 
 
