@@ -85,15 +85,15 @@ class ClipConvolution(nn.Conv3d):
         return exact and (frame or pixel) and x.is_contiguous(memory_format=torch.channels_last_3d)
 
     def _over_pictures(self, x: Tensor) -> Tensor:
-        """The same by conv2d, without a copy: frames side by side in the batch, or pixels of a row behind each other."""
+        """The same by conv2d, without a copy: frames side by side in the batch, or each row's pixels in a line."""
+        stride, padding, dilation = self.stride, self.aside, self.dilation
         if self.kernel_size[0] == 1:
             frames, weight = x.transpose(1, 2).flatten(0, 1), self.weight.squeeze(2)
-            sides = self.stride[1:], self.padding[1:], self.dilation[1:]
-            made = functional.conv2d(frames, weight, None, *sides, self.groups)
-            return made.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
-        sides = (self.stride[0], 1), (self.padding[0], 0), (1, 1)
-        made = functional.conv2d(x.flatten(3), self.weight.squeeze(4), None, *sides, self.groups)
-        return made.unflatten(3, x.shape[3:])
+            made = functional.conv2d(frames, weight, None, stride[1:], padding[1:], dilation[1:], self.groups)
+            return made.reshape(x.shape[0], x.shape[2], *made.shape[1:]).transpose(1, 2)
+        time, ends = (stride[0], 1), (self.ends, 0)
+        made = functional.conv2d(x.flatten(3), self.weight.squeeze(4), None, time, ends, (1, 1), self.groups)
+        return made.reshape(*made.shape[:3], *x.shape[3:])
 
 
 class TimeConvolution(ClipConvolution):
