@@ -1,6 +1,6 @@
 """`whenabouts extract`: every video to features over time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +12,11 @@ from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, 
 
 if TYPE_CHECKING:
     from whenabouts.data.project import Project
-    from whenabouts.recognition.backbone import Backbone
     from whenabouts.recognition.extraction import Extracted
     from whenabouts.recognition.extraction_report import ExtractionReport
     from whenabouts.recognition.shares import Share
     from whenabouts.recognition.streams import ExtractSettings
+    from whenabouts.recognition.window_encoder import WindowEncoder
 
 Streams = Annotated[
     list[str] | None,
@@ -30,8 +30,8 @@ Weights = Annotated[
     str | None,
     typer.Option(
         "--backbone",
-        help="Take a backbone from elsewhere for a stream: a published name (`list` names all), a saved folder, or a "
-        "publisher's file.",
+        help="Take a backbone from elsewhere for a stream: a published name (`list` names all), a saved folder, a "
+        "publisher's file, or an encoder on Hugging Face's hub (OWNER/MODEL, or its folder).",
         show_default=False,
     ),
 ]
@@ -125,13 +125,13 @@ def _extracted(
     terminal: Terminal,
 ) -> "dict[str, _Result]":
     """Extract stream after stream; every stream's backbone is read before the first is begun."""
-    from whenabouts.recognition.backbone import Backbone
     from whenabouts.recognition.extraction import extract
     from whenabouts.recognition.extraction_report import ExtractionReport, report_of
     from whenabouts.recognition.shares import claims_of
+    from whenabouts.recognition.taking import saved_backbone
     from whenabouts.training.devices import choose_compute
 
-    backbones = {stream: Backbone.load(home.backbone_of(stream)) for stream in streams}
+    backbones = {stream: saved_backbone(home.backbone_of(stream)) for stream in streams}
     store, compute = home.features(), choose_compute(machine[1], how.precision)
     for reason in store.broken.values():
         terminal.say(reason)
@@ -159,9 +159,12 @@ def _extracted(
     return results
 
 
-def _beside(home: "Project", backbones: "dict[str, Backbone]") -> str:
+def _beside(home: "Project", backbones: "Mapping[str, WindowEncoder]") -> str:
     """The stream beside which the sound's statistics come: "rgb", or where the project has none the first that sees."""
-    seeing = [stream for stream, backbone in backbones.items() if backbone.modality == "rgb"]
+    from whenabouts.recognition.window_encoder import WindowForm
+
+    forms = {stream: backbone.form for stream, backbone in backbones.items()}
+    seeing = [stream for stream, form in forms.items() if isinstance(form, WindowForm) and form.flow is None]
     return "rgb" if "rgb" in home.backbones() or not seeing else seeing[0]
 
 

@@ -100,7 +100,10 @@ def _start(
         if modality != "flow":
             raise SettingsError("--start rgb is for --modality flow: others begin at random, or with what you name.")
         return Backbone.load(home.backbone_folder)
-    return backbone_from(start, architecture=architecture, say=terminal.say)
+    given = backbone_from(start, architecture=architecture, say=terminal.say)
+    if isinstance(given, Backbone):
+        return given
+    raise SettingsError(f"{start} is an encoder that is used as it is: `whenabouts extract --backbone {start}`.")
 
 
 def _settings(

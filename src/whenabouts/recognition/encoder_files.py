@@ -83,6 +83,14 @@ class EncoderFiles:
         return made.hexdigest()[:16]
 
 
+def is_encoder(given: str) -> bool:
+    """Is this a folder in Hugging Face's layout, or a name on its hub rather than a path?"""
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return (path / "config.json").is_file() and not (path / "card.json").is_file()
+    return not path.exists() and _NAME.fullmatch(given) is not None and not given.startswith(".")
+
+
 def encoder_files(name: str, *, say: Callable[[str], None] = lambda _: None) -> EncoderFiles:
     """The files of an encoder: `name` is a folder, or `owner/model` (`@revision`) on the hub, fetched to its cache.
 

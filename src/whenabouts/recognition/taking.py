@@ -1,13 +1,19 @@
-"""Backbones from elsewhere as a project's own: by published name, from a publisher's file, or from a saved folder."""
+"""Backbones from elsewhere as a project's own: by published name, from a publisher's file, or from a saved folder.
+
+Encoders in Hugging Face's layout are taken likewise, from a folder or by their name on the hub, OWNER/MODEL.
+"""
 
 import difflib
 from collections.abc import Callable
 from pathlib import Path
 
+from whenabouts.config import read_toml
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.files import read_json, reading_folder
 from whenabouts.data.project import Project
 from whenabouts.recognition.backbone import Backbone
+from whenabouts.recognition.encoder_files import is_encoder
+from whenabouts.recognition.encoders import Encoder, load_encoder, saved_encoder
 from whenabouts.recognition.published_backbone import published_backbone
 from whenabouts.recognition.published_list import PUBLISHED
 from whenabouts.recognition.published_sound import PUBLISHED_SOUND, published_sound
@@ -15,11 +21,12 @@ from whenabouts.recognition.published_sound import PUBLISHED_SOUND, published_so
 Say = Callable[[str], None]
 
 
-def backbone_from(given: str, *, architecture: str | None = None, say: Say = print) -> Backbone:
+def backbone_from(given: str, *, architecture: str | None = None, say: Say = print) -> Backbone | Encoder:
     """A backbone that is `given` as a published name, as a folder that was saved, or as a file of weights.
 
-    A publisher's file needs the published name of its net as `architecture`; a model.safetensors in a saved folder
-    does not. What is none of these raises SettingsError with the nearest name.
+    A folder with a config.json, or OWNER/MODEL, is an encoder in Hugging Face's layout. A publisher's file needs the
+    published name of its net as `architecture`; a model.safetensors in a saved folder does not. What is none of these
+    raises SettingsError with the nearest name.
     """
     path = Path(given)
     if architecture is not None:
@@ -29,14 +36,23 @@ def backbone_from(given: str, *, architecture: str | None = None, say: Say = pri
         return _published(architecture, path, say)
     if given in _names() and not path.exists():
         return _published(given, None, say)
+    if is_encoder(given):
+        return load_encoder(given, say=say)
     if path.is_dir():
-        return Backbone.load(path)
+        return saved_backbone(path)
     if path.name == "model.safetensors" and (path.parent / "settings.toml").is_file():
         return Backbone.load(path.parent)
     if path.is_file():
         raise SettingsError(f"{path} does not say which net it is of. Add --architecture with a published name.")
     _check_name(given)
     raise SettingsError(f"There are {given!r} as a published name and as a path, but the path is no file or folder.")
+
+
+def saved_backbone(folder: Path) -> Backbone | Encoder:
+    """What was saved in a folder: a backbone, or a note of an encoder whose files are elsewhere."""
+    with reading_folder(folder) as there:
+        encoder = (there / "settings.toml").is_file() and "encoder" in read_toml(there / "settings.toml")
+    return saved_encoder(folder) if encoder else Backbone.load(folder)
 
 
 def take_backbone(
