@@ -7,6 +7,7 @@ from whenabouts.core.timing import IntArray, temporal_iou
 from whenabouts.page.server.table import Table
 
 HIT_TIOU = 0.5
+FOUND, TRUTH = KINDS.index("found"), KINDS.index("truth")
 
 
 def matches(table: Table, rows: IntArray) -> dict[int, str]:
@@ -16,22 +17,20 @@ def matches(table: Table, rows: IntArray) -> dict[int, str]:
     Best score first, each found moment takes the free true one that it overlaps most, at a tIoU of 0.5 or more, as
     ActivityNet's evaluator does.
     """
-    told: dict[int, str] = {}
-    truth = rows[table.kinds[rows] == KINDS.index("truth")]
-    known = set(np.unique(table.concepts[table.kinds == KINDS.index("truth")]).tolist())
-    found = rows[table.kinds[rows] == KINDS.index("found")]
+    truth = np.sort(rows[table.kinds[rows] == TRUTH])
     if not len(truth):
-        return told
-    told |= {int(row): "missed" for row in truth}
-    free = set(truth.tolist())
-    for row in found[np.argsort(-table.scores[found], kind="stable")].tolist():
-        if table.concepts[row] not in known:
-            continue
-        there = [each for each in sorted(free) if table.concepts[each] == table.concepts[row]]
-        overlaps = temporal_iou(table.spans[[row]], table.spans[there])[0] if there else np.zeros(0)
-        told[row] = "false"
-        if len(there) and overlaps.max() >= HIT_TIOU:
-            best = there[int(overlaps.argmax())]
-            free.discard(best)
-            told[row] = told[best] = "hit"
+        return {}
+    found = rows[table.kinds[rows] == FOUND]
+    found = found[np.isin(table.concepts[found], np.unique(table.concepts[table.kinds == TRUTH]))]
+    found = found[np.argsort(-table.scores[found], kind="stable")]
+    told = dict.fromkeys(truth.tolist(), "missed") | dict.fromkeys(found.tolist(), "false")
+    for concept in np.unique(table.concepts[truth]).tolist():
+        true, guessed = (each[table.concepts[each] == concept] for each in (truth, found))
+        overlaps = temporal_iou(table.spans[guessed], table.spans[true])
+        free = np.ones(len(true), bool)
+        for place in np.flatnonzero(overlaps.max(axis=1) >= HIT_TIOU).tolist():  # All others meet nothing.
+            best = int(np.where(free, overlaps[place], -1.0).argmax())
+            if free[best] and overlaps[place, best] >= HIT_TIOU:
+                free[best] = False
+                told[int(guessed[place])] = told[int(true[best])] = "hit"
     return told
