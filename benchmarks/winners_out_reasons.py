@@ -177,7 +177,8 @@ def _rivals(at: Figures) -> str:
         "read: runs above many thresholds, scored by how they stand out, need no share of action to be set, which is "
         "what winners-out lacks on ActivityNet-like worlds; and trained by the mean of the best eighth of its "
         "segments, a linear classifier is enough. On holds in real video, with few videos and many concepts in each, "
-        "nothing lies above winners-out, and our own is not told apart from it (yoga_winners_out.md)."
+        "nothing lies above winners-out, and our own is not told apart from it (yoga_winners_out.md): above on both "
+        "kinds here and not below there, it is what `train` takes by default."
     )
 
 

@@ -115,7 +115,7 @@ def test_with_chapters_what_wins_on_the_projects_own_hold_out_is_trained(
     real = choosing.choose_localizer
 
     def quickly(*given, rivals, **choices):
-        return real(*given, **{**choices, "rivals": {"winners-out": idle, "two-stage": quick}})
+        return real(*given, **choices, rivals={"winners-out": idle, "two-stage": quick})
 
     monkeypatch.setattr(choosing, "choose_localizer", quickly)
     train(project=project.folder, device="cpu", as_json=True)
@@ -129,7 +129,7 @@ def test_with_chapters_what_wins_on_the_projects_own_hold_out_is_trained(
     precise_moments_are_the_best_of_each_concept(project, capsys)
     train(project=project.folder, overrides=["train.epochs=1"], device="cpu", as_json=True)
     told = json.loads(capsys.readouterr().out)
-    assert (told["localizer"], told["trials"]) == ("winners-out", {})
+    assert (told["localizer"], told["trials"]) == ("multiple-instance", {})
     with pytest.raises(ProjectError, match="Nobody knows what this localizer's scores mean"):
         find(project=project.folder, precision=0.8, device="cpu")
 
