@@ -195,7 +195,7 @@ def page(values: dict[str, Any]) -> str:
         "Made by `python benchmarks/concatenated_clips.py FOLDER --out benchmarks/results` from joints of 609 real "
         f"clips of {values['actions']} actions (JHMDB). {values['videos']} videos of nine clips of three actions to "
         f"learn from and as many of other clips to test on, {values['draws']} draws in each of the data set's "
-        f"{len(values['splits'])} splits, which share most of their clips; winners-out as it is "
+        f"{len(values['splits'])} splits (which share clips: intervals are somewhat narrow); winners-out as it is "
         "set by default, segments of 0.16 s. mAP in percent by ActivityNet's protocol, 95 % intervals over draws and "
         "videos.\n",
         "| method | mAP 0.1:0.7 | mAP@0.5 | lead of winners-out | mAP by split |",
