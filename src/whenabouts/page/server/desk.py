@@ -32,6 +32,7 @@ class Snapshot:
     judging: dict[int, Review] = field(default_factory=dict)
     held_out: frozenset[str] = frozenset()
     _useful: FloatArray | None = None
+    _by_use: IntArray | None = None
 
     def standing(self) -> list[Review]:
         """All decisions that count, in the order of their making."""
@@ -66,8 +67,16 @@ class Snapshot:
             )
             values = np.zeros(len(table))
             values[rows] = usefulness(library.candidates, known)
-            self._useful = values
+            self._useful, self._by_use = values, None
         return self._useful
+
+    def by_use(self) -> IntArray:
+        """Rows of the table, most useful first, then best score first."""
+        useful = self.useful()
+        if self._by_use is None:
+            first = self.library.by_score
+            self._by_use = first[np.argsort(-useful[first], kind="stable")]
+        return self._by_use
 
     def asking(self) -> FloatArray:
         """`useful`, but only where a decision would be learned from: in training videos that are not held out."""

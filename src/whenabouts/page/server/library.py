@@ -120,7 +120,7 @@ class Library:
 
     def warm(self) -> None:
         """Make what first questions need, so that they need not wait for it."""
-        for part in (self.words, self.sort_titles, self.candidates, self.table.of_video(0), self.by_key):
+        for part in (self.words, self.by_title, self.candidates, self.table.of_video(0), self.by_key, self.by_date):
             assert part is not None
 
     @cached_property
@@ -128,9 +128,20 @@ class Library:
         return [WordIndex(self.names.names)]
 
     @cached_property
-    def sort_titles(self) -> list[str]:
-        """Titles in the form in which they are sorted."""
-        return [folded(entry.title or entry.id) for entry in self.entries]
+    def by_title(self) -> IntArray:
+        """Videos in the order of their titles."""
+        titles = [folded(entry.title or entry.id) for entry in self.entries]
+        return np.asarray(sorted(range(len(titles)), key=titles.__getitem__), np.int64)
+
+    @cached_property
+    def by_score(self) -> IntArray:
+        """Rows of the table, best score first."""
+        return np.argsort(-self.table.scores, kind="stable")
+
+    @cached_property
+    def by_date(self) -> IntArray:
+        """Rows of the table, newest file first, then best score first."""
+        return self.by_score[np.argsort(-self.dates[self.table.videos[self.by_score]], kind="stable")]
 
     @cached_property
     def dates(self) -> FloatArray:

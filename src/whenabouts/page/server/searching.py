@@ -40,16 +40,19 @@ def search_moments(snapshot: Snapshot, query: Query) -> Json:
         decided[list(snapshot.judging)] = True
         keep &= decided == (query.reviewed == "yes")
     useful = snapshot.useful() if len(table) else np.zeros(0)
-    rows, reviews = np.flatnonzero(keep), dict[int, Review](snapshot.judging)
+    reviews = dict[int, Review](snapshot.judging)
     kinds = [kind for kind in query.kinds if kind in REVIEWED]
     if kinds and query.reviewed != "no":
         own, told = snapshot.table_of_reviews(kinds)
         matching = np.flatnonzero(_matching(snapshot, own, query))
         first = len(table)
-        rows = np.concatenate([rows, first + matching])
+        rows = np.concatenate([np.flatnonzero(keep), first + matching])
         reviews |= {first + number: each for number, each in enumerate(told)}
         table, useful = Table.joined([table, own]), np.concatenate([useful, np.zeros(len(own))])
-    order = _order(rows, table, useful, library.dates, query.sort)
+        order = _order(rows, table, useful, library.dates, query.sort)
+    else:
+        ordered = _known_order(snapshot, query.sort)
+        order = ordered[keep[ordered]]
     page = order[query.offset : query.offset + query.limit].tolist()
     listed = [moment(snapshot, table, row, reviews.get(row), float(useful[row])) for row in page]
     return {"total": len(order), "offset": query.offset, "limit": query.limit, "moments": listed}
@@ -68,18 +71,30 @@ def search_videos(snapshot: Snapshot, query: Query) -> Json:
         rows = rows[np.isin(table.concepts[rows], wanted)]
         keep &= np.bincount(table.videos[rows], minlength=count) > 0
     found = np.bincount(table.videos[rows], minlength=count)
-    best = np.full(count, -np.inf)
-    np.maximum.at(best, table.videos[rows], table.scores[rows])
-    numbers = np.flatnonzero(keep)
-    keys = {"date": -library.dates, "moments": -found, "score": -best}
-    if query.sort == "title":
-        titles = sorted(numbers.tolist(), key=lambda number: (library.sort_titles[number], number))
-        ordered = np.asarray(titles, np.int64)
-    else:
-        ordered = numbers[np.argsort(keys[query.sort][numbers], kind="stable")]
+    ordered = _video_order(snapshot, query.sort, rows, found)
+    ordered = ordered[keep[ordered]]
     page = ordered[query.offset : query.offset + query.limit].tolist()
     listed = [video(snapshot, number, found=int(found[number])) for number in page]
     return {"total": len(ordered), "offset": query.offset, "limit": query.limit, "videos": listed}
+
+
+def _video_order(snapshot: Snapshot, sort: str, rows: IntArray, found: IntArray) -> IntArray:
+    """All videos in the order asked for, by what was `found` in them in `rows`."""
+    library = snapshot.library
+    if sort == "title":
+        return library.by_title
+    if sort == "score":
+        best = np.full(len(found), -np.inf)
+        np.maximum.at(best, library.table.videos[rows], library.table.scores[rows])
+        return np.argsort(-best, kind="stable")
+    return np.argsort(-(library.dates if sort == "date" else found), kind="stable")
+
+
+def _known_order(snapshot: Snapshot, sort: str) -> IntArray:
+    """All rows of the table in the order asked for; ties by score."""
+    if sort == "usefulness":
+        return snapshot.by_use()
+    return snapshot.library.by_date if sort == "date" else snapshot.library.by_score
 
 
 def _matching(snapshot: Snapshot, table: Table, query: Query) -> BoolArray:
