@@ -100,6 +100,7 @@ def test_a_port_that_is_taken_and_a_token_that_is_too_short_are_told(home: Proje
     from whenabouts.commands.serve import serve
 
     with listening("127.0.0.1", 0) as taken:
+        assert taken.proto == socket.IPPROTO_TCP  # Else asyncio leaves small answers to wait for one another.
         port = taken.getsockname()[1]
         with pytest.raises(ProjectError, match=f"port {port}"):
             listening("127.0.0.1", port)
