@@ -33,14 +33,15 @@ RESULTS = Path(__file__).parent / "results"
 READING = (
     "## Reading",
     "",
-    "Written by hand after the table. On planted timelines decisions help, however they are chosen. The queue and random",
-    "choice differ by less than their spread, so the queue does not halve the work. Among the 88,000 segments of the",
-    "speech world 320 decisions on 16 concepts teach little: random choice meets moments that are nearly all wrong there",
-    "and makes the model worse; the queue and uncertainty meet right ones half of the time, and gain less than a point.",
+    "Written by hand after the table. On planted timelines decisions help, however they are chosen. The queue and",
+    "random choice differ by less than their spread, so the queue does not halve the work. Among the 88,000",
+    "segments of the speech world 320 decisions on 16 concepts teach little: random choice meets moments that are",
+    "nearly all wrong there and makes the model worse; the queue and uncertainty meet right ones half of the",
+    "time, and gain less than a point.",
     "",
-    "That few ratings do harm at all is why `train.halfway` exists. On seed 100, with 60 decisions, the planted world fell",
-    "from 39.6 to 33.7 where the segment model's word counted alone, and rose to 41.9 and 41.7 with 10 and 40; 20 was",
-    "taken, and is what this table has.",
+    "That few ratings do harm at all is why `train.halfway` exists. On seed 100, with 60 decisions, the planted",
+    "world fell from 39.6 to 33.7 where the segment model's word counted alone, and rose to 41.9 and 41.7 with 10",
+    "and 40; 20 was taken, and is what this table has.",
 )
 SOURCES = ("loop_review.py", "loop_worlds.py")
 
