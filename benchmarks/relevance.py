@@ -1,0 +1,65 @@
+"""The tables of cross-class relevance learning (Ma et al., 2019) on streams of really spoken digits.
+
+    python benchmarks/relevance.py FSDD --out benchmarks/results      writes relevance.json and relevance.md there
+
+FSDD is a folder with fsdd_int16_8k.npz and labels.csv (docs/worlds.md). Every cell (seed, ratings a class) is a
+JSON file in --work and is not made again; a run can be stopped and goes on where it was. With --report no cell is made.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+from relevance_cells import Place, cell, further_cell
+from relevance_report import write_report
+from whenabouts.core.files import read_json, write_json
+
+MAIN = 20
+
+
+MAKERS = {"core": cell, "further": further_cell}
+
+
+def cells_of(seeds: int, numbers: list[int]) -> list[tuple[int, int, str]]:
+    """The main number of ratings of all seeds first, then what is asked of it alone, then other numbers."""
+    core = [(seed, number, "core") for seed in range(seeds) for number in numbers]
+    every = [*core, *((seed, MAIN, "further") for seed in range(seeds) if MAIN in numbers)]
+    return sorted(every, key=lambda each: (each[1:] != (MAIN, "core"), each[2] != "further", each[0], each[1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recordings", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("relevance-work"))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--ratings", type=int, nargs="+", default=[5, MAIN, 80, 240])
+    parser.add_argument("--train", type=int, default=400, help="streams to learn from")
+    parser.add_argument("--test", type=int, default=120, help="streams of the test")
+    parser.add_argument("--pool", type=float, default=0.4, help="the share of training streams that raters see")
+    parser.add_argument("--report", action="store_true", help="make no cell")
+    given = parser.parse_args()
+    place = Place(given.recordings, given.work, given.train, given.test, given.pool)
+    made: dict[tuple[int, int], dict[str, Any]] = {}
+    for seed, number, part in cells_of(given.seeds, given.ratings):
+        path = given.work / "cells" / f"{given.train}-{given.test}-{given.pool}-{seed}-{number}-{part}.json"
+        if not path.exists() and not given.report:
+            write_json(path, MAKERS[part](place, seed, number))
+            sys.stderr.write(f"seed {seed}, {number} ratings, {part}: load {os.getloadavg()[0]:.1f}\n")
+        if path.exists():
+            told = read_json(path)
+            whole = made.setdefault((seed, number), {"rows": {}, "cpu_seconds": 0.0})
+            rows, cost = {**whole["rows"], **told["rows"]}, whole["cpu_seconds"] + told["cpu_seconds"]
+            made[seed, number] = {**whole, **told, "rows": rows, "cpu_seconds": cost}
+    host = {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}
+    write_report(given.out, made, {"train": given.train, "test": given.test, "pool": given.pool}, host)
+
+
+if __name__ == "__main__":
+    main()
