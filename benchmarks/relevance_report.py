@@ -149,6 +149,7 @@ def claims(made: Made, tables: Mapping[int, Any]) -> list[str]:
     rows = tables[MAIN]
     gains = {name: rows[name]["with"] - rows[name]["without"] for name in (*KINDS, *CCRL)}
     lines = ["", "## The paper's claims here", ""]
+    lines += cautions(tables)
     worst = min(gains, key=lambda name: gains[name])
     lines.append(f"- Candidates help every model: {'holds' if gains[worst] > 0 else 'does not hold'}; from "
                  f"{gains[worst]:+.3f} ({worst}) to {max(gains.values()):+.3f} "
@@ -170,6 +171,21 @@ def claims(made: Made, tables: Mapping[int, Any]) -> list[str]:
             lines.append(f"- One model shares across classes ({first} above {second.partition(': ')[2]}): "
                          f"{verdict(*difference(made, MAIN, first, second))}")  # fmt: skip
     return lines
+
+
+def cautions(tables: Mapping[int, Any]) -> list[str]:
+    """Why the lines below settle nothing: too few seeds, or rivals that have learned less than nothing from ratings."""
+    lines = []
+    for number, rows in tables.items():
+        seeds, floor = rows[FLOORS[1]]["seeds"], rows[FLOORS[1]]["with"]
+        weak = [name for name in KINDS if rows[name]["with"] < floor]
+        if seeds < 3:
+            lines.append(f"**{number} ratings: {seeds} seed(s). What is said below is a first reading, no finding.**")
+        if weak:
+            lines.append(f"**{number} ratings: {', '.join(weak)} lie below video models that know no rating "
+                         f"({floor:.3f}): they are undertrained at this size, so that a lead over the best "
+                         "single model says nothing of the paper's claim, nor does an ensemble with them.**")  # fmt: skip
+    return [part for line in lines for part in (line, "")]
 
 
 def verdict(apart: float, low: float, high: float) -> str:
