@@ -182,9 +182,11 @@ def cautions(tables: Mapping[int, Any]) -> list[str]:
         if seeds < 3:
             lines.append(f"**{number} ratings: {seeds} seed(s). What is said below is a first reading, no finding.**")
         if weak:
-            lines.append(f"**{number} ratings: {', '.join(weak)} lie below video models that know no rating "
-                         f"({floor:.3f}): they are undertrained at this size, so that a lead over the best "
-                         "single model says nothing of the paper's claim, nor does an ensemble with them.**")  # fmt: skip
+            lines.append(
+                f"**{number} ratings: {', '.join(weak)} lie below video models that know no rating "
+                f"({floor:.3f}): they are undertrained at this size, so that a lead over the best "
+                "single model says nothing of the paper's claim, nor does an ensemble with them.**"
+            )
     return [part for line in lines for part in (line, "")]
 
 
