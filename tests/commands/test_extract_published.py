@@ -157,6 +157,8 @@ def test_what_is_no_backbone_is_told_with_the_nearest_name(project: Project, fil
     assert "There is no file" in told("--backbone", "none.pth", "--architecture", "r2plus1d_18")
     assert "Add --backbone FILE" in told("--architecture", "r2plus1d_18")
     assert "no backbone makes it" in told("--modality", "other")
+    assert "Write i/N" in told("--shard", "")
+    assert "leave out --modality" in told("--gather", project.folder, "--shard", "1/2")
     assert "can't be called 'a/b'" in told(
         "--backbone", files["r2plus1d_18"], "--architecture", "r2plus1d_18", "--modality", "a/b"
     )

@@ -51,7 +51,15 @@ def test_parts_are_dealt_by_length_by_hand() -> None:
     assert Share(1, 2).of(entries[::-1]) == Share(1, 2).of(entries)[::-1]
 
 
-@pytest.mark.parametrize("text", ["", "3", "0/3", "4/3", "1/0", "-1/2", "1/2/3", "a/b"])
+def test_more_workers_than_videos_leave_some_without_work() -> None:
+    entries = lasting(3, 9, 4)
+    parts = [[entry.id for entry in Share(number, 5).of(entries)] for number in range(1, 6)]
+    assert parts == [["1"], ["2"], ["0"], [], []]
+    assert Share(1, 999_999_999).of(entries) == [entries[1]]
+    assert Share(999_999_999, 999_999_999).of(entries) == Share(1, 2).of([]) == []
+
+
+@pytest.mark.parametrize("text", ["", "3", "0/3", "4/3", "1/0", "-1/2", "1/2/3", "a/b", "1/9999999999"])
 def test_what_is_no_part_is_told(text: str) -> None:
     with pytest.raises(SettingsError, match="Write i/N"):
         Share.read(text)

@@ -72,6 +72,7 @@ def extract(
     would.
     """
     from whenabouts.config import load, tables
+    from whenabouts.core.errors import SettingsError
     from whenabouts.data.project import Project
     from whenabouts.recognition.shares import Share
     from whenabouts.recognition.streams import ExtractSettings
@@ -84,9 +85,11 @@ def extract(
     home = Project.open(project)
     how = load(ExtractSettings, tables(recipe, overrides, sections=("extract",))["extract"], "[extract]")
     if gather:
+        if modality or backbone or architecture or shard is not None:
+            raise SettingsError("--gather only takes in what is there: leave out --modality, --backbone and --shard.")
         _gather(home, gather, terminal)
         return
-    share = Share.read(shard) if shard else Share()
+    share = Share() if shard is None else Share.read(shard)
     streams = _streams(home, modality, backbone, architecture, terminal)
     results = _extracted(home, streams, how, share, (workers, device), terminal)
     terminal.result("\n".join(_told(home, results)), _values(home, results))

@@ -32,7 +32,7 @@ class Share:
     @classmethod
     def read(cls, text: str) -> "Share":
         """`2/3`; anything but 1 <= i <= N raises SettingsError."""
-        found = re.fullmatch(r"(\d+)/(\d+)", text)
+        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
         share = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
         if not 1 <= share.number <= share.count:
             raise SettingsError(f"--shard is {text!r}. Write i/N, such as 2/3 for the second of three workers.")
@@ -42,7 +42,8 @@ class Share:
         """The entries of this part, in the order of the manifest."""
         if self.count == 1:
             return list(entries)
-        mine, loads = set(), [(0, part) for part in range(1, self.count + 1)]
+        # Each of the first videos goes to a part of its own, so that parts beyond their number stay empty.
+        mine, loads = set(), [(0, part) for part in range(1, min(self.count, len(entries)) + 1)]
         longest = sorted(((_milliseconds(entry), _hash(entry.id), entry.id) for entry in entries), reverse=True)
         for milliseconds, _, video_id in longest:
             load, part = heapq.heappop(loads)
