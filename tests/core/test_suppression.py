@@ -47,6 +47,29 @@ def test_soft_suppression_is_the_plain_loop(seed: int) -> None:
     np.testing.assert_allclose(softened_scores(spans, scores, 0.4), plain_soft(spans, scores, 0.4), rtol=1e-12)
 
 
+def test_soft_suppression_is_the_plain_loop_whatever_the_lengths() -> None:
+    rng = np.random.default_rng(7)
+    starts = rng.uniform(0, 100, 80)
+    spans = np.stack([starts, starts + 10.0 ** rng.uniform(-3, 3, 80)], axis=1)
+    scores = rng.random(80)
+    np.testing.assert_allclose(softened_scores(spans, scores, 0.6), plain_soft(spans, scores, 0.6), rtol=1e-12)
+
+
+def test_a_span_over_all_does_not_make_short_ones_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a video of 12 hours it would cost minutes: each short span is compared with the long one and few others."""
+    short = np.stack([np.arange(300.0), np.arange(300.0) + 0.5], axis=1)
+    spans, compared = np.concatenate([[[0.0, 300.0]], short]), list[int]()
+
+    def counted(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+        compared.append(len(others))
+        return temporal_iou(one, others)
+
+    monkeypatch.setattr("whenabouts.core.suppression.temporal_iou", counted)
+    softened_scores(spans, np.linspace(1, 0, 301), 0.6)
+    assert compared[0] == 300
+    assert max(compared[1:]) <= 2
+
+
 def test_seconds_are_no_pixels() -> None:
     """With the + 1 of pixel boxes, [0, 1) and [1, 2) would overlap by a third."""
     assert kept_spans([[0, 1], [1, 2]], [0.9, 0.8], 0.0).tolist() == [True, True]

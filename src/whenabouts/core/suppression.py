@@ -5,7 +5,7 @@ import heapq
 import numpy as np
 from numpy.typing import ArrayLike
 
-from whenabouts.core.timing import BoolArray, FloatArray, as_spans, temporal_iou
+from whenabouts.core.timing import BoolArray, FloatArray, IntArray, as_spans, temporal_iou
 
 
 def kept_spans(spans: ArrayLike, scores: ArrayLike, tiou: float) -> BoolArray:
@@ -39,8 +39,9 @@ def softened_scores(spans: ArrayLike, scores: ArrayLike, sigma: float) -> FloatA
     rows, result = as_spans(spans), np.array(scores, np.float64)
     if (result < 0).any():
         raise ValueError("Soft suppression multiplies scores, so they must be at least 0.")
-    by_start = np.argsort(rows[:, 0], kind="stable")
-    starts, reach = rows[by_start, 0], np.maximum.accumulate(rows[by_start, 1])
+    if not len(rows):
+        return result
+    neighbours = _Octaves(rows)
     waiting = np.ones(len(rows), bool)
     queue = [(-score, row) for row, score in enumerate(result.tolist())]
     heapq.heapify(queue)
@@ -52,12 +53,34 @@ def softened_scores(spans: ArrayLike, scores: ArrayLike, sigma: float) -> FloatA
             heapq.heappush(queue, (-float(result[row]), row))
             continue
         waiting[row] = False
-        first = np.searchsorted(reach, rows[row, 0], side="right")
-        stop = np.searchsorted(starts, rows[row, 1], side="left")
-        near = by_start[first:stop]
+        near = neighbours.of(row)
         near = near[waiting[near]]
         result[near] *= np.exp(-(temporal_iou(rows[row], rows[near])[0] ** 2) / sigma)
     return result
+
+
+class _Octaves:
+    """Which of spans (N, 2) may overlap one of them: each octave of lengths is searched by itself.
+
+    In order of starts alone, a few long spans would make every short one a neighbour of all that came before it.
+    """
+
+    def __init__(self, rows: FloatArray) -> None:
+        lengths = rows[:, 1] - rows[:, 0]
+        octaves = np.frexp(lengths)[1]
+        self._order = np.lexsort((rows[:, 0], octaves))
+        _, begins = np.unique(octaves[self._order], return_index=True)
+        first, stop = [], []
+        for begin, members in zip(begins, np.split(self._order, begins[1:]), strict=True):
+            starts, longest = rows[members, 0], lengths[members].max()
+            first.append(begin + np.searchsorted(starts, rows[:, 0] - longest, side="left"))
+            stop.append(begin + np.searchsorted(starts, rows[:, 1], side="left"))
+        self._first, self._stop = np.array(first).T, np.array(stop).T  # (N, octaves)
+
+    def of(self, row: int) -> IntArray:
+        """Rows of all spans that overlap a span, itself among them, and of some that lie near it."""
+        places = zip(self._first[row].tolist(), self._stop[row].tolist(), strict=True)
+        return np.concatenate([self._order[first:stop] for first, stop in places])
 
 
 def _near(ordered: FloatArray, row: int, tiou: float) -> slice:
