@@ -126,7 +126,7 @@ def _stages(archive: "DemoArchive", project: Path, terminal: Terminal, chosen: "
 
     home = ["--project", str(project), *(["--recipe", str(chosen.recipe)] if chosen.recipe else [])]
     both, seed = [*home, "--device", chosen.device], ["--seed", str(chosen.seed)]
-    localizer = [] if chosen.recipe else ["--localizer", "winners-out"]  # What the demo compares with its floors.
+    localizer = ["--localizer", "winners-out"]  # What the demo compares with its floors.
     concepts = ",".join(archive.concepts)
     few = ["--min-count", str(LEAST_TAGGED)] if len(archive.plans) < FEW and not chosen.recipe else []
     commands = {
