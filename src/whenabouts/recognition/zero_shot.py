@@ -1,7 +1,8 @@
 """Scores of concepts that nobody labelled: how well pictures and names go together, by an encoder that read both.
 
 The encoder's features and the words of each concept lie in one space (CLIP, SigLIP, VideoPrism, X-CLIP); their cosine,
-scaled as in the encoder's own training, is the score.
+times the encoder's own scale, is the score. X-CLIP as published also bends the words to each video, which is not done
+here; VideoPrism has no scale of its own, and is given CLIP's.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from whenabouts.core.scores import ScoreSequence
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.recognition.encoders import Encoder
 
-PROMPT = "a video of {}"
+PROMPT, BACKGROUND = "a video of {}", "a video"
+CLIP_SCALE = 100.0
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
 _TINY = 1e-12
 
@@ -28,12 +30,13 @@ class ZeroShot:
     """The words of a vocabulary in an encoder's space: vectors (L, D) of length 1.
 
     With a `bias`, names are judged one by one, as SigLIP was trained: sigmoid(scale x cosine + bias). Without one they
-    are judged against each other: softmax(scale x cosine). `source` is the encoder's: features of others do not go with
-    these words.
+    are judged against each other and against `background`, the vector (D,) of words that say nothing of what is seen:
+    softmax(scale x cosine). `source` is the encoder's: features of others do not go with these words.
     """
 
     vocabulary: Vocabulary
     vectors: NDArray[np.float32]
+    background: NDArray[np.float32]
     scale: float
     bias: float | None
     source: str
@@ -49,11 +52,11 @@ class ZeroShot:
                 f"{encoder.source} has read no words. Zero-shot scores need CLIP, SigLIP, VideoPrism or X-CLIP."
             )
         texts = [said or prompt.format(name) for name, said in _described(vocabulary)]
-        vectors = _encoded(encoder, texts)
+        vectors = _units(_encoded(encoder, [*texts, BACKGROUND]))
         model: Any = encoder.net.model
-        scale = float(model.logit_scale.detach().exp()) if hasattr(model, "logit_scale") else 100.0
+        scale = float(model.logit_scale.detach().exp()) if hasattr(model, "logit_scale") else CLIP_SCALE
         bias = float(model.logit_bias.detach()) if hasattr(model, "logit_bias") else None
-        return cls(vocabulary, _units(vectors), scale, bias, encoder.source)
+        return cls(vocabulary, vectors[:-1], vectors[-1], scale, bias, encoder.source)
 
     def scores(self, features: FeatureSequence) -> ScoreSequence:
         """Scores (T, L) in [0, 1] of the features of one video, and their mean over time as those of the video."""
@@ -62,10 +65,12 @@ class ZeroShot:
                 f"{features.video_id}: these features are {features.width} wide, from {features.source}, but the words "
                 f"are {self.vectors.shape[1]} wide, from {self.source}. Extract with that encoder (--backbone)."
             )
-        energies = self.scale * _units(np.asarray(features.values, np.float32)) @ self.vectors.T
+        units = _units(np.asarray(features.values, np.float32))
+        energies = self.scale * units @ self.vectors.T
         if self.bias is None:
-            powers = np.exp(energies - energies.max(axis=1, keepdims=True))
-            values = powers / powers.sum(axis=1, keepdims=True)
+            every = np.concatenate([energies, self.scale * (units @ self.background)[:, None]], axis=1)
+            powers = np.exp(every - every.max(axis=1, keepdims=True))
+            values = (powers / powers.sum(axis=1, keepdims=True))[:, :-1]
         else:
             values = 0.5 * (1 + np.tanh((energies + self.bias) / 2))
         whole = values.mean(axis=0) if len(values) else np.zeros(len(self.vocabulary))
