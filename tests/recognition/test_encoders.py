@@ -338,7 +338,7 @@ def test_words_need_a_net_that_reads_and_a_tokenizer(saved: Callable[[str], Path
     with pytest.raises(InvalidData, match="has no tokenizer"):
         ZeroShot.of(load_encoder(str(saved("clip")), words=True), vocabulary)
     odd = load_encoder(str(with_words(save("clip", tmp_path / "odd"))), words=True)
-    with pytest.raises(InvalidData, match="reads 2 different texts as 1"):
+    with pytest.raises(InvalidData, match="different texts as"):
         ZeroShot.of(odd, Vocabulary(("zebra", "lion")))
 
 
