@@ -191,3 +191,31 @@ def test_every_decision_that_was_acknowledged_survives_kills(tmp_path: Path) -> 
     stored = {each.decided.video_id for each in ReviewStore(path).history()}
     assert {f"video-{number}" for number in acknowledged} <= stored
     assert len(stored) - len(acknowledged) <= 4  # One each that was stored, but whose acknowledgement was cut off.
+
+
+def test_what_was_stored_at_once_is_undone_and_redone_at_once_unless_one_is_meant(store: ReviewStore) -> None:
+    store.add([confirmed("before")])
+    pair = [each.id for each in store.add([confirmed("a"), confirmed("b")])]
+    assert store.undo().id == pair[1]  # type: ignore[union-attr]
+    assert [each.decided.video_id for each in store.standing()] == ["before"]
+    assert store.redo().id == pair[1]  # type: ignore[union-attr]
+    assert len(store.standing()) == 3
+    store.undo(pair[0], alone=True)
+    assert [each.decided.video_id for each in store.standing()] == ["before", "b"]
+
+
+def test_a_file_that_was_moved_away_while_in_use_takes_no_decision(store: ReviewStore, tmp_path: Path) -> None:
+    store.add([confirmed("kept")])
+    moved = store.path.rename(tmp_path / "moved.sqlite")
+    with pytest.raises(ProjectError, match="moved away or replaced"):
+        store.add([confirmed("lost")])
+    moved.rename(store.path)
+    store.add([confirmed("again")])
+    assert [each.decided.video_id for each in store.standing()] == ["kept", "again"]
+
+
+def test_a_file_that_can_not_be_written_is_told_apart_from_one_that_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.sqlite"
+    path.mkdir()
+    with pytest.raises(ProjectError, match="can't be opened for writing"):
+        ReviewStore(path)

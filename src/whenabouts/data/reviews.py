@@ -97,9 +97,16 @@ class ReviewStore:
         self.path = path
         self._here = threading.local()
         self._all: list[sqlite3.Connection] = []
+        self._file: tuple[int, int] | None = None
         try:
             with self._writing() as base:
                 base.executescript(_TABLES)
+            self._file = _identity(path)
+        except (sqlite3.OperationalError, OSError) as error:
+            raise ProjectError(
+                f"{path} can't be opened for writing: {error}. Decisions are kept there: does another program hold it, "
+                "is the disk full, or may nothing be written there?"
+            ) from None
         except sqlite3.DatabaseError as error:
             raise InvalidData(
                 f"{path} can't be used as a file of reviews: {error}. Move it away, or mend it."
@@ -118,18 +125,26 @@ class ReviewStore:
             base.execute("COMMIT")
         return [Review(cast(int, number), at, each) for number, each in zip(numbers, decisions, strict=True)]
 
-    def undo(self, review_id: int | None = None) -> Review | None:
-        """Undo one decision, or the last that is not undone; None where there is none."""
+    def undo(self, review_id: int | None = None, *, alone: bool = False) -> Review | None:
+        """Undo one decision, or the last that is not undone; None where there is none.
+
+        With it goes what was stored together with it, for that was one deed (another concept for a moment is a
+        rejection and an addition); `alone` leaves that as it is.
+        """
         with self._writing() as base, _told(self.path):
             base.execute("BEGIN IMMEDIATE")
             which = "undone_step IS NULL" + ("" if review_id is None else " AND id = ?")
             found = base.execute(
-                f"SELECT id FROM reviews WHERE {which} ORDER BY id DESC LIMIT 1",
+                f"SELECT id, step FROM reviews WHERE {which} ORDER BY id DESC LIMIT 1",
                 [] if review_id is None else [review_id],
             ).fetchone()
             if found is not None:
                 step = _next_step(base)
-                base.execute("UPDATE reviews SET undone_step = ?, touched = ? WHERE id = ?", (step, step, found[0]))
+                base.execute(
+                    f"UPDATE reviews SET undone_step = ?, touched = ? WHERE undone_step IS NULL "
+                    f"AND {'id' if alone else 'step'} = ?",
+                    (step, step, found[0 if alone else 1]),
+                )
             base.execute("COMMIT")
         return None if found is None else self.by_id(found[0])
 
@@ -138,12 +153,13 @@ class ReviewStore:
         with self._writing() as base, _told(self.path):
             base.execute("BEGIN IMMEDIATE")
             found = base.execute(
-                "SELECT id FROM reviews WHERE undone_step > (SELECT MAX(step) FROM reviews) "
-                "ORDER BY undone_step DESC LIMIT 1"
+                "SELECT id, undone_step FROM reviews WHERE undone_step > (SELECT MAX(step) FROM reviews) "
+                "ORDER BY undone_step DESC, id DESC LIMIT 1"
             ).fetchone()
             if found is not None:
                 base.execute(
-                    "UPDATE reviews SET undone_step = NULL, touched = ? WHERE id = ?", (_next_step(base), found[0])
+                    "UPDATE reviews SET undone_step = NULL, touched = ? WHERE undone_step = ?",
+                    (_next_step(base), found[1]),
                 )
             base.execute("COMMIT")
         return None if found is None else self.by_id(found[0])
@@ -223,7 +239,11 @@ class ReviewStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection; an error within undoes what was begun."""
+        """A connection; an error within undoes what was begun.
+
+        An open file that was moved away takes everything, and nobody would find it there again.
+        """
+        self._check_place()
         with self._base() as base:
             try:
                 yield base
@@ -232,10 +252,18 @@ class ReviewStore:
                     base.execute("ROLLBACK")
                 raise
 
+    def _check_place(self) -> None:
+        if self._file is not None and _identity(self.path) != self._file:
+            raise ProjectError(
+                f"{self.path} was moved away or replaced while it was in use. Nothing was stored: put it back, or "
+                "start this program again."
+            )
+
     @contextmanager
     def _base(self) -> Iterator[sqlite3.Connection]:
         base = getattr(self._here, "base", None)
         if base is None:
+            self._check_place()
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Each thread has its own; only `close` reaches across threads.
             base = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
@@ -261,7 +289,15 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise ProjectError(f"{path} can't be written: {error}. Nothing of this decision was stored.") from None
+        raise ProjectError(f"{path} can't be written: {error}. Nothing was stored.") from None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino)
 
 
 def _next_step(base: sqlite3.Connection) -> int:

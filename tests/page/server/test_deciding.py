@@ -187,3 +187,54 @@ def test_learning_needs_decisions_and_a_localizer_that_exists(client: Any) -> No
     assert client.post("/api/learn", {"localizer": "magic"}).status == 400
     assert client.post("/api/learn/stop", {}).status == 409
     assert client.get("/api/learn").json["state"] == "idle"
+
+
+@pytest.mark.parametrize("end", [10**400, -(10**400)])
+def test_whole_numbers_too_long_for_seconds_are_refused(client: Any, end: int) -> None:
+    wrong = {"decision": "add", "video": some_moment(client)["video"], "concept": "a", "start": 0, "end": end}
+    assert client.post("/api/reviews", wrong).status == 400
+
+
+@pytest.mark.parametrize("other", [[], {}, ["confirm"]])
+def test_lists_and_objects_where_a_word_is_asked_are_refused(client: Any, other: Any) -> None:
+    assert client.post("/api/reviews", decision(some_moment(client), other)).status == 400
+    assert client.post("/api/learn", {"localizer": other}).status == 400
+
+
+def test_nothing_that_people_mark_lies_behind_the_end_of_its_video(client: Any) -> None:
+    moment = some_moment(client)
+    for verb in ("add", "correct"):
+        wanted = decision(moment, verb, end=1e308) | ({"found": None} if verb == "add" else {})
+        assert client.post("/api/reviews", wanted).json["reviews"][0]["end"] == moment["duration"]
+
+
+def test_another_concept_for_a_moment_is_undone_whole_by_its_id_and_one_of_them_alone(client: Any) -> None:
+    moment = some_moment(client)
+    other = {name: value for name, value in decision(moment, "add", concept="other").items() if name != "found"}
+    first, second = client.post("/api/reviews", {"reviews": [decision(moment, "reject"), other]}).json["reviews"]
+    assert client.post("/api/reviews/undo", {"id": second["id"]}).status == 200
+    assert client.get("/api/reviews", standing="yes").json["total"] == 0
+    assert client.post("/api/reviews/redo", {}).status == 200
+    assert client.post("/api/reviews/undo", {"id": second["id"], "alone": True}).status == 200
+    assert [each["id"] for each in client.get("/api/reviews", standing="yes").json["reviews"]] == [first["id"]]
+    assert client.post("/api/reviews/undo", {"alone": True}).status == 400
+
+
+def test_a_file_of_reviews_that_was_moved_away_is_told(client: Any, project: Project) -> None:
+    moment = some_moment(client)
+    project.reviews_path.rename(project.folder / "elsewhere.sqlite")
+    for path, body in (("/api/reviews", decision(moment)), ("/api/reviews/undo", {}), ("/api/reviews/redo", {})):
+        told = client.post(path, body)
+        assert told.status in (409, 503)  # By whether something had to be read before.
+        assert "moved away or replaced" in told.json["error"]
+    assert not project.reviews_path.exists()
+
+
+def test_usefulness_is_of_what_was_decided_and_is_kept_until_more_is(rooms: Rooms, client: Any) -> None:
+    snapshot = rooms.desk.current()
+    before = snapshot.useful()
+    assert snapshot.useful() is before
+    moment = some_moment(client)
+    client.post("/api/reviews", decision(moment))
+    assert rooms.desk.current().useful() is not before
+    assert moment["id"] not in [each["id"] for each in client.get("/api/queue", limit=500).json["moments"]]

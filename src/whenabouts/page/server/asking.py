@@ -126,6 +126,10 @@ def text_in(values: dict[str, Any], name: str, *, longest: int = LONGEST_TEXT) -
 def number_in(values: dict[str, Any], name: str) -> float:
     """A finite number in a JSON object that must be there."""
     value = values.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        found = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:  # JSON knows whole numbers of any length.
+        found = math.inf
+    if not math.isfinite(found):
         raise Refused(400, f"{name} is a finite number, but got {str(value)[:50]!r}.")
-    return float(value)
+    return found

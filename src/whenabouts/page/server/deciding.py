@@ -1,5 +1,7 @@
 """Routes that decide: reviews, the queue, concepts from examples, learning again."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -32,7 +34,7 @@ async def review(request: Request) -> Response:
 
 async def undo(request: Request) -> Response:
     """POST /api/reviews/undo."""
-    values = await _body(request, ("id",))
+    values = await _body(request, ("id", "alone"))
     return await run_in_threadpool(_undo, rooms_of(request), values)
 
 
@@ -67,7 +69,7 @@ def asked_next(request: Request) -> Response:
     asked = Asked(request, ("concept", "limit"))
     rooms = rooms_of(request)
     snapshot = rooms.desk.current()
-    return answer(_queue(snapshot, asked.text("concept"), asked.count("limit", 20, 200)))
+    return answer(_queue(snapshot, asked.text("concept"), asked.count("limit", 20, MOST_AT_ONCE)))
 
 
 async def save_concept(request: Request) -> Response:
@@ -117,14 +119,17 @@ def _review(rooms: Rooms, values: dict[str, Any]) -> Response:
     else:
         rows = [values]
     decisions = [_decided(rooms, snapshot, row) for row in rows]
-    stored = _stored(rooms, decisions)
+    with _writing():
+        stored = rooms.desk.decide(decisions)
     snapshot = rooms.desk.current()
     return answer({"reviews": [answers.review(snapshot, each, True) for each in stored]}, 201)
 
 
-def _stored(rooms: Rooms, decisions: list[Decided]) -> list[Any]:
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """503 where the file of reviews can't be written."""
     try:
-        return rooms.desk.decide(decisions)
+        yield
     except ProjectError as error:
         raise Refused(503, str(error)) from None
 
@@ -134,7 +139,7 @@ def _decided(rooms: Rooms, snapshot: Snapshot, row: Any) -> Decided:
     if not isinstance(row, dict) or set(row) - set(_KEYS):
         raise Refused(400, f"A decision is an object with {', '.join(_KEYS)}.")
     verb = row.get("decision")
-    if verb not in _VERBS:
+    if not isinstance(verb, str) or verb not in _VERBS:
         raise Refused(400, f"decision is one of {', '.join(_VERBS)}, but got {str(verb)[:50]!r}.")
     origin = row.get("origin", "search")
     if origin not in ORIGINS:
@@ -146,6 +151,8 @@ def _decided(rooms: Rooms, snapshot: Snapshot, row: Any) -> Decided:
     duration = entry.video.duration_seconds
     if duration and start >= duration:
         raise Refused(400, f"The video ends at {duration} s, but the moment starts at {start} s.")
+    if duration and verb in ("correct", "add"):
+        end = min(end, duration)
     if found is None and verb in ("confirm", "reject"):
         found = (start, end)
     try:
@@ -172,14 +179,19 @@ def _undo(rooms: Rooms, values: dict[str, Any]) -> Response:
     which = values.get("id")
     if which is not None and (isinstance(which, bool) or not isinstance(which, int) or not 0 < which < 2**62):
         raise Refused(400, "id is the number of a review.")
-    undone = rooms.desk.reviews.undo(which)
+    alone = values.get("alone", False)
+    if not isinstance(alone, bool) or (alone and which is None):
+        raise Refused(400, "alone is true or false, and goes with an id.")
+    with _writing():
+        undone = rooms.desk.reviews.undo(which, alone=alone)
     if undone is None:
         raise Refused(404, "There is nothing to undo." if which is None else f"No review {which} is there to undo.")
     return answer({"review": answers.review(rooms.desk.current(), undone, False)})
 
 
 def _redo(rooms: Rooms) -> Response:
-    redone = rooms.desk.reviews.redo()
+    with _writing():
+        redone = rooms.desk.reviews.redo()
     if redone is None:
         raise Refused(404, "There is nothing to redo.")
     return answer({"review": answers.review(rooms.desk.current(), redone, True)})
@@ -218,7 +230,8 @@ def _save_concept(rooms: Rooms, values: dict[str, Any]) -> Response:
         raise Refused(
             409, f"Pick at least {LEAST_EXAMPLES} examples in {LEAST_VIDEOS} videos before you save a concept."
         )
-    stored = _stored(rooms, decisions)
+    with _writing():
+        stored = rooms.desk.decide(decisions)
     snapshot = rooms.desk.current()
     return answer({"concept": name, "reviews": [answers.review(snapshot, each, True) for each in stored]}, 201)
 
@@ -227,7 +240,7 @@ def _learn(rooms: Rooms, values: dict[str, Any]) -> Response:
     from whenabouts.localizers import LOCALIZERS
 
     localizer = values.get("localizer")
-    if localizer is not None and localizer not in LOCALIZERS:
+    if localizer is not None and (not isinstance(localizer, str) or localizer not in LOCALIZERS):
         raise Refused(400, f"localizer is one of {', '.join(LOCALIZERS)}.")
     if not rooms.desk.current().standing():
         raise Refused(409, "Nothing was decided yet, so there is nothing new to learn.")

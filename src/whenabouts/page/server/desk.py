@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,10 +34,13 @@ class Snapshot:
     held_out: frozenset[str] = frozenset()
     _useful: FloatArray | None = None
     _by_use: IntArray | None = None
+    _lock: Any = field(default_factory=threading.RLock)
+    """Some read while others decide."""
 
     def standing(self) -> list[Review]:
         """All decisions that count, in the order of their making."""
-        return sorted((review for each in self.reviews.values() for review in each), key=lambda review: review.id)
+        with self._lock:
+            return sorted((review for each in self.reviews.values() for review in each), key=lambda review: review.id)
 
     def table_of_reviews(self, kinds: Sequence[str], video: int | None = None) -> tuple[Table, list[Review]]:
         """Decisions as moments of the kinds "confirmed" (and corrected, added) and "rejected", with their reviews."""
@@ -56,27 +60,30 @@ class Snapshot:
 
     def useful(self) -> FloatArray:
         """How much a decision would teach (M,), for every row of the table: 0 where it is no question."""
-        if self._useful is None:
-            library = self.library
-            rows, table = library.found_rows, library.table
-            place = np.full(len(table), -1, np.int64)
-            place[rows] = np.arange(len(rows))
-            judged = [(place[row], review.decided.present) for row, review in self.judging.items()]
-            known = Judged(
-                np.asarray([row for row, _ in judged], np.int64), np.asarray([yes for _, yes in judged], bool)
-            )
-            values = np.zeros(len(table))
-            values[rows] = usefulness(library.candidates, known)
-            self._useful, self._by_use = values, None
-        return self._useful
+        with self._lock:
+            if self._useful is None:
+                self._useful, self._by_use = self._usefulness(), None
+            return self._useful
+
+    def _usefulness(self) -> FloatArray:
+        library = self.library
+        rows, table = library.found_rows, library.table
+        place = np.full(len(table), -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        judged = [(place[row], review.decided.present) for row, review in self.judging.items()]
+        known = Judged(np.asarray([row for row, _ in judged], np.int64), np.asarray([yes for _, yes in judged], bool))
+        values = np.zeros(len(table))
+        values[rows] = usefulness(library.candidates, known)
+        return values
 
     def by_use(self) -> IntArray:
         """Rows of the table, most useful first, then best score first."""
-        useful = self.useful()
-        if self._by_use is None:
-            first = self.library.by_score
-            self._by_use = first[np.argsort(-useful[first], kind="stable")]
-        return self._by_use
+        with self._lock:
+            useful = self.useful()
+            if self._by_use is None:
+                first = self.library.by_score
+                self._by_use = first[np.argsort(-useful[first], kind="stable")]
+            return self._by_use
 
     def asking(self) -> FloatArray:
         """`useful`, but only where a decision would be learned from: in training videos that are not held out."""
@@ -87,9 +94,14 @@ class Snapshot:
 
     def take(self, video_id: str, reviews: list[Review]) -> None:
         """What counts now of one video."""
+        with self._lock:
+            self._take(video_id, reviews)
+
+    def _take(self, video_id: str, reviews: list[Review]) -> None:
         self.reviews.pop(video_id, None)
         if reviews:
             self.reviews[video_id] = reviews
+        self._useful = None
         number = self.library.numbers.get(video_id)
         if number is None:
             return
@@ -100,7 +112,6 @@ class Snapshot:
         for review in reviews:
             for row in self._judged_by(review, rows).tolist():
                 self.judging[row] = review
-        self._useful = None
 
     def _judged_by(self, review: Review, rows: IntArray) -> IntArray:
         said, table = review.decided, self.library.table

@@ -1,5 +1,6 @@
 """Routes that look: the project, moments, videos, curves, reasons, look-alikes."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from starlette.routing import Route
 
 from whenabouts.core.moments import KINDS
 from whenabouts.core.timing import temporal_iou
+from whenabouts.data.reviews import DECISIONS
 from whenabouts.page.server import answers
 from whenabouts.page.server.asking import DEEPEST_OFFSET, Asked, Refused, answer
 from whenabouts.page.server.curves import curves, why
@@ -145,8 +147,9 @@ def _apart(numbers: Any, spans: Any, order: Any, limit: int, values: Any) -> lis
 
 def _project(rooms: Rooms, snapshot: Snapshot) -> dict[str, Any]:
     library, table = snapshot.library, snapshot.library.table
-    reviews = snapshot.standing()
-    decisions = [review.decided for review in reviews]
+    decisions = [review.decided for review in snapshot.standing()]
+    said = Counter((each.concept, each.present) for each in decisions)
+    kinds = Counter(each.decision for each in decisions)
     names = library.names.names
     rows = library.found_rows
     found = np.bincount(table.concepts[rows], minlength=len(names))
@@ -165,15 +168,13 @@ def _project(rooms: Rooms, snapshot: Snapshot) -> dict[str, Any]:
             "moments": int(found[number]),
             "best": float(best[number]) if found[number] else None,
             "lowest": float(lowest[number]) if found[number] else None,
-            "confirmed": sum(each.concept == name and each.present for each in decisions),
-            "rejected": sum(each.concept == name and not each.present for each in decisions),
+            "confirmed": said[name, True],
+            "rejected": said[name, False],
             "example": name in by_example,
             "learned": name in library.model_names,
         }
         for number, name in enumerate(names)
     ]
-    counts = {kind: sum(each.decision == kind for each in decisions)
-              for kind in ("confirmed", "rejected", "corrected", "added")}  # fmt: skip
     return {
         "name": library.project.folder.resolve().name,
         "version": rooms.version(snapshot),
@@ -185,7 +186,7 @@ def _project(rooms: Rooms, snapshot: Snapshot) -> dict[str, Any]:
         "streams": list(rooms.model.store().modalities()),
         "localizer": rooms.localizer_name(),
         "truth": bool((table.kinds == KINDS.index("truth")).any()),
-        "reviews": counts,
+        "reviews": {kind: kinds[kind] for kind in DECISIONS},
         "held_out": {"videos": len(snapshot.held_out), "drawn": bool(snapshot.held_out)},
         "learning": rooms.learning.state(),
         "notes": [*rooms.desk.notes, *library.notes],

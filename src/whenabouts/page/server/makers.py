@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from whenabouts.core.errors import MediaError, WhenaboutsError
+from whenabouts.core.errors import MediaError
 from whenabouts.core.files import replacing
 from whenabouts.media.parts import frame_parts
 from whenabouts.media.proxy import proxy_parts
@@ -155,10 +155,15 @@ class Proxies:
         return self._states.get(kept)
 
     def ask(self, source: Path, kept: Path, duration_seconds: float) -> ProxyState:
-        """Begin a copy unless it is there or on its way, and say how far it is."""
+        """Begin a copy unless it is there or on its way, and say how far it is.
+
+        A failure is told once, to whoever asks next; after that, asking begins anew.
+        """
         with self._lock:
             known = self.state(kept)
-            if known is not None and known.state != "failed":
+            if known is not None:
+                if known.state == "failed":
+                    del self._states[kept]
                 return known
             state = self._states[kept] = ProxyState("making")
             thread = threading.Thread(target=self._make, args=(source, kept, duration_seconds, state), daemon=True)
@@ -177,5 +182,5 @@ class Proxies:
                 if work.failure or not kept.is_file():
                     raise MediaError(work.failure or "The copy was not written.")
             state.state, state.progress = "ready", 1.0
-        except (WhenaboutsError, OSError) as error:
-            state.state, state.reason = "failed", str(error)
+        except Exception as error:  # Whatever it is, those who wait must hear of it.
+            state.reason, state.state = str(error) or type(error).__name__, "failed"

@@ -31,32 +31,84 @@ async function send(reviews) {
   const stored = await telling(() => post("/api/reviews", reviews.length === 1 ? reviews[0] : { reviews }));
   if (!stored) return null;
   const last = stored.reviews.at(-1);
+  remember(stored.reviews);
   say(`${TOLD[last.decision] ?? "Stored"}: ${last.concept}.`, { undo: () => undo() });
   await changed();
   return stored.reviews;
 }
 
-/** Undo the last decision that stands, or the one with this id. */
-export async function undo(id = null) {
-  const done = await telling(() => post("/api/reviews/undo", id === null ? {} : { id }));
-  if (!done) return null;
-  say(`Undone: ${(TOLD[done.review.decision] ?? "").toLowerCase()} ${done.review.concept}.`);
-  await changed("undone");
-  return done.review;
+// What this tab decided, in order, by the last id of each deed: others may be deciding in tabs of their own.
+const own = ownIds();
+
+/** These were stored at once, by this tab: `undo` takes them back together. */
+export function remember(reviews) {
+  own.push(reviews.at(-1).id);
+  keepOwn();
+}
+
+/** Undo the last deed of this tab; where it has done nothing that stands, the last that anybody did. */
+export async function undo() {
+  const done = await telling(undoLast);
+  return done && tellUndone(done.review);
+}
+
+async function undoLast() {
+  while (own.length) {
+    const id = own.pop();
+    keepOwn();
+    try {
+      return await post("/api/reviews/undo", { id });
+    } catch (error) {
+      if (error.status === 404) continue; // Undone already, in the history or in another tab.
+      own.push(id);
+      keepOwn();
+      throw error;
+    }
+  }
+  return post("/api/reviews/undo");
+}
+
+/** Undo the one decision with this id. */
+export async function undoOne(id) {
+  const done = await telling(() => post("/api/reviews/undo", { id, alone: true }));
+  return done && tellUndone(done.review);
+}
+
+async function tellUndone(review) {
+  say(`Undone: ${(TOLD[review.decision] ?? "").toLowerCase()} ${review.concept}.`);
+  await changed("undone", -1);
+  return review;
 }
 
 /** Take the last undo back. */
 export async function redo() {
   const done = await telling(() => post("/api/reviews/redo"));
   if (!done) return null;
+  remember([done.review]);
   say(`Done again: ${(TOLD[done.review.decision] ?? "").toLowerCase()} ${done.review.concept}.`);
-  await changed("undone");
+  await changed("undone", 1);
   return done.review;
 }
 
-/** Tell the views: "reviews" after everything, "undone" where what was decided is open again. */
-async function changed(also = null) {
+/** Tell the views: "reviews" after everything, "undone" after undo and redo, with the decisions that came or went. */
+async function changed(also = null, detail = 0) {
   await telling(refresh);
   changes.dispatchEvent(new Event("reviews"));
-  if (also) changes.dispatchEvent(new Event(also));
+  if (also) changes.dispatchEvent(new CustomEvent(also, { detail }));
+}
+
+function ownIds() {
+  try {
+    const kept = JSON.parse(window.sessionStorage.getItem("whenabouts.own") ?? "[]");
+    return Array.isArray(kept) ? kept.filter(Number.isSafeInteger) : [];
+  } catch {
+    return [];
+  }
+}
+
+function keepOwn() {
+  own.splice(0, own.length - 500);
+  try {
+    window.sessionStorage.setItem("whenabouts.own", JSON.stringify(own));
+  } catch { /* Private windows may have no store. */ }
 }

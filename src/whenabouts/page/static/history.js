@@ -1,6 +1,6 @@
 /** Every decision, newest first; each can be undone. */
 import { get } from "./api.js";
-import { undo } from "./decisions.js";
+import { undoOne } from "./decisions.js";
 import { button, fill, make, name } from "./dom.js";
 import { count, span, when } from "./format.js";
 import { changes, hue } from "./project.js";
@@ -43,5 +43,5 @@ function row(review) {
     make("td", {}, make("i", { class: "dot", style: { background: hue(review.concept) } }), name(review.concept)),
     make("td", {}, make("a", { href: momentAddress(review) }, name(review.title || review.video_id))),
     make("td", { class: "number" }, span(review.start, review.end, 2), was),
-    make("td", {}, review.standing ? button("Undo", () => undo(review.id), { kind: "small", label: `Undo: ${review.decision} ${review.concept}` }) : null));
+    make("td", {}, review.standing ? button("Undo", () => undoOne(review.id), { kind: "small", label: `Undo: ${review.decision} ${review.concept}` }) : null));
 }

@@ -2,6 +2,8 @@
 import { button, fill, make } from "./dom.js";
 
 const TYPING = new Set(["INPUT", "SELECT", "TEXTAREA"]);
+// Held down, these act again and again; others, as those that decide, act once.
+const REPEATED = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Shift+ArrowLeft", "Shift+ArrowRight", ",", ".", "+", "=", "-"]);
 const SHOWN = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
 const sets = [];
 let dialog = null;
@@ -35,7 +37,7 @@ window.addEventListener("keydown", (event) => {
   for (const set of [...sets].reverse()) {
     const found = set.keys.find((each) => each.keys.includes(wanted));
     if (!found) continue;
-    if (found.run(event) === false) continue;
+    if (!(event.repeat && !REPEATED.has(wanted)) && found.run(event) === false) continue;
     event.preventDefault();
     event.stopPropagation();
     return;

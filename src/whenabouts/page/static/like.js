@@ -1,6 +1,7 @@
 /** Find by example: others like a moment, at once; a few that are right make a concept. */
 import { get, post } from "./api.js";
 import { card, moveAmong } from "./cards.js";
+import { remember } from "./decisions.js";
 import { button, fill, make, name } from "./dom.js";
 import { count, span } from "./format.js";
 import { bind } from "./keys.js";
@@ -47,6 +48,7 @@ export async function likeView(place, { values }) {
     const examples = [...picked.values()].map(({ video, start, end }) => ({ video, start, end }));
     const saved = await telling(() => post("/api/concepts", { name: label.value.trim(), examples }));
     if (!saved) return;
+    remember(saved.reviews);
     await telling(refresh);
     say(`Saved ${label.value.trim()} from ${examples.length} examples. The next training learns it.`);
     window.location.hash = to("learn");

@@ -95,7 +95,7 @@ export async function reviewView(place, { values }) {
       make("span", {}, make("i", { class: "dot", style: { background: hue(moment.concept) } }), name(moment.concept)))));
   }
 
-  const undone = () => { done = Math.max(0, done - 1); begin(); };
+  const undone = (event) => { done = Math.max(0, done + event.detail); begin(); };
   changes.addEventListener("undone", undone);
   await begin();
   return () => { closed = true; stop?.(); shown?.close(); changes.removeEventListener("undone", undone); };
