@@ -55,7 +55,7 @@ class Served:
     def undo_all(self) -> None:
         """Undo every decision that stands."""
         for (number,) in self._read("SELECT id FROM reviews WHERE undone_step IS NULL ORDER BY id DESC"):
-            body = json.dumps({"id": number}).encode()
+            body = json.dumps({"id": number, "alone": True}).encode()
             told = {"Content-Type": "application/json", "Origin": self.address}
             with urllib.request.urlopen(urllib.request.Request(f"{self.address}/api/reviews/undo", body, told)):
                 pass
