@@ -31,18 +31,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", type=Path, help="a project with truth.json and test videos")
     parser.add_argument("--encoder", help="a folder of weights with its tokenizer, or OWNER/MODEL")
+    parser.add_argument("--subset", default="test", help="which subset of truth.json, and which split, to measure on")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     given = parser.parse_args()
-    told = measured(Project.open(given.project), given.encoder) if given.encoder else {"row": "not run: no weights"}
+    told = (
+        measured(Project.open(given.project), given.encoder, given.subset)
+        if given.encoder
+        else {"row": "not run: no weights"}
+    )
     write_json(given.out / "zero_shot.json", told)
     print(told["row"])
 
 
-def measured(project: Project, name: str) -> dict[str, Any]:
+def measured(project: Project, name: str, subset: str) -> dict[str, Any]:
     encoder = load_encoder(name, words=True)
     words = ZeroShot.of(encoder, project.vocabulary())
     store, compute = project.features(), choose_compute("auto", "auto")
-    entries = project.manifest().of_split("test")
+    entries = project.manifest().of_split(subset)
     report = ExtractionReport(project.reports_folder / "extraction-zero-shot.json")
     extract(entries, encoder, ExtractSettings(audio=False), store=store, report=report, compute=compute,
             stream="zero-shot", statistics=False, cache=None, progress=Silent())  # fmt: skip
@@ -54,7 +59,7 @@ def measured(project: Project, name: str) -> dict[str, Any]:
     moments = Moments.concatenate(found, project.vocabulary())
     path = project.reports_folder / "zero-shot.json"
     write_json(path, moments.to_json())
-    truth = read_truth(project.truth_path, subset="validation")
+    truth = read_truth(project.truth_path, subset=subset)
     result = evaluate_moments(truth, read_predictions(path, truth))
     told = {"encoder": encoder.source, "load": os.getloadavg()[0], **result.to_json()}
     return {**told, "row": f"zero-shot, {encoder.source}: average mAP {100 * result.average_map:.1f}"}

@@ -182,6 +182,21 @@ def test_odd_preprocessors_are_refused(saved: Callable[[str], Path], tmp_path: P
         read_clips(told, modality="x", frames=1, rate=1.0)
     with pytest.raises(InvalidData, match="not resized"):
         _ = read_clips({**told, "do_resize": False}, modality="x", frames=1, rate=1.0).form
+    whole = {**told, "size": {"height": 8, "width": 8}}
+    assert read_clips({**whole, "size": {**whole["size"], "shortest_edge": None}}, modality="x", frames=1, rate=1.0)
+    for odd in ({"size": {"height": 0, "width": 8}}, {"size": {"shortest_edge": 10**9}}, {"image_std": [0.5, 0, 1]},
+                {"image_std": [float("nan")] * 3}, {"rescale_factor": float("inf")},
+                {"crop_size": -3, "do_center_crop": True}, {"patch_size": 0, "max_num_patches": 4},
+                {"patch_size": 8, "max_num_patches": 10**12}):  # fmt: skip
+        with pytest.raises(InvalidData):
+            read_clips({**whole, **odd}, modality="x", frames=1, rate=1.0)
+    for frames, rate in ((0, 1.0), (10**9, 1.0), (1, 1e12), (1, float("nan"))):
+        with pytest.raises(InvalidData, match="need 1 to"):
+            read_clips(whole, modality="x", frames=frames, rate=rate)
+    odd_jepa = save("vjepa2", tmp_path / "jepa")
+    (odd_jepa / "preprocessor_config.json").write_text(json.dumps({**preprocessor("vjepa2"), "crop_size": {}}))
+    with pytest.raises(InvalidData, match="not a side"):
+        load_encoder(str(odd_jepa))
     folder = save("clip", tmp_path / "clip")
     (folder / "preprocessor_config.json").write_text(json.dumps({**preprocessor("clip"), "crop_size": 24}))
     with pytest.raises(InvalidData, match="its net takes pictures of"):
@@ -365,7 +380,7 @@ def test_the_row_of_zero_shot_scores_runs_where_weights_are_given(
             cli.main()
     entries = [replace(entry, split="test") for entry in project.manifest()]
     project.write_manifest(Manifest(tuple(entries)))
-    truth = {entry.id: {"subset": "validation", "duration": 3.0,
+    truth = {entry.id: {"subset": "test", "duration": 3.0,
                         "annotations": [{"segment": [0.5, 2.0], "label": "diving"}]} for entry in entries}  # fmt: skip
     project.truth_path.write_text(json.dumps({"version": "1", "taxonomy": [], "database": truth}))
     folder = with_words(save("siglip", tmp_path / "tiny"))
@@ -412,3 +427,7 @@ def test_extract_takes_an_encoder(
     code, _, err = typed("extract")
     assert code != 0
     assert "Put the old files back" in err
+    folder.rename(tmp_path / "elsewhere")
+    code, _, err = typed("extract")
+    assert code != 0
+    assert "not there any more" in err

@@ -13,6 +13,7 @@ from torch.nn import functional
 from whenabouts.core.errors import InvalidData
 from whenabouts.recognition.window_encoder import WindowForm
 
+MOST_FRAMES, MOST_RATE, MOST_PIXELS = 1024, 1000.0, 4096
 Colours = tuple[float, float, float]
 Pair = tuple[int, int]
 
@@ -90,9 +91,22 @@ class EncoderClips:
     scale: float = 1 / 255
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or not 0 < self.rate < math.inf:
+        if not 1 <= self.frames <= MOST_FRAMES or not 0 < self.rate <= MOST_RATE:
             raise InvalidData(
-                f"An encoder's windows need frames and a rate above 0, but got {self.frames}, {self.rate}."
+                f"An encoder's windows need 1 to {MOST_FRAMES} frames at a rate above 0, up to {MOST_RATE:g} a second, "
+                f"but got {self.frames} at {self.rate}."
+            )
+        numbers = (*self.mean, *self.std, self.scale)
+        if not all(math.isfinite(number) for number in numbers) or min(*self.std, self.scale) <= 0:
+            raise InvalidData(
+                f"Colours need finite means, and spreads and a scale above 0, but got {self.mean}, {self.std} and "
+                f"{self.scale}. The preprocessor's file is damaged."
+            )
+        sides = (*(self.crop or ()), *(dataclasses.astuple(self.size) if self.size is not None else ()))
+        if any(not 1 <= side <= MOST_PIXELS for side in sides):
+            raise InvalidData(
+                f"Pictures have sides of 1 to {MOST_PIXELS} pixels, but the preprocessor's file makes {self.size} and "
+                f"crops {self.crop}."
             )
 
     @property
@@ -158,7 +172,7 @@ def _size(told: Mapping[str, Any]) -> Size:
     if "max_num_patches" in told:
         return Patches(int(told["patch_size"]), int(told["max_num_patches"]))
     size = told["size"]
-    if isinstance(size, Mapping) and "shortest_edge" in size and size.get("longest_edge") is None:
+    if isinstance(size, Mapping) and size.get("shortest_edge") is not None and size.get("longest_edge") is None:
         return ShortSide(int(size["shortest_edge"]))
     return Whole(*_pair(size))
 

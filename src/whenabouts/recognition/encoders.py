@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from whenabouts import __version__
 from whenabouts.config import load, read_toml, settings, to_toml
-from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.files import read_json, reading_folder, replacing_folder, write_json, write_text
 from whenabouts.recognition.encoder_clips import EncoderClips, Whole, read_clips
 from whenabouts.recognition.encoder_families import FAMILIES, Family
-from whenabouts.recognition.encoder_files import EXTRA, EncoderFiles, encoder_files
+from whenabouts.recognition.encoder_files import EXTRA, EncoderFiles, encoder_files, is_encoder
 from whenabouts.recognition.window_encoder import Vectors, WindowForm
 from whenabouts.training.devices import Compute
 
@@ -140,10 +140,13 @@ def saved_encoder(folder: Path) -> Encoder:
     """The encoder that `Encoder.save` noted in a folder; InvalidData where its files have changed since."""
     with reading_folder(folder) as there:
         told, card = read_toml(there / "settings.toml").get("encoder", {}), read_json(there / "card.json")
+    if not isinstance(told, dict) or not isinstance(told.get("from"), str):
+        raise InvalidData(f"{folder / 'settings.toml'} names no encoder. Take it again (--backbone).")
     how = load(EncoderSettings, {key: told[key] for key in ("frames", "rate") if key in told}, f"{folder} [encoder]")
-    if not isinstance(told.get("from"), str):
-        raise InvalidData(
-            f"{folder / 'settings.toml'} does not say which encoder it is of. Take it again (--backbone)."
+    if not is_encoder(told["from"]):
+        raise ProjectError(
+            f"{folder} notes an encoder in {told['from']}, but it is not there any more. Put it back, or go on with "
+            "other streams (--modality)."
         )
     encoder = load_encoder(told["from"], how)
     if encoder.source != card.get("source"):
@@ -208,7 +211,8 @@ def _loaded(
     transformers: Any, files: EncoderFiles, family: Family, config: Mapping[str, Any]
 ) -> tuple[Any, tuple[str, ...], Callable[[Any, Tensor], Tensor]]:
     """The model with all its weights at float32, the names of those it has no use for, and where its feature is."""
-    classifies = family.classifier in (config.get("architectures") or []) and family.classified is not None
+    named_ones = config.get("architectures")
+    classifies = isinstance(named_ones, list) and family.classifier in named_ones and family.classified is not None
     named = family.classifier if classifies else family.model
     maker = getattr(transformers, named, None)
     if maker is None:
@@ -267,7 +271,7 @@ def _clips(files: EncoderFiles, family: Family, config: Any, kind: str, how: Enc
     stated = files.preprocessor(video=family.video)
     told = {**family.defaults, **{key: value for key, value in stated.items() if value is not None}}
     if kind == "vjepa2":  # Its preprocessor overrules what its file says of `size`.
-        told["size"] = {"shortest_edge": int(_side(told["crop_size"]) * 256 / 224)}
+        told["size"] = {"shortest_edge": int(_side(told["crop_size"], files) * 256 / 224)}
     fps = told.get("fps")
     rate = how.rate or (float(fps) if isinstance(fps, int | float) and fps > 0 else family.rate)
     clips = read_clips(told, modality=kind, frames=how.frames or own, rate=rate)
@@ -287,5 +291,8 @@ def _check_size(clips: EncoderClips, files: EncoderFiles, config: Any) -> None:
         )
 
 
-def _side(size: Any) -> int:
-    return int(size["height"]) if isinstance(size, Mapping) else int(size)
+def _side(size: Any, files: EncoderFiles) -> int:
+    try:
+        return int(size["height"]) if isinstance(size, Mapping) else int(size)
+    except (KeyError, TypeError, ValueError):
+        raise InvalidData(f"{files.folder}: the preprocessor's crop_size is {size!r}, not a side or two.") from None

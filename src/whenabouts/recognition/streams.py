@@ -26,6 +26,8 @@ _RASTER = ("start_seconds", "hop_seconds", "window_seconds")
 
 Features = NDArray[np.float32]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Hop = Annotated[float, Field(ge=0.001, le=1e6, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 
 
 @settings
@@ -42,12 +44,12 @@ class ExtractSettings:
     log-mel bands in the same windows for videos that have sound, beside the "rgb" stream.
     """
 
-    hop_seconds: float = 0.5
+    hop_seconds: Hop = 0.5
     window_seconds: Seconds | None = None
-    rate: Seconds | None = None
+    rate: Rate | None = None
     short_side: Annotated[int, Field(ge=2, le=4096)] | None = None
     whole: bool = False
-    batch: int = 32
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 32
     audio: bool = True
     storage: Literal["float16", "float32"] = "float16"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
