@@ -30,13 +30,27 @@ def frame_shown(page: "Page") -> int:
     return read_code(np.asarray(page.evaluate(_GREY, [WIDTH, HEIGHT])).reshape(HEIGHT, WIDTH))
 
 
+def comes_to_show(page: "Page", *frames: int) -> bool:
+    """Does the player come to show one of these frames? A seek that is over may take a moment to reach the screen."""
+    for _ in range(60):
+        if frame_shown(page) in frames:
+            return True
+        page.wait_for_timeout(100)
+    return False
+
+
 def duration(page: "Page") -> float:
     """The length of the open video by the page's own account."""
     return float(page.locator(".strip").get_attribute("aria-valuemax") or "nan")
 
 
 def place(page: "Page", seconds: float, band: str, row: int = 0) -> tuple[float, float]:
-    """Where a time is in a band of the timeline, which must show the whole video."""
+    """Where a time is in a band of the timeline, which must show the whole video.
+
+    Curves come later than the moments, and push the other bands down: what is measured before that moves away.
+    """
+    page.locator(".band-names span", has_text=band).first.wait_for(timeout=20_000)
+    page.wait_for_load_state("networkidle")
     strip = page.locator(".strip")
     strip.scroll_into_view_if_needed()
     box = strip.bounding_box()
