@@ -88,7 +88,7 @@ def judged(folder, segments, expected, answer):
         scores = model.scores(segments)
         why = model.why(segments, 0, 0)
     except InvalidData as error:
-        answer.send(("refused", str(error)[:200]))
+        answer.send(("refused", str(error).replace(f"{folder.parent}/", "")[:200]))
         return
     finite = bool(np.isfinite(scores).all() and np.isfinite(why.score))
     same = np.array_equal(scores, expected)

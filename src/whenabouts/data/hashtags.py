@@ -139,7 +139,6 @@ class SeedIndex:
             raise InvalidData("There is no seed label. Give one per line, for example 'catching a fish'.")
         made = [seed_tags(seed, how) for seed in self.seeds]
         self.in_order = tuple(tags.seed for tags in made if tags.in_order)
-        self.shared: dict[str, tuple[str, ...]] = {}
         self._seeds: dict[str, tuple[str, ...]] = {}
         for tags in made:
             for tag in tags.tags:

@@ -18,9 +18,9 @@ from whenabouts.core.timing import BoolArray, FloatArray, IntArray, temporal_iou
 from whenabouts.data.freshness import folder_checksum
 from whenabouts.data.project import Project
 from whenabouts.evaluation.reliability import kept_at
+from whenabouts.localizers.logistic import EDGE, drawn_weights, log_odds, probability
 
 Scale = Literal["log-odds", "logarithm", "plain"]
-_EDGE = 1e-6
 _STEEPEST = 50.0
 
 
@@ -82,9 +82,7 @@ class Calibration:
         """Probabilities of scores and classes of one shape; within a concept a higher score is never less probable."""
         values, of = np.asarray(scores, np.float64), np.asarray(classes, np.int64)
         x = (_placed(values, self.scale) - self.centre) / self.spread
-        energies = self.slope[of] * x + self.intercept[of]
-        result: FloatArray = 0.5 * (1 + np.tanh(energies / 2))
-        return result
+        return probability(self.slope[of] * x + self.intercept[of])
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -152,29 +150,16 @@ def _scale_of(scores: FloatArray) -> Scale:
 
 def _placed(scores: FloatArray, scale: Scale) -> FloatArray:
     if scale == "log-odds":
-        inside = np.clip(scores, _EDGE, 1 - _EDGE)
-        odds: FloatArray = np.log(inside / (1 - inside))
-        return odds
-    placed: FloatArray = np.log(np.maximum(scores, _EDGE)) if scale == "logarithm" else scores
+        return log_odds(scores)
+    placed: FloatArray = np.log(np.maximum(scores, EDGE)) if scale == "logarithm" else scores
     return placed
 
 
 def _curve(x: FloatArray, targets: FloatArray, near: tuple[float, float], weight: float) -> tuple[float, float]:
     """Slope and intercept of least cross-entropy, drawn to `near`; the slope is at least 0."""
-    from scipy.optimize import minimize
-
-    start = np.asarray(near, np.float64)
-
-    def loss(curve: FloatArray) -> tuple[float, FloatArray]:
-        energies = curve[0] * x + curve[1]
-        entropy = np.logaddexp(0, energies) - targets * energies
-        wrong = 0.5 * (1 + np.tanh(energies / 2)) - targets
-        pull = curve - start
-        slopes = np.asarray([(wrong * x).sum(), wrong.sum()]) + weight * pull
-        return float(entropy.sum() + 0.5 * weight * (pull**2).sum()), slopes
-
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, _STEEPEST), (-_STEEPEST, _STEEPEST)])
-    return float(found.x[0]), float(found.x[1])
+    bounds = [(0.0, _STEEPEST), (-_STEEPEST, _STEEPEST)]
+    slope, intercept = drawn_weights(np.stack([x, np.ones_like(x)]), targets, np.asarray(near), weight, bounds)
+    return float(slope), float(intercept)
 
 
 @dataclass(frozen=True)

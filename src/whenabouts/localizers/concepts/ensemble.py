@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
 from whenabouts.localizers.concepts.lessons import HeldOut, pair_precision
+from whenabouts.localizers.logistic import EDGE, drawn_weights, log_odds, probability
 
 Combination = Literal["mean", "ranks", "geometric", "stacked"]
 COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
-_EDGE = 1e-6
 _FOLDS = 5
 _RIDGE = 1.0
 
@@ -138,10 +138,9 @@ def _joined(table: FloatArray, classes: IntArray, how: Combination, weights: Flo
     elif how == "ranks":
         joined = np.stack([ranks_within(row, classes) for row in table]).mean(axis=0)
     elif how == "geometric":
-        joined = np.exp(np.log(np.maximum(table, _EDGE)).mean(axis=0))
+        joined = np.exp(np.log(np.maximum(table, EDGE)).mean(axis=0))
     else:
-        energies = weights[:-1] @ _odds(table) + weights[-1]
-        joined = 0.5 * (1 + np.tanh(energies / 2))
+        joined = probability(weights[:-1] @ log_odds(table) + weights[-1])
     return joined
 
 
@@ -150,21 +149,11 @@ def _stacker(table: FloatArray, present: BoolArray) -> FloatArray:
 
     No weight is negative: a model that speaks against another one's opinion has learned this sample by heart.
     """
-    from scipy.optimize import minimize
-
-    odds, start = _odds(table), np.append(np.full(len(table), 1 / len(table)), 0.0)
-    targets = present.astype(np.float64)
-
-    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
-        energies = weights[:-1] @ odds + weights[-1]
-        wrong = 0.5 * (1 + np.tanh(energies / 2)) - targets
-        pull = weights - start
-        entropy = float((np.logaddexp(0, energies) - targets * energies).sum() + 0.5 * _RIDGE * (pull**2).sum())
-        return entropy, np.append(odds @ wrong, wrong.sum()) + _RIDGE * pull
-
-    bounds = [(0.0, None)] * len(table) + [(None, None)]
-    found: FloatArray = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return found
+    members = len(table)
+    columns = np.concatenate([log_odds(table), np.ones((1, table.shape[1]))])
+    mean = np.append(np.full(members, 1 / members), 0.0)
+    bounds = [*[(0.0, None)] * members, (None, None)]
+    return drawn_weights(columns, present.astype(np.float64), mean, _RIDGE, bounds)
 
 
 def _crossed(table: FloatArray, present: BoolArray, videos: NDArray[np.str_], seed: int) -> FloatArray:
@@ -177,12 +166,6 @@ def _crossed(table: FloatArray, present: BoolArray, videos: NDArray[np.str_], se
         weights = _stacker(table[:, ~out], present[~out])
         scores[out] = _joined(table[:, out], np.zeros(int(out.sum()), np.int64), "stacked", weights)
     return scores
-
-
-def _odds(table: FloatArray) -> FloatArray:
-    inside = np.clip(table, _EDGE, 1 - _EDGE)
-    odds: FloatArray = np.log(inside / (1 - inside))
-    return odds
 
 
 def _map(scores: FloatArray, classes: IntArray, present: BoolArray, videos: NDArray[np.str_]) -> float:
