@@ -43,6 +43,19 @@ def test_a_cache_file_is_plain_safetensors(tmp_path: Path, video: Video) -> None
     assert cached.path.parent.name == "6_24x36"
 
 
+def test_each_video_may_keep_its_own_shape(tmp_path: Path, video: Video) -> None:
+    """It has 32 x 48 pixels: with a shorter side of 20 the other has 30."""
+    cache = FrameCache(tmp_path / "cache", FrameFormat(6.0, 20, None))
+    added = cache.add(video)
+    expected = np.stack([pixels for _, pixels in VideoReader(video.path, rate=6.0, size=(20, 30))])
+    np.testing.assert_array_equal(added.read(0, 18), expected)
+    assert added.path.parent.name == "6_20xown"
+    assert cache.find(video) == added
+    (tmp_path / "broken.mp4").write_text("no video")
+    broken = cache.add(probe(tmp_path / "broken.mp4"))
+    assert (broken.frames, broken.video.status) == (0, "unreadable")
+
+
 def test_clips_behind_the_end_hold_the_last_frame(tmp_path: Path, video: Video) -> None:
     cached = FrameCache(tmp_path / "cache", FORM).add(video)
     clip = clip_at(cached, 15, 8)

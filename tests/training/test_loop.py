@@ -129,3 +129,34 @@ def test_randomness_outside_the_run_does_not_reach_it() -> None:
     one, _ = trained()
     torch.manual_seed(99)
     assert_same(one, trained()[0])
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_layers_learn_at_their_share_of_the_rate(tmp_path: Path, optimizer: str) -> None:
+    def share(name: str) -> float:
+        return {"0": 0.0, "1": 0.5}.get(name.partition(".")[0], 1.0)
+
+    def learned(rate: float, chosen: object = None, stop_at: int | None = None) -> nn.Module:
+        def draw(step: int) -> tuple[Tensor, Tensor]:
+            if step == stop_at:
+                raise Stopped
+            return batch_of(step)
+
+        model = small_net()
+        plan = Plan(steps=stop or 1, learning_rate=rate, optimizer=optimizer, schedule="constant", checkpoint_every=2)
+        trainee = Trainee(model, draw, measure) if chosen is None else Trainee(model, draw, measure, share)
+        fit(trainee, plan, CPU, checkpoint=tmp_path / "run.safetensors" if stop else None)
+        return model
+
+    stop = 0
+    first, halved, shared = small_net(), learned(0.05), learned(0.1, share)
+    assert torch.equal(shared.get_parameter("0.weight"), first.get_parameter("0.weight"))
+    assert torch.equal(shared.get_parameter("1.weight"), halved.get_parameter("1.weight"))
+    assert torch.equal(shared.get_parameter("4.weight"), learned(0.1).get_parameter("4.weight"))
+    assert not torch.equal(shared.get_parameter("4.weight"), halved.get_parameter("4.weight"))
+    stop = 5
+    with pytest.raises(Stopped):
+        learned(0.1, share, stop_at=3)
+    resumed = learned(0.1, share)
+    (tmp_path / "run.safetensors").unlink()
+    assert_same(resumed, learned(0.1, share))

@@ -144,7 +144,12 @@ class BackboneSettings:
         return FlowForm(self.flow.method, self.flow.side, self.flow.bound)
 
     def frame_format(self, longest_seconds: float = math.inf) -> FrameFormat:
-        """The pictures or fields that clips are cut from, of the first `longest_seconds` of a video."""
+        """The pictures or fields that clips are cut from, of the first `longest_seconds` of a video.
+
+        With `own_shape` each video has its own, of which clips for training see `crop` x `crop` pixels.
+        """
+        if self.own_shape and self.crop is not None:
+            return FrameFormat(self.rate, self.short_side, None, longest_seconds, self._flow_form, self.resize)
         return FrameFormat(self.rate, *self.box, longest_seconds, self._flow_form, self.resize)
 
     def boxed(self, aspect: float) -> "BackboneSettings":
@@ -160,7 +165,8 @@ class BackboneSettings:
         """(height, width) in pixels; raises SettingsError while they are not settled."""
         if self.own_shape:
             raise SettingsError(
-                "backbone.own_shape leaves each video its shape, but a training needs clips of one. Leave it out here."
+                "backbone.own_shape leaves each video its shape, but a training needs clips of one. Leave it out here, "
+                "or say with backbone.crop which square of each picture the net is to see."
             )
         if self.height is None or self.width is None:
             raise SettingsError("backbone.height and backbone.width are not settled. Give both, or train a backbone.")

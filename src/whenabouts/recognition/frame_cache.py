@@ -35,12 +35,13 @@ _REASON = 400
 class FrameFormat:
     """Frames at `rate` a second of `height` x `width` pixels; of each video at most the first `longest_seconds`.
 
-    With `flow` they are its quantised fields (H, W, 2), from each frame to the next, in place of colours (H, W, 3).
+    Without a width each video keeps its shape, and its shorter side has `height` pixels. With `flow` they are its
+    quantised fields (H, W, 2), from each frame to the next, in place of colours (H, W, 3).
     """
 
     rate: float
     height: int
-    width: int
+    width: int | None
     longest_seconds: float = math.inf
     flow: FlowForm | None = None
     resize: Literal["area", "bilinear"] = "area"
@@ -53,7 +54,8 @@ class FrameFormat:
     @property
     def name(self) -> str:
         """Frames with the same name are the same, as far as they go."""
-        size = f"{self.rate:g}_{self.height}x{self.width}" + ("" if self.resize == "area" else f"_{self.resize}")
+        across = "own" if self.width is None else self.width
+        size = f"{self.rate:g}_{self.height}x{across}" + ("" if self.resize == "area" else f"_{self.resize}")
         flow = self.flow
         return size if flow is None else f"{size}_{flow.method}-{flow.side}-{flow.bound:g}"
 
@@ -65,7 +67,8 @@ class FrameFormat:
     def job(self, video: Video) -> Job:
         """What a child process does to decode one video so."""
         until = None if math.isinf(self.longest_seconds) else self.longest_seconds
-        how = {"rate": self.rate, "size": [self.height, self.width], "until_seconds": until, "video_id": video.id}
+        size = self.height if self.width is None else [self.height, self.width]
+        how = {"rate": self.rate, "size": size, "until_seconds": until, "video_id": video.id}
         if self.flow is None:
             return Job(video_parts, video.path, {**how, "resize": self.resize}, video.id)
         return Job(flow_parts, video.path, {**how, "flow": asdict(self.flow)}, video.id)
@@ -135,16 +138,19 @@ class FrameCache:
     def _stored(self, video: Video, under_way: Decoding) -> Cached:
         """Write what a decoding yields, part by part."""
         path, stamp, frames = self.path(video.id), size_and_time(video.path), 0
+        sides = (self.form.height, self.form.width or self.form.height)
         with replacing(path) as part, part.open("wb") as file:
             file.write(b" " * _HEADER)
             for arrays in under_way.parts():
                 frames += len(arrays["frames"])
+                sides = arrays["frames"].shape[1:3]
                 file.write(np.ascontiguousarray(arrays["frames"]).data)
             seen = dataclasses.replace(_outcome(under_way.outcome, frames), id=video.id, path=video.path)
             whole = frames < self.form.longest_seconds * self.form.rate - 1e-9
             known = {"stamp": stamp, "stopped_at": None if whole else self._longest}
             file.seek(0)
-            file.write(_header(self.form, frames, {**seen.to_json(), **known}))
+            shape = (frames, *sides, self.form.channels)
+            file.write(_header(shape, {**seen.to_json(), **known}))
         return Cached(path, frames, seen)
 
 
@@ -154,12 +160,11 @@ def _outcome(seen: Video, frames: int) -> Video:
     return dataclasses.replace(seen, reason=seen.reason[:_REASON])
 
 
-def _header(form: FrameFormat, frames: int, video: dict[str, Any]) -> bytes:
-    shape = [frames, form.height, form.width, form.channels]
+def _header(shape: tuple[int, ...], video: dict[str, Any]) -> bytes:
     told = json.dumps({**video, "path": "", "id": ""})
     values = {
         "__metadata__": {"video": told},
-        "frames": {"dtype": "U8", "shape": shape, "data_offsets": [0, int(np.prod(shape, dtype=np.int64))]},
+        "frames": {"dtype": "U8", "shape": list(shape), "data_offsets": [0, int(np.prod(shape, dtype=np.int64))]},
     }
     text = json.dumps(values).encode().ljust(_HEADER - 8)
     return (_HEADER - 8).to_bytes(8, "little") + text

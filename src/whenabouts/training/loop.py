@@ -57,12 +57,14 @@ class Trainee(Generic[Batch]):
     after an interruption. It must not touch the model's parameters, not even to ask for the size of a part: a step that
     uses them holds torch's lock on them while it waits for the interpreter, which the thread holds while it waits for
     the lock, and both stand still for ever (seen once in some thousand trainings, torch 2.13).
-    `measure(model, batch)` runs under autocast on the run's device.
+    `measure(model, batch)` runs under autocast on the run's device. `share(name)` is the share of the learning rate
+    that the parameter of this name gets; a share of 0 leaves it as it is.
     """
 
     model: nn.Module
     draw: Callable[[int], Batch]
     measure: Callable[[nn.Module, Batch], Measured]
+    share: Callable[[str], float] = field(default=lambda name: 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def fit(
     progress = progress or Silent()
     torch.manual_seed(plan.seed)
     compute.place_net(trainee.model).train()
-    optimizer = make_optimizer(trainee.model, plan)
+    optimizer = make_optimizer(trainee.model, plan, trainee.share)
     place = _resumed(checkpoint, trainee.model, optimizer, f"{plan} {compute} {identity}", progress)
     run = _Run(trainee, plan, compute, optimizer, place, checkpoint)
     with deterministic(compute.device), drawn_ahead(trainee.draw, place.step, plan.steps, loaders) as batches:
@@ -103,13 +105,19 @@ def fit(
     return Fitted(tuple(run.history), place.step)
 
 
-def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW or SGD with Nesterov's momentum over all parameters that want gradients."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def make_optimizer(
+    model: nn.Module, plan: Plan, share: Callable[[str], float] = lambda name: 1.0
+) -> torch.optim.Optimizer:
+    """AdamW or SGD with Nesterov's momentum over all parameters that want gradients, in groups of one share each."""
+    by_share: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            by_share.setdefault(share(name), []).append(parameter)
+    groups = [{"params": parameters, "share": own} for own, parameters in by_share.items()]
     if plan.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+        return torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     return torch.optim.SGD(
-        parameters,
+        groups,
         lr=plan.learning_rate,
         momentum=plan.momentum,
         weight_decay=plan.weight_decay,
@@ -162,7 +170,7 @@ class _Run(Generic[Batch]):
     def step(self, step: int, batch: Batch, progress: Progress) -> None:
         rate = self.plan.learning_rate * self._factor(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         with self.compute.autocast():
             measured = self.trainee.measure(self.trainee.model, batch)
         self._take(measured, step)
