@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from whenabouts.nets.losses import known_bce
+
 Classifier = Literal["rows", "shared"]
 Query = Literal["learned", "last"]
 Pooling = Literal["mean", "max", "logsumexp"]
@@ -36,10 +38,14 @@ class ActivityOutcome:
     correlation: Tensor | None
 
     @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The logits (B, A) of each output there is."""
+        return (self.logits,) if self.correlated is None else (self.logits, self.correlated)
+
+    @property
     def probabilities(self) -> Tensor:
         """Mean of the outputs' probabilities (B, A)."""
-        own = self.logits.sigmoid()
-        return own if self.correlated is None else (own + self.correlated.sigmoid()) / 2
+        return torch.stack([logits.sigmoid() for logits in self.outputs]).mean(dim=0)
 
     @property
     def maps(self) -> Tensor:
@@ -207,14 +213,8 @@ def activity_loss(outcome: ActivityOutcome, targets: Tensor, known: Tensor | Non
 
     What is not known is no negative. Without any known pair the loss is 0.
     """
-    outputs = [outcome.logits, *([] if outcome.correlated is None else [outcome.correlated])]
-    weights = torch.ones_like(targets) if known is None else known.to(targets.dtype)
-    total = weights.sum().clamp_min(1)
-    losses = [
-        functional.binary_cross_entropy_with_logits(logits.float(), targets.float(), weights.float(), reduction="sum")
-        for logits in outputs
-    ]
-    return torch.stack(losses).sum() / total
+    labels = targets.float() if known is None else targets.float().masked_fill(~known.bool(), math.nan)
+    return known_bce(outcome.outputs, labels)
 
 
 def _classified(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

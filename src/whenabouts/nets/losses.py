@@ -1,5 +1,8 @@
 """Losses of multi-label classifiers with labels that are sparse, weak, or a teacher's guess."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,6 +38,29 @@ def mixed_distillation(
     """
     told = _entropy(logits, teacher).sum() / len(logits)
     return share * told + (1 - share) * weighted_bce(logits, targets, weights)
+
+
+def known_bce(outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """Binary cross-entropy of each output's logits (B, C), a mean over known pairs, summed over outputs.
+
+    labels (B, C): 1 there, 0 not, NaN unknown. Without a known pair it is 0, and so are its gradients.
+    """
+    known = ~labels.isnan()
+    targets = labels.nan_to_num(0.0)
+    losses = torch.stack([(_entropy(logits, targets) * known).sum() for logits in outputs])
+    return losses.sum() / known.sum().clamp_min(1)
+
+
+def one_of_many(outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """Softmax cross-entropy of each output's logits (B, C), a mean over the rows with a label, summed over outputs.
+
+    labels (B, C) as in `known_bce`. A row with several labels shares its target among them; one without says nothing.
+    """
+    there = labels.nan_to_num(0.0).float()
+    counts = there.sum(dim=1, keepdim=True)
+    targets = there / counts.clamp_min(1e-12)
+    losses = torch.stack([-(targets * logits.float().log_softmax(dim=1)).sum() for logits in outputs])
+    return losses.sum() / (counts > 0).sum().clamp_min(1)
 
 
 def _entropy(logits: Tensor, targets: Tensor) -> Tensor:

@@ -1,0 +1,58 @@
+"""Figures for several labels at once and for one of many, worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from whenabouts.core.errors import InvalidData
+from whenabouts.evaluation.activities import multi_label_scores, single_label_scores
+
+NAMES = ("a", "b")
+NAN = math.nan
+
+
+def test_several_labels() -> None:
+    """a: positives at ranks 1 and 3 of three known rows; b: the row of NaN is left out, its positive comes second."""
+    scores = np.array([[0.9, 0.8], [0.6, 0.7], [0.2, 0.1], [0.1, 0.9]])
+    labels = np.array([[1, 0], [0, 1], [1, 0], [NAN, NAN]])
+    found = multi_label_scores(NAMES, scores, labels)
+    assert found.labels.ap.tolist() == pytest.approx([(1 + 2 / 3) / 2, 0.5])
+    assert found.figures["map"] == pytest.approx((5 / 6 + 0.5) / 2)
+    assert found.figures["weighted_ap"] == pytest.approx((2 * 5 / 6 + 0.5) / 3)
+    assert found.figures["hamming_accuracy"] == pytest.approx(3 / 6)  # Right: a of row 0, b of rows 1 and 2.
+    assert found.figures["subset_accuracy"] == 0.0
+    assert found.to_json()["rows"] == 4
+
+
+def test_a_row_counts_as_right_by_its_known_labels() -> None:
+    found = multi_label_scores(NAMES, np.array([[0.9, 0.9], [0.1, 0.6]]), np.array([[1, NAN], [0, 0]]))
+    assert found.figures["subset_accuracy"] == 0.5
+    assert found.figures["hamming_accuracy"] == pytest.approx(2 / 3)
+    assert found.labels.ap[0] == 1
+    assert math.isnan(found.labels.ap[1])  # b has no known positive: left out of the mean.
+    assert found.figures["map"] == 1
+
+
+def test_nothing_known_is_not_defined() -> None:
+    for found in (multi_label_scores(NAMES, np.zeros((2, 2)), np.full((2, 2), NAN)),
+                  multi_label_scores(NAMES, np.zeros((0, 2)), np.zeros((0, 2)))):  # fmt: skip
+        assert all(math.isnan(value) for value in found.figures.values())
+        assert set(found.to_json()["per_class_ap"].values()) == {None}
+    assert single_label_scores(NAMES, np.zeros((0, 2)), np.zeros((0, 2))).to_json()["top1"] is None
+
+
+def test_one_of_many() -> None:
+    """Three rows count; two are of a, of which one is right, and that of b is right by the order of names."""
+    scores = np.array([[0.7, 0.3], [0.4, 0.6], [0.2, 0.8], [0.5, 0.5]])
+    labels = np.array([[1, 0], [1, 0], [0, 1], [1, 1]])
+    found = single_label_scores(NAMES, scores, labels)
+    assert found.rows == 3
+    assert found.figures == {"top1": pytest.approx(2 / 3), "top5": 1.0, "mean_class_accuracy": 0.75}
+    tied = single_label_scores(NAMES, np.array([[0.5, 0.5]]), np.array([[1, 0]]))
+    assert tied.figures["top1"] == 1.0
+
+
+def test_shapes_that_do_not_fit_are_told() -> None:
+    with pytest.raises(InvalidData, match=r"one shape \(N, 2\)"):
+        multi_label_scores(NAMES, np.zeros((2, 3)), np.zeros((2, 3)))
