@@ -13,7 +13,7 @@ from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, saved_backbone
 from whenabouts.recognition.backbone_settings import BACKBONES
-from whenabouts.recognition.clip_draws import PretrainSettings
+from whenabouts.recognition.pretrain_settings import PretrainSettings
 
 SHAPE = BackboneSettings(widths=(4, 8), blocks=(1, 1), stem=4, height=16, width=24)
 

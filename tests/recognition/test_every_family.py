@@ -16,11 +16,12 @@ from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.project import Project
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BACKBONES, BackboneSettings, NonLocalSettings, SlowFastSettings
-from whenabouts.recognition.clip_draws import PretrainSettings
 from whenabouts.recognition.extraction import ExtractSettings, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.first_weights import first_net, settings_from
-from whenabouts.recognition.pretraining import Run, labelled_videos, pretrain_to
+from whenabouts.recognition.labelled_videos import labelled_videos
+from whenabouts.recognition.pretrain_settings import PretrainSettings
+from whenabouts.recognition.pretraining import Run, pretrain_to
 from whenabouts.training.devices import Compute
 
 CPU = Compute(torch.device("cpu"), torch.float32)

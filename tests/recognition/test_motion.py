@@ -20,11 +20,12 @@ from whenabouts.media.watch import Limits
 from whenabouts.media.writing import Encoding, write_video
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
 from whenabouts.recognition.backbone_settings import FlowSettings
-from whenabouts.recognition.clip_draws import PretrainSettings
 from whenabouts.recognition.extraction import FLOW, RGB, Extracted, ExtractSettings, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.frame_cache import FrameCache
-from whenabouts.recognition.pretraining import Pretrained, Run, checkpoint_of, labelled_videos, pretrain, pretrain_to
+from whenabouts.recognition.labelled_videos import labelled_videos
+from whenabouts.recognition.pretrain_settings import PretrainSettings
+from whenabouts.recognition.pretraining import Pretrained, Run, checkpoint_of, pretrain, pretrain_to
 from whenabouts.recognition.window_source import End, Windows, WindowSource
 from whenabouts.training.devices import Compute
 

@@ -23,11 +23,12 @@ from whenabouts.media.writing import Encoding, Sound, write_video
 from whenabouts.recognition import published_sound as published
 from whenabouts.recognition import sound_source
 from whenabouts.recognition.backbone import Backbone
-from whenabouts.recognition.clip_draws import PretrainSettings
 from whenabouts.recognition.downloads import Download
 from whenabouts.recognition.extraction import ExtractSettings, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
-from whenabouts.recognition.pretraining import Run, labelled_videos, pretrain_to
+from whenabouts.recognition.labelled_videos import labelled_videos
+from whenabouts.recognition.pretrain_settings import PretrainSettings
+from whenabouts.recognition.pretraining import Run, pretrain_to
 from whenabouts.recognition.sound_settings import SoundSettings
 from whenabouts.recognition.sound_source import SoundSource
 from whenabouts.recognition.window_encoder import SoundForm

@@ -1,3 +1,5 @@
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -5,10 +7,14 @@ import safetensors
 import torch
 from torch import Tensor, nn
 
-from whenabouts.core.errors import InvalidData
+from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.progress import Silent
+from whenabouts.training import checkpoints
 from whenabouts.training.checkpoints import read_place
 from whenabouts.training.devices import Compute
+from whenabouts.training.loading import batch_numbers
 from whenabouts.training.loop import Fitted, Measured, Plan, Trainee, fit
+from whenabouts.training.processes import ALONE, World
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 PLAN = Plan(steps=40, learning_rate=0.05, warmup=5, seed=3, report_every=15, checkpoint_every=10, weight_decay=0.01)
@@ -160,3 +166,59 @@ def test_layers_learn_at_their_share_of_the_rate(tmp_path: Path, optimizer: str)
     resumed = learned(0.1, share)
     (tmp_path / "run.safetensors").unlink()
     assert_same(resumed, learned(0.1, share))
+
+
+def test_accumulated_batches_are_one_large_batch() -> None:
+    def net() -> nn.Module:
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+
+    def joined(step: int) -> tuple[Tensor, Tensor]:
+        one, two = batch_of(2 * step), batch_of(2 * step + 1)
+        return torch.cat([one[0], two[0]]), torch.cat([one[1], two[1]])
+
+    plan = Plan(steps=10, learning_rate=0.05, report_every=5)
+    whole, parts = net(), net()
+    told = fit(Trainee(whole, joined, measure), plan, CPU)
+    same = fit(Trainee(parts, batch_of, measure), dataclasses.replace(plan, accumulate=2), CPU)
+    for one, two in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+    assert [row["loss"] for row in told.history] == pytest.approx([row["loss"] for row in same.history], rel=1e-5)
+
+
+def test_every_batch_has_one_taker() -> None:
+    worlds = [World(rank, 3) for rank in range(3)]
+    taken = [list(batch_numbers(range(2, 4), 2, world)) for world in worlds]
+    assert taken == [[12, 13, 18, 19], [14, 15, 20, 21], [16, 17, 22, 23]]
+    assert list(batch_numbers(range(2, 4), 1, ALONE)) == [2, 3]
+
+
+def test_a_checkpoint_of_other_processes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    trained(checkpoint=path)
+    header = checkpoints.read_place(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("whenabouts.training.loop.read_place", lambda _: dataclasses.replace(header, processes=2))
+        with pytest.raises(ProjectError, match="made by 2 processes at step 40, but now there are 1"):
+            trained(checkpoint=path)
+
+
+def test_speed_and_waiting_are_told_but_not_kept() -> None:
+    said: list[str] = []
+    noted: list[tuple[int, dict[str, float]]] = []
+
+    class Ear(Silent):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    class Book:
+        def note(self, step: int, values: dict[str, float]) -> None:
+            noted.append((step, dict(values)))
+
+    fitted = fit(Trainee(small_net(), batch_of, measure, examples=16), PLAN, CPU, progress=Ear(), journal=Book())
+    assert re.fullmatch(
+        r"step 15 of 40: loss .*, accuracy .*, rate .*, [\d.]+ a second, \d+ % waiting for data", said[0]
+    )
+    assert [step for step, _ in noted] == [15, 30, 40]
+    assert set(noted[0][1]) == {"loss", "accuracy", "learning_rate", "waiting_share", "examples_per_second"}
+    assert set(fitted.history[0]) == {"step", "rate", "loss", "accuracy"}

@@ -23,3 +23,18 @@ def test_steps_drop_where_they_are_told() -> None:
 
 def test_constant_stays() -> None:
     assert {rate_factor(step, steps=9, schedule="constant") for step in range(9)} == {1.0}
+
+
+def test_the_rate_is_halved_thirteen_times_at_equal_steps() -> None:
+    """Ghadiyaram et al. (2019): 14 equal segments, from 0.192 down to 0.192 / 8192."""
+    factors = [rate_factor(step, steps=140, schedule="halvings", halvings=13) for step in range(140)]
+    assert factors == [2.0 ** -(step // 10) for step in range(140)]
+    assert 0.192 * factors[-1] == pytest.approx(2.34e-5, rel=2e-3)
+    uneven = [rate_factor(step, steps=5, schedule="halvings", halvings=2) for step in range(5)]
+    assert uneven == [1, 1, 0.5, 0.5, 0.25]
+
+
+def test_warm_up_may_begin_at_a_share() -> None:
+    """From the rate of one of 128 processes to that of all."""
+    factors = [rate_factor(step, steps=100, schedule="constant", warmup=4, warmup_from=1 / 128) for step in range(5)]
+    assert factors == pytest.approx([1 / 128 + 127 / 128 * k / 4 for k in (1, 2, 3, 4)] + [1])

@@ -61,8 +61,9 @@ def pretrain(
     """
     from whenabouts.config import load
     from whenabouts.data.project import Project
-    from whenabouts.recognition.clip_draws import PretrainSettings
-    from whenabouts.recognition.pretraining import Run, labelled_videos, pretrain_to
+    from whenabouts.recognition.labelled_videos import labelled_videos
+    from whenabouts.recognition.pretrain_settings import PretrainSettings
+    from whenabouts.recognition.pretraining import Run, pretrain_to
     from whenabouts.training.devices import choose_compute
 
     terminal = Terminal(as_json=as_json)

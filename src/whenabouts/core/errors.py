@@ -27,3 +27,7 @@ class SettingsError(WhenaboutsError, ValueError):
 
 class WriteError(WhenaboutsError):
     """A file can't be written: no room, no right, or a limit of the system."""
+
+
+class ProcessLost(WhenaboutsError):
+    """Another process of the same run has ended, stands still, or does something else."""

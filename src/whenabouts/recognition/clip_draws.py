@@ -3,53 +3,29 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
-from whenabouts.config import settings
 from whenabouts.core.labels import VideoLabels
+from whenabouts.core.timing import IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.media.fingerprints import size_and_time
 from whenabouts.recognition.backbone import BackboneSettings
 from whenabouts.recognition.frame_cache import Cached, clip_at
 from whenabouts.recognition.label_draws import LabelDraws
-
-
-@settings
-class PretrainSettings:
-    """How a backbone is trained. `sampling` draws every video equally often, or classes by the root of their counts.
-
-    `shift` and `colour` are changes at random (see ClipTransform). Of videos longer than `longest_seconds` the
-    beginning counts. The work is a number of steps, never a time, so that a busy machine learns the same.
-    """
-
-    steps: int = Field(default=400, ge=1)
-    batch: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=3e-3, gt=0, allow_inf_nan=False)
-    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
-    warmup: int = Field(default=10, ge=0)
-    drops: tuple[int, ...] = ()
-    sampling: Literal["videos", "square_root"] = "videos"
-    shift: float = Field(default=0.1, ge=0, le=1)
-    colour: float = Field(default=0.3, ge=0, le=1)
-    longest_seconds: float = Field(default=1200.0, gt=0)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    checkpoint_every: int = Field(default=100, ge=1)
+from whenabouts.recognition.pretrain_settings import PretrainSettings
 
 
 @dataclass(frozen=True, slots=True)
 class ClipBatch:
-    """Clips (B, C, T, H, W) float32 and one class (B,) each."""
+    """Clips (B, C, T, H, W) float32, one class (B,) each, and all `labels` of the video that each is from."""
 
     clips: Tensor
     classes: Tensor
+    labels: tuple[IntArray, ...]
 
 
 class ClipDraws:
@@ -65,7 +41,7 @@ class ClipDraws:
     ) -> None:
         self.cached, self.labels, self.shape, self.plan, self.seed = cached, labels, shape, plan, seed
         self._transform = shape.transform(shift=plan.shift, colour=plan.colour)
-        self._pairs = LabelDraws(labels, seed, square_root=plan.sampling == "square_root")
+        self._pairs = LabelDraws(labels, seed, plan)
 
     def batch(self, step: int) -> ClipBatch:
         """The batch of one step."""
@@ -74,7 +50,8 @@ class ClipDraws:
         clips = np.stack([self._clip(self.cached[video], random) for video, _ in pairs])
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         classes = torch.tensor([index for _, index in pairs])
-        return ClipBatch(self._transform.train(torch.from_numpy(clips), generator), classes)
+        labels = tuple(self.labels[video].classes for video, _ in pairs)
+        return ClipBatch(self._transform.train(torch.from_numpy(clips), generator), classes, labels)
 
     def identity(self, vocabulary: Vocabulary) -> str:
         """Hash of all that decides the draws, beside the loop's plan: data, settings, vocabulary."""

@@ -1,48 +1,39 @@
 """Training a backbone from scratch on the video labels that an archive comes with.
 
 As in Ghadiyaram et al., "Large-scale weakly-supervised pre-training for video action recognition", section 3: each
-draw takes a random clip of a video and one random label of it, and a softmax is trained on that.
+draw takes a random clip of a video and one random label of it, and a softmax is trained on that, unless settings ask
+for something else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional
 
 from whenabouts.config import as_table
 from whenabouts.core.files import sweep
-from whenabouts.core.labels import VideoLabels
 from whenabouts.core.locks import claimed
 from whenabouts.core.progress import Progress, Silent
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.data.manifest import Manifest
-from whenabouts.data.vocabulary import labels_of
 from whenabouts.media.flow import check_flow
 from whenabouts.media.probe import unreadable
 from whenabouts.nets.inflation import Spread
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, ClipClassifier, Shape
-from whenabouts.recognition.clip_draws import ClipBatch, ClipDraws, PretrainSettings
+from whenabouts.recognition.clip_draws import ClipDraws
 from whenabouts.recognition.first_weights import first_net
 from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat
+from whenabouts.recognition.label_losses import measure_on
+from whenabouts.recognition.labelled_videos import LabelledVideo, chosen
+from whenabouts.recognition.pretrain_settings import PretrainSettings
 from whenabouts.recognition.sound_cache import SoundCache
 from whenabouts.recognition.sound_draws import SoundDraws
 from whenabouts.recognition.sound_settings import SoundSettings
 from whenabouts.training.devices import Compute
-from whenabouts.training.loop import Measured, Plan, Trainee, fit
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledVideo:
-    """A video to learn from: its file, and its labels over the vocabulary."""
-
-    video: Video
-    labels: VideoLabels
+from whenabouts.training.loop import Trainee, fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +101,7 @@ def pretrain(
     if shape.modality == "flow":
         check_flow(shape.flow.method)
     shape = shape.boxed(median_aspect([item.video for item in videos]))
+    videos = chosen(videos, plan, run.seed)
     cached = _small_frames(videos, shape.frame_format(plan.longest_seconds), run)
     usable = [(item, found) for item, found in zip(videos, cached, strict=True) if found.frames and len(item.labels)]
     draws = ClipDraws([found for _, found in usable], [item.labels for item, _ in usable], shape, plan, run.seed)
@@ -129,9 +121,10 @@ def pretrain_sound(
     Videos without sound have nothing to say here, and are no more than counted; those whose sound can't be decoded are
     returned with their reasons.
     """
-    heard = [item for item in videos if item.video.has_audio]
-    if len(heard) < len(videos):
-        run.progress.say(f"{len(videos) - len(heard)} of {len(videos)} videos have no sound.")
+    heard = chosen([item for item in videos if item.video.has_audio], plan, run.seed)
+    silent = sum(not item.video.has_audio for item in videos)
+    if silent:
+        run.progress.say(f"{silent} of {len(videos)} videos have no sound.")
     cache = SoundCache(run.cache / "sound", plan.longest_seconds)
     cached = cache.fill([item.video for item in heard], workers=run.workers, progress=run.progress)
     usable = [(item, found) for item, found in zip(heard, cached, strict=True) if found.rows and len(item.labels)]
@@ -150,8 +143,8 @@ def _trained(
     model = ClipClassifier(first_net(shape, run.start, run.spread), len(vocabulary))
     began = "" if run.start is None else run.start.source
     fitted = fit(
-        Trainee(model, draws.batch, _measure_on(run.compute)),
-        _loop_plan(draws.plan, run.seed),
+        Trainee(model, draws.batch, measure_on(run.compute, draws.plan.loss)),
+        draws.plan.plan(run.seed),
         run.compute,
         checkpoint=checkpoint_of(run.cache, shape.modality),
         identity=draws.identity(vocabulary) + began + (run.spread if run.spread != "mean" else ""),
@@ -187,13 +180,6 @@ def pretrain_to(
     return trained
 
 
-def labelled_videos(manifest: Manifest, vocabulary: Vocabulary, split: str = "train") -> list[LabelledVideo]:
-    """Videos of a split that are there and carry at least one concept of the vocabulary."""
-    entries = [entry for entry in manifest.of_split(split) if entry.usable]
-    labelled = [LabelledVideo(entry.video, labels_of(entry, vocabulary, "unknown")) for entry in entries]
-    return [item for item in labelled if len(item.labels)]
-
-
 def median_aspect(videos: Sequence[Video]) -> float:
     """Median width over height of the videos whose size is known; 4 / 3 where none is."""
     shapes = [video.width / video.height for video in videos if video.height and video.width]
@@ -208,29 +194,3 @@ def _small_frames(videos: Sequence[LabelledVideo], form: FrameFormat, run: Run) 
         if found.video.status != "complete":
             run.progress.say(f"{found.video.id} is {found.video.status}: {found.video.reason}")
     return cached
-
-
-def _measure_on(compute: Compute) -> Callable[[nn.Module, ClipBatch], Measured]:
-    """Cross-entropy of the drawn labels, and the share of them that is named rightly."""
-
-    def measure(model: nn.Module, batch: ClipBatch) -> Measured:
-        scores = model(compute.place(batch.clips))
-        classes = compute.place(batch.classes)
-        loss = functional.cross_entropy(scores.float(), classes)
-        return Measured(loss, {"accuracy": (scores.argmax(1) == classes).float().mean()})
-
-    return measure
-
-
-def _loop_plan(plan: PretrainSettings, seed: int) -> Plan:
-    return Plan(
-        steps=plan.steps,
-        learning_rate=plan.learning_rate,
-        optimizer=plan.optimizer,
-        weight_decay=plan.weight_decay,
-        schedule=plan.schedule,
-        warmup=plan.warmup,
-        drops=plan.drops,
-        seed=seed,
-        checkpoint_every=plan.checkpoint_every,
-    )

@@ -12,8 +12,9 @@ from whenabouts.core.labels import VideoLabels
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.media.fingerprints import size_and_time
 from whenabouts.media.mel import LOG_OFFSET
-from whenabouts.recognition.clip_draws import ClipBatch, PretrainSettings
+from whenabouts.recognition.clip_draws import ClipBatch
 from whenabouts.recognition.label_draws import LabelDraws
+from whenabouts.recognition.pretrain_settings import PretrainSettings
 from whenabouts.recognition.sound_cache import CachedSound
 from whenabouts.recognition.sound_settings import SoundSettings
 from whenabouts.recognition.window_encoder import SOUND_BANDS
@@ -31,7 +32,7 @@ class SoundDraws:
         seed: int,
     ) -> None:
         self.cached, self.labels, self.shape, self.plan, self.seed = cached, labels, shape, plan, seed
-        self._pairs = LabelDraws(labels, seed, square_root=plan.sampling == "square_root")
+        self._pairs = LabelDraws(labels, seed, plan)
 
     def batch(self, step: int) -> ClipBatch:
         """The batch of one step."""
@@ -39,7 +40,8 @@ class SoundDraws:
         pairs = [self._pairs.pair(step * self.plan.batch + place, random) for place in range(self.plan.batch)]
         windows = np.stack([self._window(self.cached[video], random) for video, _ in pairs])
         classes = torch.tensor([index for _, index in pairs])
-        return ClipBatch(torch.from_numpy(windows).unsqueeze(1), classes)
+        labels = tuple(self.labels[video].classes for video, _ in pairs)
+        return ClipBatch(torch.from_numpy(windows).unsqueeze(1), classes, labels)
 
     def identity(self, vocabulary: Vocabulary) -> str:
         """Hash of all that decides the draws, beside the loop's plan: data, settings, vocabulary."""

@@ -1,7 +1,7 @@
 """The state of an unfinished run in one safetensors file: tensors, and all else as JSON in its header."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import replacing
+from whenabouts.training.processes import ALONE, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Place:
     """Where a run stands: `step` steps are done, and `history` is what it reported on the way.
 
     `plan` describes the run; a checkpoint of another plan is not continued. `sums` over `count` steps wait for the
-    next report.
+    next report. `processes` made it together: each has buffers and random states of its own.
     """
 
     step: int
@@ -27,11 +28,27 @@ class Place:
     history: tuple[dict[str, float], ...] = ()
     sums: dict[str, float] = field(default_factory=dict)
     count: int = 0
+    processes: int = 1
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place) -> None:
-    """Write model, optimizer, torch's random states and place, whole or not at all."""
+def save_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place, world: World = ALONE
+) -> None:
+    """Write model, optimizer, torch's random states and place, whole or not at all.
+
+    Of several processes all must ask and the first writes; of the others it holds the buffers, which the processes do
+    not share, and the random states.
+    """
+    own = {f"buffer.{name}": buffer for name, buffer in model.named_buffers()}
+    device = _device_of(model)
+    own |= {f"random.{name}": state.to(device) for name, state in _random_states(device).items()}
+    everyone = world.collect(own)
+    if not world.first:
+        return
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for rank, theirs in enumerate(everyone):
+        if rank:
+            tensors |= {f"process{rank}.{name}": tensor for name, tensor in theirs.items()}
     plain: dict[str, dict[str, Any]] = {}
     for index, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
@@ -39,8 +56,8 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
                 tensors[f"optimizer.{index}.{name}"] = value
             else:
                 plain.setdefault(str(index), {})[name] = value
-    tensors |= {f"random.{name}": state for name, state in _random_states().items()}
-    header = {"place": asdict(place), "optimizer": plain}
+    tensors |= {name: state for name, state in own.items() if name.startswith("random.")}
+    header = {"place": asdict(replace(place, processes=world.size)), "optimizer": plain}
     with replacing(path) as part:
         laid = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         safetensors.torch.save_file(laid, part, metadata={"state": json.dumps(header)})
@@ -52,17 +69,18 @@ def read_place(path: Path) -> Place:
     return Place(**{**values, "history": tuple(values["history"])})
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Place:
-    """Put what `save_checkpoint` wrote back into model, optimizer and torch's random states."""
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, world: World = ALONE) -> Place:
+    """Put what `save_checkpoint` wrote back into model, optimizer and torch's random states, each process its own."""
     header = _header(path)
     tensors = safetensors.torch.load_file(path)
-    model.load_state_dict(_under(tensors, "model."))
     states: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in header["optimizer"].items()}
     for name, tensor in _under(tensors, "optimizer.").items():
         index, _, field = name.partition(".")
         states.setdefault(int(index), {})[field] = tensor
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
-    _restore_random_states(_under(tensors, "random."))
+    mine = "" if world.first else f"process{world.rank}."
+    model.load_state_dict({**_under(tensors, "model."), **_under(tensors, f"{mine}buffer.")})
+    _restore_random_states(_under(tensors, f"{mine}random."), _device_of(model))
     return read_place(path)
 
 
@@ -79,15 +97,18 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _random_states() -> dict[str, Tensor]:
+def _device_of(model: nn.Module) -> torch.device:
+    return next(iter(model.parameters())).device
+
+
+def _random_states(device: torch.device) -> dict[str, Tensor]:
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states |= {f"cuda{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
     return states
 
 
-def _restore_random_states(states: dict[str, Tensor]) -> None:
+def _restore_random_states(states: dict[str, Tensor], device: torch.device) -> None:
     torch.set_rng_state(states["cpu"])
-    cuda = [states[f"cuda{index}"] for index in range(len(states) - 1)]
-    if torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(cuda)
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)

@@ -1,0 +1,95 @@
+"""How a backbone is trained: draws, target, rates, and how they fit a number of processes."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from whenabouts.config import Count, CountOrZero, NotNegative, Probability, settings
+from whenabouts.training.loop import Plan
+
+Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Sampling = Literal["videos", "classes", "repeat"]
+Loss = Literal["softmax", "softmax_all", "sigmoid"]
+
+
+@settings
+class PretrainSettings:
+    """How a backbone is trained; the work is a number of steps or clips, never a time.
+
+    A step takes `accumulate` batches of `batch` clips in each process: their product is the total batch. `clips` sets
+    the steps by the clips to see in all, and `warmup_share` the warm-up as a share of the steps, so that one recipe
+    serves any number of processes; with `rate_batch`, `learning_rate` is that of a total batch of so many clips, and
+    grows in proportion ("linear scaling", Goyal et al. 2017). The warm-up rises from `warmup_from` of the rate.
+    Schedule "halvings" divides the rate by 2 at `halvings` equal steps.
+
+    `sampling`: "videos" draws every video equally often; "classes" draws classes by their count to the power of
+    `exponent` (1: as they are, 0.5: square root, 0: evenly), then one of their videos; "repeat" every video as often
+    as its rarest label asks for: max(1, sqrt(`repeat_threshold` / frequency)) times an epoch (Mahajan et al. 2018).
+    `label`: of a video's labels one is drawn anew "each" time it is drawn, or "once" for good. `loss`: "softmax" on
+    that label, "softmax_all" on all labels in equal shares, or a "sigmoid" for each label. `subset` learns from so
+    many of the videos: drawn evenly ("random"), or so that small classes are kept whole ("tail").
+
+    `shift` and `colour` are changes at random (see ClipTransform). Of videos longer than `longest_seconds` the
+    beginning counts.
+    """
+
+    steps: Count = 400
+    clips: Count | None = None
+    batch: Count = 32
+    accumulate: Count = 1
+    learning_rate: Finite = 3e-3
+    rate_batch: Count | None = None
+    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    schedule: Literal["cosine", "step", "constant", "halvings"] = "cosine"
+    halvings: CountOrZero = 13
+    warmup: CountOrZero = 10
+    warmup_share: Probability | None = None
+    warmup_from: Probability = 0.0
+    drops: tuple[int, ...] = ()
+    sampling: Sampling = "videos"
+    exponent: NotNegative = 0.5
+    repeat_threshold: float = Field(default=0.001, gt=0, le=1)
+    label: Literal["each", "once"] = "each"
+    loss: Loss = "softmax"
+    subset: Count | None = None
+    subset_by: Literal["random", "tail"] = "random"
+    shift: Probability = 0.1
+    colour: Probability = 0.3
+    longest_seconds: float = Field(default=1200.0, gt=0)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    checkpoint_every: Count = 100
+
+    def __post_init__(self) -> None:
+        if self.label == "once" and self.loss != "softmax":
+            raise ValueError(
+                f"pretrain.loss {self.loss!r} learns all labels of a video, but pretrain.label 'once' leaves it one. "
+                "Leave one of them out"
+            )
+
+    def total_batch(self, processes: int = 1) -> int:
+        """Clips in one step of all processes."""
+        return self.batch * self.accumulate * processes
+
+    def plan(self, seed: int, processes: int = 1) -> Plan:
+        """The loop's plan for a number of processes."""
+        total = self.total_batch(processes)
+        steps = self.steps if self.clips is None else math.ceil(self.clips / total)
+        scale = 1.0 if self.rate_batch is None else total / self.rate_batch
+        return Plan(
+            steps=steps,
+            learning_rate=self.learning_rate * scale,
+            optimizer=self.optimizer,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            schedule=self.schedule,
+            halvings=self.halvings,
+            warmup=self.warmup if self.warmup_share is None else math.ceil(self.warmup_share * steps),
+            warmup_from=self.warmup_from,
+            drops=self.drops,
+            accumulate=self.accumulate,
+            seed=seed,
+            checkpoint_every=self.checkpoint_every,
+        )
