@@ -11,7 +11,7 @@ from torch import nn
 from whenabouts.config import load, with_overrides
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.recognition.backbone import Backbone, BackboneSettings, saved_backbone
+from whenabouts.recognition.backbone import Backbone, BackboneSettings, backbone_at
 from whenabouts.recognition.backbone_settings import BACKBONES
 from whenabouts.recognition.pretrain_settings import PretrainSettings
 
@@ -25,7 +25,7 @@ def backbone() -> Backbone:
     return Backbone(SHAPE, net, nn.Linear(8, 2), Vocabulary(("one", "two")))
 
 
-def test_a_saved_backbone_comes_back_as_it_was(tmp_path: Path, backbone: Backbone) -> None:
+def test_a_backbone_at_comes_back_as_it_was(tmp_path: Path, backbone: Backbone) -> None:
     backbone.save(tmp_path / "b", card={"seed": 3})
     found = Backbone.load(tmp_path / "b")
     assert found.settings == backbone.settings
@@ -114,10 +114,10 @@ def test_a_backbone_whose_card_notes_no_checksum_is_taken(tmp_path: Path, backbo
 def test_weights_are_taken_from_a_folder_or_a_file(tmp_path: Path, backbone: Backbone) -> None:
     backbone.save(tmp_path / "b")
     for path in (tmp_path / "b", tmp_path / "b" / "model.safetensors"):
-        assert saved_backbone(path, BackboneSettings()).source == backbone.source
+        assert backbone_at(path, BackboneSettings()).source == backbone.source
     bare = tmp_path / "bare.safetensors"
     bare.write_bytes((tmp_path / "b" / "model.safetensors").read_bytes())
-    found = saved_backbone(bare, SHAPE)
+    found = backbone_at(bare, SHAPE)
     assert found.source == backbone.source
     assert found.fc is None
 
@@ -128,15 +128,15 @@ def test_weights_of_another_net_are_refused_by_name_and_shape(tmp_path: Path, ba
     safetensors.torch.save_file(tensors, path)
     wider = BackboneSettings(widths=(4, 16), blocks=(1, 1), stem=4, height=16, width=24)
     with pytest.raises(InvalidData, match=r"layer2\.0\..* has shape .* ask for"):
-        saved_backbone(path, wider)
+        backbone_at(path, wider)
     deeper = BackboneSettings(widths=(4, 8), blocks=(1, 2), stem=4, height=16, width=24)
     with pytest.raises(InvalidData, match=r"missing \(first: \['layer2\.1\."):
-        saved_backbone(path, deeper)
+        backbone_at(path, deeper)
     path.write_bytes(b"PK not safetensors")
     with pytest.raises(InvalidData, match="can't be read as safetensors"):
-        saved_backbone(path, SHAPE)
+        backbone_at(path, SHAPE)
     with pytest.raises(ProjectError, match="no weights"):
-        saved_backbone(tmp_path / "nowhere", SHAPE)
+        backbone_at(tmp_path / "nowhere", SHAPE)
 
 
 def test_without_a_backbone_the_error_names_the_verb(tmp_path: Path) -> None:

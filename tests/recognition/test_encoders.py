@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import pickle
 import re
 from collections.abc import Callable
@@ -16,15 +17,18 @@ import torch
 from whenabouts import cli
 from whenabouts.core.errors import FeatureMismatch, InvalidData, ProjectError, SettingsError
 from whenabouts.core.features import FeatureSequence
-from whenabouts.core.timing import TimeGrid
+from whenabouts.core.timing import TimeGrid, nearest_frame
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Manifest
 from whenabouts.data.project import Project
+from whenabouts.media.reader import VideoReader
 from whenabouts.media.writing import Encoding, write_video
 from whenabouts.recognition.encoder_clips import EncoderClips, Patches, ShortSide, Whole, read_clips
-from whenabouts.recognition.encoder_families import FAMILIES
+from whenabouts.recognition.encoder_families import ENCODER_FAMILIES
 from whenabouts.recognition.encoder_files import encoder_files, is_encoder
 from whenabouts.recognition.encoders import EncoderSettings, load_encoder, saved_encoder
+from whenabouts.recognition.streams import ExtractSettings
+from whenabouts.recognition.window_encoder import windows_taken
 from whenabouts.recognition.zero_shot import ZeroShot
 from whenabouts.training.devices import choose_compute
 
@@ -114,6 +118,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 def windows(form: Any, count: int, seed: int = 0) -> np.ndarray:
     size = form.size if isinstance(form.size, tuple) else form.size.of(60, 80)
+    size = size if form.crop is None else (form.crop, form.crop)
     return np.random.default_rng(seed).integers(0, 256, (count, form.pictures, *size, 3), np.uint8)
 
 
@@ -137,7 +142,7 @@ def test_every_family_gives_features(name: str, saved: Callable[[str], Path]) ->
 
 
 def test_every_family_is_tried() -> None:
-    assert {name.split()[0] for name in TINY} == set(FAMILIES)
+    assert {name.split()[0] for name in TINY} == set(ENCODER_FAMILIES)
 
 
 def test_features_are_those_of_the_model_itself(saved: Callable[[str], Path]) -> None:
@@ -165,9 +170,13 @@ def test_sizes_are_the_preprocessors() -> None:
 def test_the_middle_is_cut_and_colours_are_scaled_by_hand() -> None:
     clips = EncoderClips("x", 1, 1.0, Whole(2, 4), crop=(2, 2), mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0))
     pictures = torch.arange(24, dtype=torch.uint8).reshape(1, 1, 2, 4, 3)
-    made = clips.test(pictures)
+    assert (clips.form.crop, clips.form.size) == (2, (2, 4))
+    made = clips.test(pictures[:, :, :, 1:3])  # the decoder cuts squares
     assert made.shape == (1, 3, 1, 2, 2)
     middle = pictures[0, 0, :, 1:3].float() / 255
+    oblong = replace(clips, size=Whole(2, 4), crop=(1, 2))
+    assert oblong.form.crop is None
+    torch.testing.assert_close(oblong.test(pictures), made[..., :1, :])
     for colour, (mean, std) in enumerate([(0.1, 0.5), (0.2, 1.0), (0.3, 2.0)]):
         torch.testing.assert_close(made[0, colour, 0], (middle[..., colour] - mean) / std)
     small = EncoderClips("x", 1, 1.0, Whole(1, 1), crop=(2, 3)).test(
@@ -431,3 +440,169 @@ def test_extract_takes_an_encoder(
     code, _, err = typed("extract")
     assert code != 0
     assert "not there any more" in err
+
+
+def typed_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], project: Path, *words: object
+) -> Any:
+    """What `whenabouts ...` in a project says as JSON; where it fails, its words on the error stream."""
+    monkeypatch.setattr("sys.argv", ["whenabouts", *map(str, words), "--project", str(project)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    out, err = capsys.readouterr()
+    return err if left.value.code else json.loads(out) if "--json" in words else out
+
+
+def one_video(folder: Path, height: int = 48, width: int = 64) -> Path:
+    (folder / "videos" / "x").mkdir(parents=True)
+    pictures = [np.random.default_rng(k // 5).integers(0, 255, (height, width, 3), np.uint8) for k in range(20)]
+    write_video(folder / "videos" / "x" / "one.mp4", pictures, [k / 10 for k in range(20)],
+                encoding=Encoding(options={"preset": "ultrafast"}))  # fmt: skip
+    return folder / "videos"
+
+
+def test_whole_pictures_go_through_encoders_that_take_any_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DINO takes all of a picture; CLIP, whose positions are learned, refuses by name before anything is decoded."""
+    home = tmp_path / "p"
+    assert "Wrote" in typed_line(monkeypatch, capsys, home, "import", "folders", one_video(tmp_path), "--min-count", 1)
+    dino = save("dinov2", tmp_path / "tiny-dino")
+    own = typed_line(monkeypatch, capsys, home, "extract", "--backbone", dino, "--device", "cpu", "--json")
+    cropped = Project(home).features().read("x/one", "dinov2")
+    whole = typed_line(monkeypatch, capsys, home, "extract", "--device", "cpu", "--json", "--set", "extract.whole=true")
+    seen = Project(home).features().read("x/one", "dinov2")
+    assert (own["written"], whole["written"]) == (1, 1)
+    assert seen.source.startswith(cropped.source + "~")
+    encoder = load_encoder(str(dino))
+    assert (encoder.form.crop, encoder.form.size.of(48, 64)) == (32, (32, 42))  # type: ignore[union-attr]
+    frames = np.stack([pixels for _, pixels in VideoReader(tmp_path / "videos/x/one.mp4", rate=2.0, size=(32, 42))])
+    vectors = encoder.vectors_on(choose_compute("cpu", "auto"))
+    given = frames[nearest_frame(float(seen.grid.begin(1)), 2.0)][None, None]
+    np.testing.assert_allclose(seen.values[1:2], vectors(given), rtol=0.02, atol=0.02)
+    np.testing.assert_allclose(cropped.values[1:2], vectors(given[:, :, :, 5:37]), rtol=0.02, atol=0.02)
+    assert np.abs(seen.values[1] - cropped.values[1]).max() > 0.02
+    clip = save("clip", tmp_path / "tiny-clip")
+    for setting in ("extract.whole=true", "extract.short_side=40"):
+        words = ("extract", "--backbone", clip, "--modality", "clip", "--device", "cpu", "--set", setting)
+        said = typed_line(monkeypatch, capsys, home, *words)
+        assert "takes pictures of one size (32 pixels)" in said
+        assert setting.partition("=")[0] in said
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip", "xclip", "videomae", "vjepa2", "videoprism"])
+def test_nets_of_one_size_refuse_another(name: str, saved: Callable[[str], Path]) -> None:
+    own = load_encoder(str(saved(name))).form
+    for asked in ({"whole": True}, {"short_side": 64}):
+        with pytest.raises(SettingsError, match="one size"):
+            ExtractSettings(**asked).form_of(own)  # type: ignore[arg-type]
+    assert ExtractSettings(window_seconds=8.0).form_of(own).window_seconds == pytest.approx(8.0)
+    assert own.one_length == (name not in ("clip", "siglip", "vjepa2"))
+    if own.one_length:
+        with pytest.raises(SettingsError, match=r"windows of 4 pictures.*extract\.window_seconds 0\.4"):
+            ExtractSettings(rate=10.0).form_of(own)
+        assert ExtractSettings(rate=10.0, window_seconds=0.4).form_of(own).window_seconds == pytest.approx(0.4)
+
+
+def test_pictures_that_are_filled_up_with_black_keep_their_size(tmp_path: Path) -> None:
+    folder = save("dinov2", tmp_path / "dino")
+    told = {**preprocessor("dinov2"), "size": {"shortest_edge": 24}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(told))
+    encoder = load_encoder(str(folder))
+    assert (encoder.clips.decoded_crop, encoder.form.crop, encoder.form.one_size) == (None, None, True)
+    assert np.isfinite(encoder.vectors_on(choose_compute("cpu", "float32"))(windows(encoder.form, 1))).all()
+
+
+def test_patches_of_any_picture_and_of_no_other_side(saved: Callable[[str], Path], tmp_path: Path) -> None:
+    """SigLIP 2 leaves the last pixels of other sizes out; a preprocessor of other patches than the net's is refused."""
+    encoder = load_encoder(str(saved("siglip2")))
+    vectors = encoder.vectors_on(choose_compute("cpu", "float32"))
+    given = np.random.default_rng(1).integers(0, 256, (2, 1, 29, 39, 3), np.uint8)
+    np.testing.assert_allclose(vectors(given), vectors(given[:, :, :24, :32]), atol=1e-5)
+    with pytest.raises(SettingsError, match=r"hold no patch of 8.*extract\.short_side"):
+        vectors(given[:, :, :7])
+    folder = save("siglip2", tmp_path / "odd")
+    (folder / "preprocessor_config.json").write_text(json.dumps({**preprocessor("siglip2"), "patch_size": 4}))
+    with pytest.raises(InvalidData, match=r"takes patches of 8 pixels.*such of 4"):
+        load_encoder(str(folder))
+
+
+def test_positions_counted_on_another_grid_are_refused(tmp_path: Path) -> None:
+    """V-JEPA 2 would number a larger picture's places wrongly, and say nothing."""
+    folder = save("vjepa2", tmp_path / "jepa")
+    told = {**preprocessor("vjepa2"), "crop_size": {"height": 48, "width": 48}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(told))
+    with pytest.raises(InvalidData, match="its net takes pictures of"):
+        load_encoder(str(folder))
+
+
+def test_what_a_net_can_not_take_is_told_with_what_to_change(saved: Callable[[str], Path]) -> None:
+    encoder = load_encoder(str(saved("videomae")))
+    vectors = encoder.vectors_on(choose_compute("cpu", "float32"))
+    with pytest.raises(SettingsError, match=r"can't take these windows.*extract\.rate"):
+        vectors(windows(encoder.form, 1)[:, :2])
+    for error, told in ((MemoryError(), "extract.batch"), (RuntimeError("CUDA out of memory"), "extract.batch"),
+                        (RuntimeError("sizes differ"), "extract.short_side"), (IndexError("17"), "17")):  # fmt: skip
+        with pytest.raises(SettingsError, match=re.escape(told)), windows_taken("net@1"):
+            raise error
+    with pytest.raises(RuntimeError, match="device-side"), windows_taken("net@1"):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+
+def test_folders_that_reach_elsewhere_or_ask_for_too_much_are_refused(tmp_path: Path) -> None:
+    folder = save("dinov2", tmp_path / "dino")
+    adapter = folder / "adapter_config.json"
+    adapter.write_text(json.dumps({"base_model_name_or_path": "someone/else"}))
+    with pytest.raises(InvalidData, match=r"adapter_config\.json changes the net"):
+        load_encoder(str(folder))
+    adapter.unlink()
+    config = json.loads((folder / "config.json").read_text())
+    for odd, told in (({"num_hidden_layers": 10**7}, "num_hidden_layers"), ({"hidden_size": 10**12}, "hidden_size"),
+                      ({"vision_config": {"image_size": [10**9, 4]}}, "image_size")):  # fmt: skip
+        (folder / "config.json").write_text(json.dumps({**config, **odd}))
+        with pytest.raises(InvalidData, match=f"{told}.*which no net read here has"):
+            load_encoder(str(folder))
+    (folder / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(InvalidData, match="not JSON"):
+        load_encoder(str(folder))
+    (folder / "config.json").write_text(json.dumps({**config, "x": "y" * 21_000_000}))
+    with pytest.raises(InvalidData, match="21 MB"):
+        load_encoder(str(folder))
+    (folder / "config.json").write_text(json.dumps(config))
+    index = {"weight_map": {"a": "../other/model-00001-of-00001.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ProjectError, match=r"lacks \.\./other"):
+        load_encoder(str(folder))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_weights_are_files_or_links_to_files(tmp_path: Path) -> None:
+    """The hub's cache is made of links; a pipe, which would never end, and a link to a device are none of weights."""
+    folder = save("dinov2", tmp_path / "dino")
+    weights = folder / "model.safetensors"
+    kept = weights.rename(tmp_path / "blob")
+    weights.symlink_to(kept)
+    assert load_encoder(str(folder)).width == 32
+    weights.unlink()
+    os.mkfifo(weights)
+    with pytest.raises(ProjectError, match=r"no model\.safetensors"):
+        load_encoder(str(folder))
+    weights.unlink()
+    weights.symlink_to("/dev/zero")
+    with pytest.raises(ProjectError, match=r"no model\.safetensors"):
+        load_encoder(str(folder))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int8])
+def test_weights_of_other_formats_become_float32_or_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = save("dinov2", tmp_path / "dino")
+    tensors = {name: tensor.to(dtype) for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    if dtype == torch.int8:
+        with pytest.raises(InvalidData, match=r"stored as I8\. Quantised"):
+            load_encoder(str(folder))
+        return
+    encoder = load_encoder(str(folder))
+    assert {parameter.dtype for parameter in encoder.net.parameters()} == {torch.float32}

@@ -139,13 +139,13 @@ def _settings(
 def _taken(weights: Path, shape: "Shape", manifest: "Manifest") -> "Backbone":
     """A backbone from elsewhere, its box that of the training videos where its settings do not say."""
     from whenabouts.core.errors import SettingsError
-    from whenabouts.recognition.backbone import saved_backbone
+    from whenabouts.recognition.backbone import backbone_at
     from whenabouts.recognition.pretraining import median_aspect
     from whenabouts.recognition.sound_settings import SoundSettings
 
     if not isinstance(shape, SoundSettings):
         shape = shape.boxed(median_aspect([entry.video for entry in manifest.of_split("train") if entry.usable]))
-    backbone = saved_backbone(weights, shape)
+    backbone = backbone_at(weights, shape)
     if backbone.settings.modality != shape.modality:
         raise SettingsError(f"{weights} is a backbone for --modality {backbone.settings.modality}.")
     return backbone

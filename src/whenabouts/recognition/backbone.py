@@ -31,10 +31,10 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.nets.clip_net import FeatureNet
 from whenabouts.recognition.backbone_settings import BackboneSettings
 from whenabouts.recognition.sound_settings import SoundSettings
-from whenabouts.recognition.window_encoder import SoundForm, Vectors, WindowForm
+from whenabouts.recognition.window_encoder import SoundForm, Vectors, WindowForm, windows_taken
 from whenabouts.training.devices import Compute
 
-__all__ = ["Backbone", "BackboneSettings", "ClipClassifier", "saved_backbone", "with_weights"]
+__all__ = ["Backbone", "BackboneSettings", "ClipClassifier", "backbone_at", "with_weights"]
 
 
 class ClipClassifier(nn.Module):
@@ -99,12 +99,8 @@ class Backbone:
         def forward(windows: NDArray[Any]) -> NDArray[np.float32]:
             with torch.inference_mode(), compute.autocast():
                 given = compute.place(self.settings.prepared(windows, compute.device))
-                try:
+                with windows_taken(self.source):
                     features: NDArray[np.float32] = net(given).float().cpu().numpy()
-                except ValueError as error:
-                    raise SettingsError(
-                        f"{self.source} can't take these windows: {error} Leave out extract.window_seconds."
-                    ) from None
             return features
 
         return forward
@@ -191,7 +187,7 @@ def with_weights(shape: Shape, path: Path, vocabulary: Vocabulary | None = None)
     return Backbone(shape, net, fc, names)
 
 
-def saved_backbone(path: Path, shape: Shape) -> Backbone:
+def backbone_at(path: Path, shape: Shape) -> Backbone:
     """A backbone from its saved folder, from the model.safetensors in one, or from a bare file of `shape`."""
     if path.is_dir():
         return Backbone.load(path)
@@ -216,3 +212,5 @@ def _check_names(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tens
                 f"{path}: {name} has shape {tuple(found[name].shape)}, but these settings ask for {shape}. "
                 "Check backbone.widths, .stem, .mid and .input."
             )
+        if not found[name].isfinite().all():
+            raise InvalidData(f"{path}: {name} holds values that are not finite. The file is damaged.")

@@ -111,7 +111,7 @@ class EncoderClips:
 
     @property
     def form(self) -> WindowForm:
-        """The windows that it takes: decoded at the preprocessor's size, cut to the middle where that is square.
+        """The windows that it takes: decoded at the preprocessor's size, and cut to the middle by `decoded_crop`.
 
         Pictures are averaged as they get smaller, as near as the decoder comes to the smoothed resizing of Hugging
         Face's preprocessors.
@@ -122,11 +122,22 @@ class EncoderClips:
                 "encoder one whose file has do_resize and size."
             )
         size = (self.size.height, self.size.width) if isinstance(self.size, Whole) else self.size
-        return WindowForm(pictures=self.frames, rate=self.rate, size=size)
+        return WindowForm(pictures=self.frames, rate=self.rate, size=size, crop=self.decoded_crop)
+
+    @property
+    def decoded_crop(self) -> int | None:
+        """The side of the middle that the decoder cuts out; None where nothing is cut, or `test` has to do it.
+
+        The decoder cuts squares out of pictures that are large enough, and leaves that out where the whole picture is
+        wanted (`extract.whole`); to other crops, and where black has to be added, `test` sees.
+        """
+        if self.crop is None or self.crop[0] != self.crop[1] or not isinstance(self.size, Whole | ShortSide):
+            return None
+        return self.crop[0] if self.crop[0] <= min(dataclasses.astuple(self.size)) else None
 
     def test(self, clips: Tensor) -> Tensor:
-        """uint8 (B, T, H, W, 3) at the preprocessor's size -> float32 (B, 3, T, H', W'), cropped, colours scaled."""
-        pictures = clips if self.crop is None else middle(clips, self.crop)
+        """Windows of `form`, uint8 (B, T, H, W, 3) -> float32 (B, 3, T, H', W'), colours scaled; see `decoded_crop`."""
+        pictures = clips if self.crop is None or self.decoded_crop is not None else middle(clips, self.crop)
         centre, spread = (torch.tensor(three, device=clips.device) for three in (self.mean, self.std))
         scaled = pictures.float().mul_(self.scale / spread).sub_(centre / spread)
         return scaled.permute(0, 4, 1, 2, 3)

@@ -27,14 +27,16 @@ Forward = Callable[[Any, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Family:
+class EncoderFamily:
     """One `model_type` of config.json.
 
     `model` is transformers' class, `classifier` the one for checkpoints trained to classify, whose features are what
     its classifier sees. `forward` and `classified` take the model and clips (B, C, T, H, W) and give features (B, D);
-    `width` reads D, `frames` the clip's length from the config. `text` says that the model compares with words, and
-    `fixed` that it takes no other number of frames, `one_size` no other size of pictures. `rate` is in pictures a
-    second. `defaults` are the preprocessor's.
+    `width` reads D, `frames` the clip's length from the config. `rate` is in pictures a second. `defaults` are the
+    preprocessor's. `text` says that the model compares with words, and `video` that it was made for clips, so that a
+    file of its video preprocessor counts before one for pictures; `fixed` that it takes no other number of frames,
+    `one_size` no other size of pictures. `optional` begins the names of weights that a file may lack, for no feature
+    depends on them.
     """
 
     model: str
@@ -117,7 +119,11 @@ def _siglip2(model: Any, clips: Tensor) -> Tensor:
     def encode(pictures: Tensor) -> Tensor:
         count, _, height, width = pictures.shape
         rows, columns = height // side, width // side
-        cut = pictures.reshape(count, -1, rows, side, columns, side).permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+        if not rows or not columns:
+            raise ValueError(f"pictures of {height} x {width} pixels hold no patch of {side}")
+        # Preprocessors make whole patches; of other sizes the last pixels are left out, as convolutions of patches do.
+        cut = pictures[..., : rows * side, : columns * side]
+        cut = cut.reshape(count, -1, rows, side, columns, side).permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
         shapes = torch.tensor([[rows, columns]] * count, device=pictures.device)
         mask = torch.ones(count, rows * columns, dtype=torch.int32, device=pictures.device)
         found = model.get_image_features(pixel_values=cut, pixel_attention_mask=mask, spatial_shapes=shapes)
@@ -133,10 +139,11 @@ def _one(config: Any) -> int:
 
 _PICTURES: dict[str, Any] = {"frames": _one, "rate": 2.0}
 
-FAMILIES: Mapping[str, Family] = MappingProxyType(
+ENCODER_FAMILIES: Mapping[str, EncoderFamily] = MappingProxyType(
     {
-        # 4 pictures a second: `fps` in the training configurations of facebookresearch/vjepa2.
-        "vjepa2": Family(
+        # 4 pictures a second: `fps` in the training configurations of facebookresearch/vjepa2. Its rotary positions are
+        # counted on a grid of the config's `crop_size`: pictures of another size would be numbered wrongly, in silence.
+        "vjepa2": EncoderFamily(
             "VJEPA2Model",
             _vjepa2,
             lambda config: int(config.hidden_size),
@@ -146,10 +153,11 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             classifier="VJEPA2ForVideoClassification",
             classified=_vjepa2_classified,
             video=True,
+            one_size=True,
             optional=("predictor.", "vjepa2.predictor."),
         ),
-        # Every 4th of 30 pictures a second: the Kinetics setting of Tong et al., NeurIPS 2022.
-        "videomae": Family(
+        # Every 4th picture, as Tong et al. (NeurIPS 2022) take from Kinetics; that it has 30 a second is our choice.
+        "videomae": EncoderFamily(
             "VideoMAEModel",
             _videomae,
             lambda config: int(config.hidden_size),
@@ -162,8 +170,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             fixed=True,
             one_size=True,
         ),
-        # Published for clips of whatever length: 16 pictures here are spread over 4 seconds.
-        "videoprism_vision_model": Family(
+        # Its publishers sample a clip of whatever length evenly: 16 pictures over 4 seconds are our choice.
+        "videoprism_vision_model": EncoderFamily(
             "VideoPrismVisionModel",
             _videoprism_vision,
             lambda config: int(config.hidden_size),
@@ -174,7 +182,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             fixed=True,
             one_size=True,
         ),
-        "videoprism": Family(
+        "videoprism": EncoderFamily(
             "VideoPrismClipModel",
             _videoprism,
             lambda config: int(config.vision_config.hidden_size),
@@ -186,8 +194,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             fixed=True,
             one_size=True,
         ),
-        # Trained on pictures spread over whole videos of 10 s: 8 of them here are spread over 4.
-        "xclip": Family(
+        # Trained on pictures spread over whole videos of 10 s: 8 of them over 4 seconds are our choice.
+        "xclip": EncoderFamily(
             "XCLIPModel",
             _xclip,
             lambda config: int(config.projection_dim),
@@ -199,7 +207,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             fixed=True,
             one_size=True,
         ),
-        "clip": Family(
+        "clip": EncoderFamily(
             "CLIPModel",
             _image_text,
             lambda config: int(config.projection_dim),
@@ -208,7 +216,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             one_size=True,
             **_PICTURES,
         ),
-        "siglip": Family(
+        "siglip": EncoderFamily(
             "SiglipModel",
             _image_text,
             lambda config: int(config.vision_config.hidden_size),
@@ -217,7 +225,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             one_size=True,
             **_PICTURES,
         ),
-        "siglip2": Family(
+        "siglip2": EncoderFamily(
             "Siglip2Model",
             _siglip2,
             lambda config: int(config.vision_config.hidden_size),
@@ -225,16 +233,18 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             text=True,
             **_PICTURES,
         ),
-        "dinov2": Family("Dinov2Model", _pooled, lambda c: int(c.hidden_size), defaults=_CLIP, **_PICTURES),
-        "dinov2_with_registers": Family(
+        "dinov2": EncoderFamily("Dinov2Model", _pooled, lambda c: int(c.hidden_size), defaults=_CLIP, **_PICTURES),
+        "dinov2_with_registers": EncoderFamily(
             "Dinov2WithRegistersModel",
             _pooled,
             lambda config: int(config.hidden_size),
             defaults=_CLIP,
             **_PICTURES,
         ),
-        "dinov3_vit": Family("DINOv3ViTModel", _pooled, lambda c: int(c.hidden_size), defaults=_DINO, **_PICTURES),
-        "dinov3_convnext": Family(
+        "dinov3_vit": EncoderFamily(
+            "DINOv3ViTModel", _pooled, lambda c: int(c.hidden_size), defaults=_DINO, **_PICTURES
+        ),
+        "dinov3_convnext": EncoderFamily(
             "DINOv3ConvNextModel", _pooled, lambda c: int(c.hidden_sizes[-1]), defaults=_DINO, **_PICTURES
         ),
     }

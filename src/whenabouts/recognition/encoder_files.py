@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,16 @@ _OTHERS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.h5", "*.m
 # What in a config.json has transformers fetch or open more than the files named here.
 _REACHING = frozenset({"transformers_weights", "_attn_implementation", "attn_implementation", "quantization_config"})
 
+# Beside the weights these would have transformers load others, whose checksum nobody takes.
+_ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+
+# Formats of weights, and of the counts and positions beside them.
+_NUMBERS = frozenset({"F16", "BF16", "F32", "F64", "I32", "I64", "BOOL"})
+
+# Tables are small, and no net that is read here has sides or layers beyond these.
+_LARGEST_TABLE = 20_000_000
+_LARGEST_NUMBER, _MOST_LAYERS = 50_000_000, 1000
+
 
 @dataclass(frozen=True)
 class EncoderFiles:
@@ -40,8 +50,8 @@ class EncoderFiles:
 
     @property
     def weights(self) -> list[Path]:
-        """The files of weights, sorted by name."""
-        return [path for pattern in _WEIGHTS[:2] for path in sorted(self.folder.glob(pattern))]
+        """The files of weights, sorted by name; a link counts as what it points to, and that must be a file."""
+        return [path for pattern in _WEIGHTS[:2] for path in sorted(self.folder.glob(pattern)) if path.is_file()]
 
     def config(self) -> dict[str, Any]:
         """The model's config.json; InvalidData where it asks for files or code beyond this folder's."""
@@ -52,6 +62,9 @@ class EncoderFiles:
             raise InvalidData(
                 f"{path} is refused: its {reaching[0]!r} may fetch or run what lies elsewhere. Remove it."
             )
+        for name, number in _numbers(told):
+            if abs(number) > (_MOST_LAYERS if "layers" in name else _LARGEST_NUMBER):
+                raise InvalidData(f"{path} is refused: its {name!r} is {number:g}, which no net read here has.")
         return told
 
     def preprocessor(self, *, video: bool) -> dict[str, Any]:
@@ -69,6 +82,23 @@ class EncoderFiles:
         raise ProjectError(
             f"{self.folder} has no {names}, which says how pictures are made. Put the publisher's there."
         )
+
+    def check_numbers(self) -> None:
+        """Raise InvalidData where weights are stored as small integers or 8-bit floats: those need scales beside them.
+
+        transformers would read them as if they were the weights themselves.
+        """
+        import safetensors
+
+        for path in self.weights:
+            with safetensors.safe_open(path, framework="numpy") as file:
+                kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (no mapping)
+            odd = sorted(name for name, kind in kinds.items() if kind not in _NUMBERS)
+            if odd:
+                raise InvalidData(
+                    f"{path} is refused: {odd[0]} is stored as {kinds[odd[0]]}. Quantised weights are not read; give "
+                    "the publication in float32, bfloat16 or float16."
+                )
 
     def digest(self) -> dict[str, str]:
         """SHA-256 of each file of weights, by name."""
@@ -135,6 +165,12 @@ def _checked(files: EncoderFiles) -> EncoderFiles:
         raise ProjectError(
             f"{folder} has no config.json. Put the publisher's config.json beside its model.safetensors."
         )
+    adapters = [name for name in _ADAPTERS if (folder / name).exists()]
+    if adapters:
+        raise InvalidData(
+            f"{folder} is refused: its {adapters[0]} changes the net with weights of its own. Give a folder in which "
+            "the adapter is merged into model.safetensors."
+        )
     if files.weights:
         parts = _table(folder / "model.safetensors.index.json", optional=True).get("weight_map", {})
         there = {path.name for path in files.weights}
@@ -172,11 +208,32 @@ def _told(folder: Path) -> tuple[str, str]:
 
 
 def _table(path: Path, *, optional: bool = False) -> dict[str, Any]:
-    return {} if optional and not path.is_file() else read_json(path)
+    if not path.is_file():
+        return {} if optional else read_json(path)
+    if path.stat().st_size > _LARGEST_TABLE:
+        raise InvalidData(f"{path} is refused: it takes {path.stat().st_size / 1e6:.0f} MB, where a table takes a few.")
+    return read_json(path)
 
 
 def _keys(told: Any) -> set[str]:
     """All keys of a table and of those within it."""
-    if isinstance(told, Mapping):
-        return {str(key) for key, value in told.items() if value is not None}.union(*map(_keys, told.values()))
-    return set()
+    return {name for name, value in _within("", told) if value is not None}
+
+
+def _numbers(told: Any) -> Iterator[tuple[str, float]]:
+    """All numbers in a table, each with the key that it, or its list, stands under."""
+    for name, value in _within("", told):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield name, value
+
+
+def _within(name: str, told: Any) -> Iterator[tuple[str, Any]]:
+    """Keys and values of a table, of its lists and of the tables within it; without recursion, however deep they go."""
+    waiting = [(name, told)]
+    while waiting:
+        name, told = waiting.pop()
+        inner = told.items() if isinstance(told, Mapping) else ((name, one) for one in told)
+        for key, value in inner:
+            yield str(key), value
+            if isinstance(value, Mapping | list):
+                waiting.append((str(key), value))

@@ -5,7 +5,9 @@ comes with the weights is run: no pickles, no code of the publisher's.
 """
 
 import contextlib
+import dataclasses
 import difflib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,10 +24,10 @@ from whenabouts import __version__
 from whenabouts.config import load, read_toml, settings, to_toml
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.files import read_json, reading_folder, replacing_folder, write_json, write_text
-from whenabouts.recognition.encoder_clips import EncoderClips, Whole, read_clips
-from whenabouts.recognition.encoder_families import FAMILIES, Family
+from whenabouts.recognition.encoder_clips import EncoderClips, Patches, Whole, read_clips
+from whenabouts.recognition.encoder_families import ENCODER_FAMILIES, EncoderFamily
 from whenabouts.recognition.encoder_files import EXTRA, EncoderFiles, encoder_files, is_encoder
-from whenabouts.recognition.window_encoder import Vectors, WindowForm
+from whenabouts.recognition.window_encoder import Vectors, WindowForm, windows_taken
 from whenabouts.training.devices import Compute
 
 
@@ -34,7 +36,7 @@ class EncoderSettings:
     """What a window of an encoder holds, where that is not left to the encoder: `frames` at `rate` a second.
 
     Left out, `frames` is what the encoder was trained with (1 for those of pictures, whose features are the mean over a
-    window's pictures), and `rate` that of its publisher or, where none is stated, of `encoder_families.FAMILIES`.
+    window's pictures), and `rate` that of its publisher or, where none is stated, the choice of `ENCODER_FAMILIES`.
     """
 
     frames: Annotated[int, Field(ge=1)] | None = None
@@ -66,7 +68,7 @@ class Encoder:
     clips: EncoderClips
     net: EncoderNet
     files: EncoderFiles
-    family: Family
+    family: EncoderFamily
     digests: Mapping[str, str]
     checksum: str
     unused: tuple[str, ...]
@@ -88,8 +90,10 @@ class Encoder:
 
     @property
     def form(self) -> WindowForm:
-        """The windows that it takes."""
-        return self.clips.form
+        """The windows that it takes; those that are filled up with black are of one size."""
+        filled = self.clips.crop is not None and self.clips.decoded_crop is None
+        own = self.clips.form
+        return dataclasses.replace(own, one_size=self.family.one_size or filled, one_length=self.family.fixed)
 
     def vectors_on(self, compute: Compute) -> Vectors:
         """A function from pictures (B, F, H, W, 3) uint8 to features (B, D) float32 on a device."""
@@ -97,14 +101,8 @@ class Encoder:
 
         def forward(windows: NDArray[Any]) -> NDArray[np.float32]:
             clips = self.clips.test(torch.from_numpy(windows).to(compute.device))
-            with torch.inference_mode(), compute.autocast():
-                try:
-                    features: NDArray[np.float32] = net(clips).cpu().numpy()
-                except ValueError as error:  # As transformers says that a picture's size is not the net's.
-                    raise SettingsError(
-                        f"{self.source} can't take these windows: {error} Leave out extract.window_seconds, "
-                        "extract.short_side and extract.whole."
-                    ) from None
+            with torch.inference_mode(), compute.autocast(), windows_taken(self.source):
+                features: NDArray[np.float32] = net(clips).cpu().numpy()
             return features
 
         return forward
@@ -167,8 +165,8 @@ def load_encoder(
     """An encoder from a folder in Hugging Face's layout, or from its name on the hub.
 
     With `words` the part that reads texts is kept, for scores by name. Raises SettingsError where transformers is not
-    installed, for a kind of model that is not among `FAMILIES` and for `frames` that it can't take, ProjectError for
-    what is missing and has to be put where, InvalidData for files that are refused.
+    installed, for a kind of model that is not among `ENCODER_FAMILIES` and for `frames` that it can't take,
+    ProjectError for what is missing and has to be put where, InvalidData for files that are refused.
     """
     transformers = _transformers()
     how = how or EncoderSettings()
@@ -196,19 +194,19 @@ def _transformers() -> Any:
     return transformers
 
 
-def _family(kind: str, files: EncoderFiles) -> Family:
-    if kind in FAMILIES:
-        return FAMILIES[kind]
-    near = difflib.get_close_matches(kind, FAMILIES, n=1)
+def _family(kind: str, files: EncoderFiles) -> EncoderFamily:
+    if kind in ENCODER_FAMILIES:
+        return ENCODER_FAMILIES[kind]
+    near = difflib.get_close_matches(kind, ENCODER_FAMILIES, n=1)
     hint = f"The nearest is {near[0]!r}. " if near else ""
     raise SettingsError(
         f"{files.folder / 'config.json'} is of a model_type {kind!r}, which is not read here. {hint}"
-        f"Choose one of: {', '.join(FAMILIES)}."
+        f"Choose one of: {', '.join(ENCODER_FAMILIES)}."
     )
 
 
 def _loaded(
-    transformers: Any, files: EncoderFiles, family: Family, config: Mapping[str, Any]
+    transformers: Any, files: EncoderFiles, family: EncoderFamily, config: Mapping[str, Any]
 ) -> tuple[Any, tuple[str, ...], Callable[[Any, Tensor], Tensor]]:
     """The model with all its weights at float32, the names of those it has no use for, and where its feature is."""
     named_ones = config.get("architectures")
@@ -230,6 +228,7 @@ def _loaded(
         except Exception as error:  # transformers raises many kinds; none has run anything that the files hold.
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise InvalidData(f"{files.folder} can't be read as {named} ({reason}).") from None
+    files.check_numbers()
     missing = sorted(name for name in told["missing_keys"] if not name.startswith(family.optional))
     if missing or told.get("mismatched_keys"):
         odd = missing or sorted(str(key) for key in told["mismatched_keys"])
@@ -237,7 +236,7 @@ def _loaded(
             f"{files.folder} does not hold all weights of {named}: {len(odd)} are missing or of another shape (first: "
             f"{odd[0]}). With random ones in their place its features would say nothing."
         )
-    for name, tensor in model.named_parameters():
+    for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
         if not tensor.isfinite().all() and name not in missing:
             raise InvalidData(f"{files.folder}: {name} holds values that are not finite. The file is damaged.")
     forward = family.classified if classifies and family.classified is not None else family.forward
@@ -259,7 +258,7 @@ def _quiet(transformers: Any) -> Iterator[None]:
             log.enable_progress_bar()
 
 
-def _clips(files: EncoderFiles, family: Family, config: Any, kind: str, how: EncoderSettings) -> EncoderClips:
+def _clips(files: EncoderFiles, family: EncoderFamily, config: Any, kind: str, how: EncoderSettings) -> EncoderClips:
     if how.frames is not None and family.fixed and how.frames != family.frames(config):
         raise SettingsError(
             f"{files.name} takes {family.frames(config)} frames, but encoder.frames is {how.frames}. Leave it out."
@@ -277,12 +276,18 @@ def _clips(files: EncoderFiles, family: Family, config: Any, kind: str, how: Enc
     clips = read_clips(told, modality=kind, frames=how.frames or own, rate=rate)
     if family.one_size:
         _check_size(clips, files, config)
+    if isinstance(clips.size, Patches) and clips.size.side != config.vision_config.patch_size:
+        raise InvalidData(
+            f"{files.folder}: its net takes patches of {config.vision_config.patch_size} pixels, but its "
+            f"preprocessor's file makes such of {clips.size.side}."
+        )
     return clips
 
 
 def _check_size(clips: EncoderClips, files: EncoderFiles, config: Any) -> None:
-    """Nets whose positions are learned take pictures of one size."""
-    side = getattr(getattr(config, "vision_config", config), "image_size", None)
+    """Nets whose positions are learned, or counted on the config's own grid, take pictures of one size."""
+    seen = getattr(config, "vision_config", config)
+    side = getattr(seen, "image_size", None) or getattr(seen, "crop_size", None)
     wanted = (side, side) if isinstance(side, int) else tuple(side or ())
     made = clips.crop or (clips.size.of(1, 1) if isinstance(clips.size, Whole) else None)
     if made != wanted:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from whenabouts.config import settings
+from whenabouts.core.errors import SettingsError
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import TimeGrid
 from whenabouts.data.feature_store import FeatureStore
@@ -37,7 +38,8 @@ class ExtractSettings:
     `window_seconds` makes windows longer or shorter: of as many pictures as the encoder's, spread over that time, or
     with `rate` of that many pictures a second. `short_side` resizes pictures to that length of their shorter side, each
     in its own shape; with `whole` nothing is cropped from them, so that a net sees all of a large picture and features
-    are the mean over it. Features of other windows than the encoder's own have another source.
+    are the mean over it. Features of other windows than the encoder's own have another source; an encoder that takes
+    windows of one size, or of one number of pictures, refuses others.
 
     `storage` float16 halves the size of the store and rounds values by at most 1 in 2000; videos with values beyond its
     65504 are kept as float32. `audio` adds statistics of
@@ -55,15 +57,25 @@ class ExtractSettings:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def form_of(self, own: WindowForm | SoundForm) -> WindowForm | SoundForm:
-        """An encoder's own windows, with what is asked for here."""
+        """An encoder's own windows, with what is asked for here; SettingsError for such as it can't take."""
         seconds = self.window_seconds or own.window_seconds
         if isinstance(own, SoundForm):
             return dataclasses.replace(own, rows=max(1, round(seconds * SOUND_RATE)))
         form = own
+        if own.one_size and (self.short_side is not None or self.whole):
+            raise SettingsError(
+                f"This encoder takes pictures of one size ({own.crop or own.size} pixels). Leave out "
+                f"extract.{'whole' if self.whole else 'short_side'}, or run its stream by itself (--modality)."
+            )
         if self.rate is not None:
             form = dataclasses.replace(form, rate=self.rate, pictures=max(1, round(seconds * self.rate)))
         elif self.window_seconds is not None:
             form = dataclasses.replace(form, rate=form.pictures / seconds)
+        if own.one_length and form.pictures != own.pictures:
+            raise SettingsError(
+                f"This encoder takes windows of {own.pictures} pictures, but extract.rate {self.rate:g} makes them "
+                f"{form.pictures}. Leave out extract.rate, or give extract.window_seconds {own.pictures / form.rate:g}."
+            )
         if self.short_side is not None:
             form = dataclasses.replace(form, size=self.short_side)
         return dataclasses.replace(form, crop=None) if self.whole else form

@@ -1,14 +1,16 @@
 """What extraction takes: something that turns windows of pictures, or of sound, into vectors."""
 
+import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whenabouts.core.errors import SettingsError
 from whenabouts.core.timing import TimeGrid
 from whenabouts.media.flow import FlowForm
 from whenabouts.training.devices import Compute
@@ -36,7 +38,8 @@ class WindowForm:
     shape, or the length of its shorter side, or a rule from its own height and width, so that windows of different
     videos differ in shape. A rule's repr must tell it: sources are made from it. Then the middle `crop` x `crop` pixels
     are kept (None: all). `resize` "area" averages what a pixel covers; "bilinear" is what most published nets were
-    trained with. With `flow` the pictures are fields of it, (H, W, 2).
+    trained with. With `flow` the pictures are fields of it, (H, W, 2). `one_size` says that the encoder takes pictures
+    of this size alone, `one_length` that it takes this number of pictures alone: other windows are then refused.
     """
 
     pictures: int
@@ -45,6 +48,8 @@ class WindowForm:
     crop: int | None = None
     resize: Resize = "area"
     flow: FlowForm | None = None
+    one_size: bool = field(default=False, repr=False)
+    one_length: bool = field(default=False, repr=False)
 
     @property
     def window_seconds(self) -> float:
@@ -109,6 +114,29 @@ class WindowEncoder(Protocol):
     def vectors_on(self, compute: Compute) -> Vectors:
         """A function that several threads may call: windows (B, F, H, W, C) uint8, or (B, rows, 64) -> (B, D)."""
         ...
+
+
+@contextlib.contextmanager
+def windows_taken(source: str) -> Iterator[None]:
+    """Turn what a net raises for windows that it can't take, or has no memory for, into SettingsError.
+
+    All else that it raises is left as it is.
+    """
+    try:
+        yield
+    except (ValueError, IndexError, RuntimeError, MemoryError) as error:
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        if isinstance(error, MemoryError) or "memory" in said.lower():
+            raise SettingsError(
+                f"{source} has too little memory for these windows ({said}). Make extract.batch smaller, or "
+                "extract.short_side, and leave out extract.whole."
+            ) from None
+        if isinstance(error, RuntimeError) and "CUDA error" in said:
+            raise
+        raise SettingsError(
+            f"{source} can't take these windows: {said.rstrip('.')}. Leave out extract.window_seconds, extract.rate, "
+            "extract.short_side and extract.whole."
+        ) from None
 
 
 def source_of(encoder: WindowEncoder, form: WindowForm | SoundForm) -> str:
