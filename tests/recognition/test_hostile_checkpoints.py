@@ -24,7 +24,7 @@ import torch
 from whenabouts.core.errors import InvalidData
 from whenabouts.nets.conv3d import R2Plus1D
 from whenabouts.recognition.published_list import PUBLISHED
-from whenabouts.recognition.published_weights import load_backbone
+from whenabouts.recognition.published_weights import load_clip_net
 
 SMALL = partial(R2Plus1D, widths=(4,), blocks=(1,), stem=4)
 Careless = Callable[[Path], object]
@@ -202,7 +202,7 @@ def test_nothing_runs_and_the_reason_is_told(
         published = replace(PUBLISHED["r2plus1d_18"], build=SMALL, classes=5, kind=reading)  # type: ignore[arg-type]
         monkeypatch.setitem(PUBLISHED, "r2plus1d_18", published)
         with pytest.raises(InvalidData, match=r"is refused: .{8}") as told:
-            load_backbone("r2plus1d_18", path=path)
+            load_clip_net("r2plus1d_18", path=path)
         assert str(path) in str(told.value)
         assert not marker.exists()
 
@@ -216,7 +216,7 @@ def test_true_weights_pass_where_these_do_not(monkeypatch: pytest.MonkeyPatch, t
     path = tmp_path / "a.pth"
     for made in (zipped(weights()), legacy(weights()), zipped({"state_dict": weights(), "meta": {"epoch": 1}})):
         path.write_bytes(made)
-        assert load_backbone("r2plus1d_18", path=path).report.reinitialised == ()
+        assert load_clip_net("r2plus1d_18", path=path).report.reinitialised == ()
 
 
 ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n"
@@ -257,7 +257,7 @@ def test_pickles_may_name_arrays_alone(tmp_path: Path, program: bytes, told: str
     published = PUBLISHED["slowfast_50_8x8"]
     assert published.kind == "caffe2"
     with pytest.raises(InvalidData, match="is refused: ") as error:
-        load_backbone("slowfast_50_8x8", path=path)
+        load_clip_net("slowfast_50_8x8", path=path)
     assert told in str(error.value)
 
 
@@ -286,5 +286,5 @@ def test_arrays_are_of_the_bytes_that_the_file_holds(tmp_path: Path, state: obje
     path = tmp_path / "a.pkl"
     path.write_bytes(data)
     with pytest.raises(InvalidData, match="is refused: ") as error:
-        load_backbone("slowfast_50_8x8", path=path)
+        load_clip_net("slowfast_50_8x8", path=path)
     assert told in str(error.value)

@@ -21,7 +21,7 @@ from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.key_maps import same
 from whenabouts.recognition.published_backbone import as_backbone, settings_of
 from whenabouts.recognition.published_list import PUBLISHED
-from whenabouts.recognition.published_weights import load_backbone
+from whenabouts.recognition.published_weights import load_clip_net
 from whenabouts.training.devices import Compute
 
 # One name for each net: entries that share one differ in their files.
@@ -89,7 +89,7 @@ def test_a_published_net_is_a_projects_backbone_from_its_folder(tmp_path: Path) 
     net = PUBLISHED["mc3_18"].build().eval()
     assert PUBLISHED["mc3_18"].layout is same
     torch.save(net.state_dict() | {"fc.weight": torch.zeros(400, 512), "fc.bias": torch.zeros(400)}, tmp_path / "a.pth")
-    as_backbone(load_backbone("mc3_18", path=tmp_path / "a.pth")).save(tmp_path / "backbone")
+    as_backbone(load_clip_net("mc3_18", path=tmp_path / "a.pth")).save(tmp_path / "backbone")
     found = Backbone.load(tmp_path / "backbone")
     clip = torch.randn(1, 3, 4, 32, 32)
     with torch.inference_mode():

@@ -21,7 +21,7 @@ from whenabouts.nets.slowfast import slowfast_of
 from whenabouts.recognition.clip_preparation import KINETICS, SMALL
 from whenabouts.recognition.key_maps import COUNTER, pyslowfast
 from whenabouts.recognition.published_list import PUBLISHED, Published
-from whenabouts.recognition.published_weights import load_backbone
+from whenabouts.recognition.published_weights import load_clip_net
 
 Fill = Callable[[str, tuple[int, ...]], np.ndarray]
 SHAPE = {"widths": (8, 16), "blocks": (1, 2)}
@@ -89,7 +89,7 @@ def test_a_file_in_each_published_layout_fills_every_weight(
 ) -> None:
     name, entry = small(monkeypatch, layout)
     path = written(entry, theirs(entry, fill), tmp_path, pickled)
-    found = load_backbone(name, path=path)
+    found = load_clip_net(name, path=path)
     state = found.net.state_dict() | {f"fc.{key}": tensor for key, tensor in found.fc.state_dict().items()}
     for key, tensor in state.items():
         if key.endswith(COUNTER):
@@ -144,7 +144,7 @@ def test_a_whole_published_net_computes_what_the_reference_does(
     reference = pyslowfast(list(shapes))
     path = tmp_path / "SLOWFAST_8x8_R50.pkl"
     path.write_bytes(pickled({blob: fill(reference[ours], shapes[ours]) for ours, blob in blobs.items()}))
-    found = load_backbone("slowfast_50_8x8", path=path)
+    found = load_clip_net("slowfast_50_8x8", path=path)
     i = np.arange(3 * 16 * 64 * 64, dtype=np.float64)
     clip = torch.from_numpy((np.sin(0.01 * i) + 0.5 * np.cos(0.37 * i)).astype(np.float32).reshape(1, 3, 16, 64, 64))
     golden = shared / "golden" / "backbones" / "pyslowfast_slowfast_8x8_r50__1x3x16x64x64.npz"
@@ -166,15 +166,15 @@ def saved(values: dict[str, np.ndarray], path: Path) -> Path:
 
 def test_other_classes_make_a_new_head_and_say_so(tmp_path: Path, entry: Published, fill: Fill) -> None:
     path = saved(theirs(entry, fill), tmp_path / "a.pth")
-    found = load_backbone("r2plus1d_18", path=path, classes=3)
+    found = load_clip_net("r2plus1d_18", path=path, classes=3)
     assert found.fc.weight.shape == (3, 16)
     assert found.report.reinitialised == ("fc.weight", "fc.bias")
     assert "2 made anew (fc.weight, fc.bias)" in str(found.report)
-    assert load_backbone("r2plus1d_18", path=path, classes=5).report.reinitialised == ()
+    assert load_clip_net("r2plus1d_18", path=path, classes=5).report.reinitialised == ()
     headless = {name: array for name, array in theirs(entry, fill).items() if not name.startswith("fc.")}
-    assert load_backbone("r2plus1d_18", path=saved(headless, path), classes=5).fc.weight.isfinite().all()
+    assert load_clip_net("r2plus1d_18", path=saved(headless, path), classes=5).fc.weight.isfinite().all()
     with pytest.raises(InvalidData, match=r"2 are missing \(first: \['fc.weight'\]\)"):
-        load_backbone("r2plus1d_18", path=path)
+        load_clip_net("r2plus1d_18", path=path)
 
 
 def without_a_weight(values: dict[str, np.ndarray]) -> None:
@@ -213,7 +213,7 @@ def test_anything_unexpected_is_an_error(
     values = theirs(entry, fill)
     change(values)
     with pytest.raises(InvalidData, match=told):
-        load_backbone("r2plus1d_18", path=saved(values, tmp_path / "a.pth"))
+        load_clip_net("r2plus1d_18", path=saved(values, tmp_path / "a.pth"))
 
 
 def test_what_stands_beside_the_weights_is_known_or_refused(tmp_path: Path, entry: Published, fill: Fill) -> None:
@@ -221,11 +221,11 @@ def test_what_stands_beside_the_weights_is_known_or_refused(tmp_path: Path, entr
     path = tmp_path / "a.pth"
     torch.save({"state_dict": tensors, "extra": 1}, path)
     with pytest.raises(InvalidData, match="holds \\['extra'\\], which is unexpected"):
-        load_backbone("r2plus1d_18", path=path)
+        load_clip_net("r2plus1d_18", path=path)
     for value in ([1, 2], {"a": 1}, {}, {"state_dict": [1]}):
         torch.save(value, path)
         with pytest.raises(InvalidData, match=r"not named weights|not a tensor"):
-            load_backbone("r2plus1d_18", path=path)
+            load_clip_net("r2plus1d_18", path=path)
 
 
 def test_caffe2_trainers_numbers_are_told_as_unused_and_others_refused(
@@ -236,12 +236,12 @@ def test_caffe2_trainers_numbers_are_told_as_unused_and_others_refused(
     more = {"conv1_w_momentum": np.zeros((2, 2), np.float32), "lr": np.float32([0.1])}
     path = tmp_path / "a.pkl"
     path.write_bytes(pickled(values | more))
-    report = load_backbone(name, path=path).report
+    report = load_clip_net(name, path=path).report
     assert report.unused == ("conv1_w_momentum", "lr")
     assert "2 in the file unused (conv1_w_momentum, lr...)" in str(report)
     path.write_bytes(pickled(values | {"comp_99_conv_1_w": np.zeros(1, np.float32)}))
     with pytest.raises(InvalidData, match="comp_99_conv_1_w"):
-        load_backbone(name, path=path)
+        load_clip_net(name, path=path)
 
 
 def test_todays_pickles_of_arrays_are_read_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fill: Fill) -> None:
@@ -249,18 +249,24 @@ def test_todays_pickles_of_arrays_are_read_as_well(monkeypatch: pytest.MonkeyPat
     values = theirs(entry, fill) | {"lr": np.float64(0.1), "model_iter": 3}
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps({"blobs": values}, protocol=2))
-    assert load_backbone(name, path=path).report.unused == ("lr", "model_iter")
+    assert load_clip_net(name, path=path).report.unused == ("lr", "model_iter")
 
 
 def test_safetensors_hold_the_publishers_names_as_well(tmp_path: Path, entry: Published, fill: Fill) -> None:
     path = tmp_path / "a.safetensors"
     safetensors.torch.save_file({n: torch.from_numpy(a.copy()) for n, a in theirs(entry, fill).items()}, path)
-    assert load_backbone("r2plus1d_18", path=path).report.reinitialised == ()
+    assert load_clip_net("r2plus1d_18", path=path).report.reinitialised == ()
 
 
 def test_unknown_names_and_missing_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="Did you mean 'r2plus1d_34_ig65m_32f'"):
-        load_backbone("r2plus1d_34_ig65_32f")
+        whenabouts.load_backbone("r2plus1d_34_ig65_32f")
+    with pytest.raises(SettingsError, match="Did you mean 'vggish_audioset'"):
+        whenabouts.load_backbone("vggish_audioste")
+    with pytest.raises(SettingsError, match="No net for clips is published here as 'vggish_audioset'"):
+        load_clip_net("vggish_audioset")
+    with pytest.raises(SettingsError, match="has no classifier"):
+        whenabouts.load_backbone("vggish_audioset", classes=3)
     with pytest.raises(ProjectError, match="no weights at"):
         whenabouts.load_backbone("r3d_18", path=tmp_path / "none.pth")
     with pytest.raises(AttributeError, match="no attribute 'load_backbones'"):

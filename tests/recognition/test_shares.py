@@ -1,5 +1,6 @@
 """Several workers on one archive make what one makes, and none does another's videos."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -13,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from whenabouts.core.errors import SettingsError
+from whenabouts.cli import app
+from whenabouts.core.errors import FeatureMismatch, SettingsError
+from whenabouts.core.locks import Claims
 from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
 from whenabouts.data.feature_store import FeatureStore
@@ -24,6 +28,7 @@ from whenabouts.recognition.backbone import Backbone, BackboneSettings
 from whenabouts.recognition.extraction import RGB, ExtractSettings, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.shares import Share, gather
+from whenabouts.recognition.taking import take_backbone
 from whenabouts.training.devices import Compute
 
 SHAPE = BackboneSettings(widths=(4,), blocks=(1,), stem=4, frames=4, rate=6.0, height=16, width=24)
@@ -190,3 +195,62 @@ def test_copies_of_a_project_are_gathered(template: Path, tmp_path: Path) -> Non
     assert content(together.folder) == content(whole.folder)
     rows = json.loads((together.reports_folder / "extraction.json").read_text())["videos"]
     assert [row["id"] for row in rows] == ["text"]
+
+
+def test_features_of_another_backbone_or_of_other_windows_are_not_gathered(template: Path, tmp_path: Path) -> None:
+    """Nothing is taken, not even from the folders that would fit; without anything of one's own copies must agree."""
+    home = Project(shutil.copytree(template, tmp_path / "home"))
+    entries = tuple(entry for entry in home.manifest() if entry.id != "text")
+
+    def worker(name: str, seed: int, **how: float) -> Project:
+        copy = Project(shutil.copytree(template, tmp_path / name))
+        torch.manual_seed(seed)
+        backbone, report = Backbone(SHAPE, SHAPE.build().eval()), ExtractionReport(tmp_path / f"{name}.json")
+        settings = ExtractSettings(audio=False, **how)  # type: ignore[arg-type]
+        extract(entries[:1], backbone, settings, store=copy.features(), report=report, compute=CPU, progress=Silent())
+        return copy
+
+    same, other = worker("same", 5), worker("other", 6)
+    wider, denser = worker("wider", 5, window_seconds=2.0), worker("denser", 5, hop_seconds=0.25)
+    for odd, told in ((other, "this project's are from r2plus1d@"), (wider, "windows of 2 s"), (denser, "each 0.25 s")):
+        with pytest.raises(FeatureMismatch, match=rf"{odd.folder.name} has rgb features of .*{told}"):
+            gather(home, home.features(), [same, odd])
+        assert home.features().modalities() == ()
+    assert gather(home, home.features(), [same]) == 1
+    with pytest.raises(FeatureMismatch, match=r"Extract there again.*backbone and \[extract\]"):
+        gather(home, home.features(), [denser])
+    bare = Project(tmp_path / "bare")
+    with pytest.raises(FeatureMismatch, match="other has rgb features"):
+        gather(bare, bare.features(), [same, other])
+    assert gather(bare, bare.features(), [other]) == 1
+
+
+def test_the_stream_of_statistics_of_sound_is_no_backbones(template: Path) -> None:
+    home = Project(template)
+    with pytest.raises(SettingsError, match="holds statistics of the videos' sound"):
+        take_backbone(home, "r3d_18", stream="audio")
+    backbone, report = Backbone.load(home.backbone_folder), ExtractionReport(template / "extraction.json")
+    with pytest.raises(SettingsError, match="statistics of the sound"):
+        extract(
+            tuple(home.manifest()), backbone, ExtractSettings(), store=home.features(), report=report, compute=CPU,
+            stream="audio", progress=Silent(),
+        )  # fmt: skip
+
+
+def test_a_run_that_fails_lets_go_of_its_claims(template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its handle is closed, so that what the process was at is free, even where the process goes on."""
+    closed: list[Claims] = []
+
+    class Watched(Claims):
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("whenabouts.recognition.shares.claims_of", lambda cache: Watched(cache / "extract.claims"))
+    monkeypatch.setattr("whenabouts.recognition.extraction.extract", broken)
+    with contextlib.suppress(KeyboardInterrupt):
+        CliRunner().invoke(app, ["extract", "--project", str(template), "--device", "cpu"])
+    assert len(closed) == 1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import whenabouts
 from whenabouts.config import as_table
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.progress import Silent
@@ -29,6 +30,7 @@ from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.labelled_videos import labelled_videos
 from whenabouts.recognition.pretrain_settings import PretrainSettings
 from whenabouts.recognition.pretraining import Run, pretrain_to
+from whenabouts.recognition.published import load_backbone, published_backbone
 from whenabouts.recognition.sound_settings import SoundSettings
 from whenabouts.recognition.sound_source import SoundSource
 from whenabouts.recognition.window_encoder import SoundForm
@@ -192,7 +194,7 @@ def test_a_published_file_becomes_a_projects_backbone(file: Path, tmp_path: Path
     weights = torch.load(file, weights_only=True)
     beside = {"pproc.pca_matrix": torch.eye(5), "pproc.pca_means": torch.zeros(5, 1)}
     torch.save(weights | beside, file)
-    backbone = published.published_sound("vggish_audioset", path=file)
+    backbone = published_backbone("vggish_audioset", path=file)
     backbone.save(tmp_path / "backbone")
     found = Backbone.load(tmp_path / "backbone")
     assert as_table(found.settings)["rectified"] is True
@@ -212,5 +214,26 @@ def test_a_file_that_is_not_this_net_is_refused(file: Path, harm: str) -> None:
     else:
         weights["features.0.bias"][0] = float("nan")
     torch.save(weights, file)
-    with pytest.raises(InvalidData, match=r"only in one of|is not finite"):
-        published.published_sound("vggish_audioset", path=file)
+    with pytest.raises(InvalidData, match=r"only in one of|are not finite|has shape"):
+        load_backbone("vggish_audioset", path=file)
+
+
+def test_every_published_name_loads_by_one_function(file: Path) -> None:
+    """Sound as the authors cut it: patches of 0.96 s one after the other, what is left over at the end left out."""
+    weights = torch.load(file, weights_only=True)
+    torch.save(weights | {"pproc.pca_means": torch.zeros(5, 1)}, file)
+    found = whenabouts.load_backbone("vggish_audioset", path=file)
+    assert isinstance(found, published.PublishedSound)
+    assert (found.name, found.licence, found.report.unused) == ("vggish_audioset", "x", ("pproc.pca_means",))
+    assert set(found.report.loaded) == set(weights)
+    wave = tone(2.5, 440.0)
+    patches = found.clips(wave)
+    assert patches.shape == (2, 1, 96, 64)
+    rows = log_mel(wave)
+    np.testing.assert_array_equal(patches[1, 0].numpy(), rows[96:192])
+    with torch.inference_mode():
+        features = found.net(patches)
+    assert features.shape == (2, 5)
+    for odd in (wave[:4000], wave[None], (wave * 32767).astype(np.int16)):
+        with pytest.raises(InvalidData):
+            found.clips(odd)

@@ -182,3 +182,28 @@ def test_far_from_the_borders_a_net_sees_a_large_picture_as_it_sees_its_parts() 
             theirs = whole[..., top // 2 : top // 2 + 16, left // 2 : left // 2 + 16]
             torch.testing.assert_close(part[..., 4:12, 4:12], theirs[..., 4:12, 4:12], rtol=1e-4, atol=1e-5)
             assert not torch.allclose(part, theirs, rtol=1e-4, atol=1e-5)  # the borders do differ
+
+
+@dataclass(frozen=True)
+class Sick(Means):
+    """Vectors that are no numbers where the window's first pixel is bright."""
+
+    def vectors_on(self, compute: Compute) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+        small = super().vectors_on(compute)
+        return lambda windows: np.where(windows[:, :1, 0, 0, 0] > 127, np.nan, small(windows)).astype(np.float32)
+
+
+def test_a_video_that_makes_no_numbers_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    entries = []
+    for name, brightness in {"bright": 250, "dark": 3}.items():
+        pictures = (np.full((32, 48, 3), brightness, np.uint8) for _ in range(12))
+        encoding = Encoding(options={"preset": "ultrafast", "threads": "1"})
+        write_video(tmp_path / f"{name}.mp4", pictures, [k / 6 for k in range(12)], rate=Fraction(6), encoding=encoding)
+        entries.append(Entry(probe(tmp_path / f"{name}.mp4")))
+    store = extracted(entries, Sick(), tmp_path)
+    assert store.video_ids("means") == ("dark",)
+    (row,) = ExtractionReport(tmp_path / "extraction.json").rows()
+    assert (row["id"], row["status"], row["passing"]) == ("bright", "unreadable", True)
+    assert row["reason"] == "means@1 makes NaN or infinity of it, at step 0"
+    again = ExtractionReport(tmp_path / "extraction.json")
+    assert not again.failed_before(entries[0].video)  # another net may make numbers of it

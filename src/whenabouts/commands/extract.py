@@ -1,5 +1,6 @@
 """`whenabouts extract`: every video to features over time."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,29 +136,31 @@ def _extracted(
     from whenabouts.training.devices import choose_compute
 
     backbones = {stream: saved_backbone(home.backbone_of(stream)) for stream in streams}
+    for backbone in backbones.values():
+        how.form_of(backbone.form)  # Windows that one can't take are told before another's are made.
     store, compute = home.features(), choose_compute(machine[1], how.precision)
     for reason in store.broken.values():
         terminal.say(reason)
-    claims, beside, results = claims_of(home.cache_folder), _beside(home, backbones), {}
-    for stream, backbone in backbones.items():
-        report = ExtractionReport(report_of(home.reports_folder, stream))
-        done = extract(
-            tuple(home.manifest()),
-            backbone,
-            how,
-            store=store,
-            report=report,
-            compute=compute,
-            stream=stream,
-            statistics=stream == beside,
-            share=share,
-            claims=claims,
-            cache=home.cache_folder,
-            workers=machine[0],
-            progress=terminal,
-        )
-        results[stream] = _Result(backbone.source, done, report)
-    claims.close()
+    beside, results = _beside(home, backbones), {}
+    with contextlib.closing(claims_of(home.cache_folder)) as claims:
+        for stream, backbone in backbones.items():
+            report = ExtractionReport(report_of(home.reports_folder, stream))
+            done = extract(
+                tuple(home.manifest()),
+                backbone,
+                how,
+                store=store,
+                report=report,
+                compute=compute,
+                stream=stream,
+                statistics=stream == beside,
+                share=share,
+                claims=claims,
+                cache=home.cache_folder,
+                workers=machine[0],
+                progress=terminal,
+            )
+            results[stream] = _Result(backbone.source, done, report)
     store.compact()
     return results
 

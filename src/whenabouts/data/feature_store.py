@@ -91,6 +91,10 @@ class FeatureStore:
         record = self._records.get(modality, {}).get(video_id)
         return 0 if record is None else record.written_ns
 
+    def source_of(self, video_id: str, modality: str) -> str:
+        """What made the newest features of one video, as `name@checksum`; unknown ones raise InvalidData."""
+        return self._record(video_id, modality).source
+
     def grid(self, video_id: str, modality: str) -> TimeGrid:
         """The grid of one video, without reading its values; unknown ones raise InvalidData."""
         return self._record(video_id, modality).grid

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from whenabouts.core.errors import InvalidData
+from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.locks import Claims
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
@@ -83,6 +83,8 @@ def extract(
     if isinstance(encoder.form, WindowForm) and encoder.form.flow is not None:
         check_flow(encoder.form.flow.method)
     name = stream or encoder.modality
+    if name == AUDIO:
+        raise SettingsError(f"The stream {AUDIO!r} holds statistics of the sound. Give the encoder's another name.")
     made = Stream(encoder, how, name, how.audio and (name == RGB if statistics is None else statistics))
     present = (share or Share()).of([entry for entry in entries if not entry.removed])
     wanted = [entry for entry in present if not made.is_done(entry, store)]
@@ -100,6 +102,7 @@ def extract(
     ):
         ends = computed(pieces, encoder.vectors_on(compute), pool, waiting=2 + 2 * threads_of(compute))
         for end, values in progress.track(ends, total=len(due), title=f"extracting on {compute}"):
+            end = made.judged(end, values)
             report.note(end.video, progress)
             with turns.over(end.video.id):
                 writer.add(*made.sequences(end, values))

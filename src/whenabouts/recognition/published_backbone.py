@@ -1,14 +1,13 @@
 """Published nets as backbones of a project: their settings, so that `whenabouts extract` runs them from a folder."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from whenabouts.core.errors import SettingsError
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BackboneSettings, NonLocalSettings, SlowFastSettings
 from whenabouts.recognition.published_list import PUBLISHED
-from whenabouts.recognition.published_weights import PublishedBackbone, load_backbone
+from whenabouts.recognition.published_weights import PublishedBackbone
 
 _WIDTHS = (64, 128, 256, 512)
 _R18, _R34, _R101, _R152 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
@@ -88,11 +87,3 @@ def settings_of(name: str) -> BackboneSettings:
 def as_backbone(published: PublishedBackbone) -> Backbone:
     """A backbone to save as a project's models/backbone; it has no classifier, whose classes aren't the project's."""
     return Backbone(settings_of(published.name), published.net)
-
-
-def published_backbone(
-    name: str, *, path: Path | None = None, cache: Path | None = None, say: Callable[[str], None] = print
-) -> Backbone:
-    """The backbone published under `name`, downloaded once, or from a file at `path` in the same layout."""
-    settings_of(name)
-    return as_backbone(load_backbone(name, path=path, cache=cache, say=say))

@@ -260,4 +260,4 @@ PUBLISHED: dict[str, Published] = {
         replace(MIDWAY, frames=32, stride=2),
     ),
 }
-"""All weights that `load_backbone` knows by name."""
+"""All weights of nets for clips that `load_backbone` knows by name; `PUBLISHED_SOUND` has those for sound."""

@@ -1,6 +1,5 @@
 """Published backbones by name: downloaded, checked and read so that no file can run anything."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +53,7 @@ class PublishedBackbone:
         return found
 
 
-def load_backbone(
+def load_clip_net(
     name: str,
     *,
     path: str | Path | None = None,
@@ -62,7 +61,7 @@ def load_backbone(
     cache: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> PublishedBackbone:
-    """A net with the weights published under `name` (see `PUBLISHED`), ready to compute.
+    """The net for clips with the weights published under `name` (see `PUBLISHED`), ready to compute.
 
     The file is downloaded into `cache` once (see `downloads.cache_folder`); a file at `path` works the same, and needs
     no network. `classes` other than the published head's makes a new classifier, and the report says so; every other
@@ -110,11 +109,9 @@ class ClassifiedNet:
 
 
 def _entry(name: str) -> Published:
-    if name in PUBLISHED:
-        return PUBLISHED[name]
-    near = difflib.get_close_matches(name, PUBLISHED, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Choose from: {', '.join(sorted(PUBLISHED))}."
-    raise SettingsError(f"No weights are published here as {name!r}. {hint}")
+    if name not in PUBLISHED:
+        raise SettingsError(f"No net for clips is published here as {name!r}. Known: {', '.join(sorted(PUBLISHED))}.")
+    return PUBLISHED[name]
 
 
 def _matched(
@@ -143,7 +140,7 @@ def _matched(
     weights, anew = {}, []
     for ours, shape in shapes.items():
         if theirs.get(ours) in tensors:
-            weights[ours] = _checked(theirs[ours], tensors[theirs[ours]], shape, path)
+            weights[ours] = checked_weight(theirs[ours], tensors[theirs[ours]], shape, path)
         elif ours.endswith(COUNTER):
             weights[ours] = torch.zeros(shape, dtype=torch.int64)
             anew.append(ours)
@@ -154,7 +151,8 @@ def _is_trainers(name: str) -> bool:
     return name in _TRAINERS or name.endswith("_momentum")
 
 
-def _checked(name: str, tensor: Tensor, shape: tuple[int, ...], path: Path) -> Tensor:
+def checked_weight(name: str, tensor: Tensor, shape: tuple[int, ...], path: Path) -> Tensor:
+    """A tensor of a file as float32 (counters as int64); InvalidData for another shape, integers, NaN and infinity."""
     if tuple(tensor.shape) != shape:
         raise InvalidData(f"{path}: {name} has shape {tuple(tensor.shape)}, but this net asks for {shape}.")
     if name.endswith(COUNTER):

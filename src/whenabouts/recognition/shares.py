@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from whenabouts.core.errors import SettingsError
+from whenabouts.core.errors import FeatureMismatch, SettingsError
 from whenabouts.core.locks import Claims
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
 from whenabouts.recognition.extraction_report import ExtractionReport
+from whenabouts.recognition.streams import AUDIO, RASTER
+from whenabouts.recognition.taking import noted_source
 
 # A video of unknown length counts as so many seconds; opening one takes time, too.
 _LEAST_SECONDS = 1.0
@@ -67,15 +69,56 @@ def claims_of(cache: Path) -> Claims:
     return Claims(cache / "extract.claims")
 
 
+Maker = tuple[str, float, float, float]
+"""What made features: their source, and where windows begin, how often they come and how long they are, in seconds."""
+
+
+def _makers(store: FeatureStore, modality: str) -> dict[Maker, str]:
+    """Everything that made features of a stream, each with a video that it made them of."""
+    found: dict[Maker, str] = {}
+    for video_id in store.video_ids(modality):
+        grid = store.grid(video_id, modality)
+        maker = (store.source_of(video_id, modality), *(getattr(grid, name) for name in RASTER))
+        found.setdefault(maker, video_id)
+    return found
+
+
+def _check_makers(project: Project, store: FeatureStore, stores: Sequence[tuple[Project, FeatureStore]]) -> None:
+    """Raise FeatureMismatch where one of these has features that would not stand beside the project's own."""
+    for modality in sorted({modality for _, theirs in stores for modality in theirs.modalities()}):
+        own = noted_source(project.backbone_of(modality)) if modality != AUDIO else None
+        known = _makers(store, modality)
+        for other, theirs in stores:
+            for maker, video_id in _makers(theirs, modality).items():
+                known = known or {maker: video_id}
+                if maker in known and own in (None, maker[0].partition("~")[0]):
+                    continue
+                wanted = next(iter(known))
+                if own is not None and own != wanted[0].partition("~")[0]:
+                    wanted = (own, *wanted[1:])
+                raise FeatureMismatch(
+                    f"{other.folder} has {modality} features of {video_id!r} from {_told(maker)}, but this project's "
+                    f"are from {_told(wanted)}. Extract there again with a copy of this project's "
+                    f"{project.backbone_of(modality).name} and [extract], or leave that folder out."
+                )
+
+
+def _told(maker: Maker) -> str:
+    source, start, hop, window = maker
+    return f"{source} in windows of {window:g} s, one each {hop:g} s from {start:g} s on"
+
+
 def gather(project: Project, store: FeatureStore, others: Sequence[Project]) -> int:
     """Take in what workers on copies of a project made; return how many features of a video were taken.
 
     Of the same video and stream the newest counts, wherever it was made. Rows of a report come along where this
-    project has no features of the video.
+    project has no features of the video. Nothing is taken, and FeatureMismatch raised, where a copy has features of
+    another backbone or other windows than this project, or than another copy.
     """
+    stores = [(other, other.features()) for other in others]
+    _check_makers(project, store, stores)
     taken = 0
-    for other in others:
-        theirs = other.features()
+    for other, theirs in stores:
         with store.writer(flush_count=1000) as writer:
             for modality in theirs.modalities():
                 for video_id in theirs.video_ids(modality):

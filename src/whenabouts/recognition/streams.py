@@ -16,6 +16,7 @@ from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import TimeGrid
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
+from whenabouts.media.probe import unreadable
 from whenabouts.recognition.sound_source import SoundSource
 from whenabouts.recognition.window_encoder import SOUND_RATE, SoundForm, WindowEncoder, WindowForm, source_of
 from whenabouts.recognition.window_source import SOUND_SOURCE, SOUND_WIDTH, Finished, WindowSource
@@ -23,7 +24,7 @@ from whenabouts.recognition.window_source import SOUND_SOURCE, SOUND_WIDTH, Fini
 RGB, FLOW, AUDIO = "rgb", "flow", "audio"
 
 # What two grids over videos of any length share.
-_RASTER = ("start_seconds", "hop_seconds", "window_seconds")
+RASTER = ("start_seconds", "hop_seconds", "window_seconds")
 
 Features = NDArray[np.float32]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -113,10 +114,17 @@ class Stream:
         if not store.has(entry.id, self.name, source=self.source, newer_than_ns=entry.changed_ns):
             return False
         grid, wanted = store.grid(entry.id, self.name), self.form.grid(self.how.hop_seconds)
-        if any(getattr(grid, name) != getattr(wanted, name) for name in _RASTER):
+        if any(getattr(grid, name) != getattr(wanted, name) for name in RASTER):
             return False
         heard = not (self.statistics and entry.video.has_audio)
         return heard or store.has(entry.id, AUDIO, source=SOUND_SOURCE, newer_than_ns=entry.changed_ns)
+
+    def judged(self, end: Finished, values: Features) -> Finished:
+        """The end of a video; an unreadable one where its features are no numbers: such are not kept."""
+        if end.grid is None or np.isfinite(values).all():
+            return end
+        reason = f"{self.source} makes NaN or infinity of it, at step {int(np.argmin(np.isfinite(values).all(axis=1)))}"
+        return Finished(unreadable(end.video.id, end.video.path, reason, passing=True), None, None)
 
     def sequences(self, end: Finished, values: Features) -> list[FeatureSequence]:
         """What is kept of a video; nothing of half a one, where another reading may find it whole."""

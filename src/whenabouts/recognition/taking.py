@@ -14,9 +14,10 @@ from whenabouts.data.project import Project
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.encoder_files import is_encoder
 from whenabouts.recognition.encoders import Encoder, load_encoder, saved_encoder
-from whenabouts.recognition.published_backbone import published_backbone
+from whenabouts.recognition.published import published_backbone, published_names
 from whenabouts.recognition.published_list import PUBLISHED
-from whenabouts.recognition.published_sound import PUBLISHED_SOUND, published_sound
+from whenabouts.recognition.published_sound import PUBLISHED_SOUND
+from whenabouts.recognition.streams import AUDIO
 
 Say = Callable[[str], None]
 
@@ -33,9 +34,9 @@ def backbone_from(given: str, *, architecture: str | None = None, say: Say = pri
         _check_name(architecture)
         if not path.is_file():
             raise ProjectError(f"There is no file {path}. Give the path of the publisher's file.")
-        return _published(architecture, path, say)
-    if given in _names() and not path.exists():
-        return _published(given, None, say)
+        return published_backbone(architecture, path=path, say=say)
+    if given in published_names() and not path.exists():
+        return published_backbone(given, say=say)
     if is_encoder(given):
         return load_encoder(given, say=say)
     if path.is_dir():
@@ -63,6 +64,11 @@ def take_backbone(
     The name is `stream`, or the one that the backbone makes. A stream that has another backbone keeps it, and raises
     ProjectError: its features, and what learned from them, would be lost. Several processes may do this at once.
     """
+    if stream == AUDIO:
+        raise SettingsError(
+            f"The stream {AUDIO!r} holds statistics of the videos' sound (extract.audio). Give the backbone another "
+            "name with --modality, such as sound."
+        )
     wanted = given if architecture is None else f"{architecture} from {given}"
     project.models_folder.mkdir(parents=True, exist_ok=True)
     if stream is not None and _taken(project.backbone_of(stream)) == wanted:
@@ -70,7 +76,7 @@ def take_backbone(
     backbone = backbone_from(given, architecture=architecture, say=say)
     name = stream or backbone.modality
     folder = project.backbone_of(name)
-    there = _source(folder)
+    there = noted_source(folder)
     if there == backbone.source:
         return name
     if there is not None:
@@ -84,7 +90,7 @@ def take_backbone(
 
 def told_list() -> list[str]:
     """One line for each published name: its clips, its labels, the licence of the publisher's repository."""
-    width = max(map(len, _names()))
+    width = max(map(len, published_names()))
     lines = [
         f"{name:<{width}}  {entry.clips.clip_seconds:5.2f} s of {entry.clips.frames:2d} pictures, "
         f"{entry.clips.crop:3d} pixels, {entry.labels}, {entry.licence}"
@@ -95,19 +101,10 @@ def told_list() -> list[str]:
     return lines
 
 
-def _names() -> list[str]:
-    return [*PUBLISHED, *PUBLISHED_SOUND]
-
-
-def _published(name: str, path: Path | None, say: Say) -> Backbone:
-    made = published_sound if name in PUBLISHED_SOUND else published_backbone
-    return made(name, path=path, say=say)
-
-
 def _check_name(name: str) -> None:
-    if name in _names():
+    if name in published_names():
         return
-    near = difflib.get_close_matches(name, _names(), n=1)
+    near = difflib.get_close_matches(name, published_names(), n=1)
     hint = f"Did you mean {near[0]!r}?" if near else "`--backbone list` names those that are."
     raise SettingsError(f"{name!r} is neither a file or folder nor a published backbone. {hint}")
 
@@ -120,7 +117,7 @@ def _card(folder: Path) -> dict[str, object]:
             return {}
 
 
-def _source(folder: Path) -> str | None:
+def noted_source(folder: Path) -> str | None:
     """What the backbone in a folder calls itself; None where there is none."""
     return str(_card(folder).get("source", "broken")) if folder.is_dir() else None
 
