@@ -27,8 +27,9 @@ class Speed:
             raise InvalidData(f"A speed needs rate, clips and crops of at least 1, but got {self}.")
 
 
-# The paper's sets of 30 views, by the speeds that they look at (Table 3d).
+# The paper's sets of 30 views, by the speeds that they look at (Table 3d), and the one view of the middle.
 VIEW_SETS: dict[str, tuple[Speed, ...]] = {
+    "centre": (Speed(4, 1, 1),),
     "4": (Speed(4, 10),),
     "2+4": (Speed(2, 5), Speed(4, 5)),
     "2+4+8": (Speed(2, 3), Speed(4, 4), Speed(8, 3)),

@@ -1,0 +1,146 @@
+"""A trained net for activities: how it was made, the folder in which it is kept, and what it says of clips."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors
+import safetensors.torch
+import torch
+
+from whenabouts import __version__
+from whenabouts.config import Count, CountOrZero, Positive, Share, as_table, load, read_toml, settings, to_toml
+from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.files import (
+    check_content,
+    read_json,
+    reading_folder,
+    replacing_folder,
+    sha256_of,
+    write_json,
+    write_text,
+)
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.nets.activity_net import ActivityNet, Learns
+from whenabouts.recognition.activity_clips import ClipSettings, ExtraShape
+from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
+from whenabouts.recognition.backbone_settings import BackboneSettings
+from whenabouts.recognition.label_kinds import Joining
+
+Views = Literal["centre", "4", "2+4", "2+4+8"]
+FORMAT = "whenabouts activities 1"
+
+
+@settings
+class TuningSettings:
+    """Speed-invariant tuning (section 3.5): `steps` more for the head alone, each clip at one of `rates` at random."""
+
+    steps: CountOrZero = 0
+    rates: tuple[int, ...] = (2, 4, 8)
+    learning_rate: Positive | None = None
+
+
+@settings
+class ViewSettings:
+    """How videos are looked at: which `views` (Table 3d), and how what is said of them is joined.
+
+    A view is a square of `side` pixels; None: the backbone's `crop`, or all of the picture where it has none. With
+    `keep_frames` decoded frames stay in the cache.
+    """
+
+    views: Views = "2+4+8"
+    joining: Joining = "sum"
+    side: Count | None = None
+    batch: Count = 8
+    keep_frames: bool = False
+
+
+@settings
+class ActivitySettings:
+    """The table [activities]: a head, its training on clips, and its testing.
+
+    `learns` "all" trains the backbone too, at `backbone_share` of the rate; "head" leaves it as it is, with its
+    batch-norm statistics; "correlation" re-learns the correlation map of a model that is there. `extras` names a
+    modality of features, of objects or persons, of which each clip gets `extra_vectors` beside its pictures.
+    """
+
+    head: HeadSettings = HeadSettings()
+    training: HeadTraining = HeadTraining()
+    clips: ClipSettings = ClipSettings()
+    tuning: TuningSettings = TuningSettings()
+    testing: ViewSettings = ViewSettings()
+    learns: Learns = "all"
+    backbone_share: Share = 1.0
+    extras: str = ""
+    extra_vectors: Count = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class ActivityModel:
+    """A net for activities with all that it needs to look at videos."""
+
+    shape: BackboneSettings
+    settings: ActivitySettings
+    net: ActivityNet
+    vocabulary: Vocabulary
+    extra: ExtraShape | None = None
+    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write model.safetensors, settings.toml, vocabulary.json and card.json, whole or not at all."""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
+        tables = {"backbone": as_table(self.shape), "activities": as_table(self.settings)}
+        about: dict[str, Any] = {
+            "kind": "activities",
+            "format": FORMAT,
+            "version": __version__,
+            "training": dict(self.training),
+        }
+        about |= {"extra": None if self.extra is None else dataclasses.asdict(self.extra)}
+        with replacing_folder(folder) as part:
+            safetensors.torch.save_file(tensors, part / "model.safetensors")
+            write_text(part / "settings.toml", to_toml(tables))
+            write_json(part / "vocabulary.json", self.vocabulary.to_json())
+            write_json(part / "card.json", about | {"sha256": sha256_of(part / "model.safetensors")})
+
+    @classmethod
+    def load(cls, folder: Path) -> "ActivityModel":
+        """Read what `save` wrote; a missing folder raises ProjectError, a broken one InvalidData."""
+        with reading_folder(folder) as there:
+            if not (there / "model.safetensors").is_file():
+                raise ProjectError(f"There is no model in {folder}. Run `whenabouts finetune --head activities` first.")
+            try:
+                card, tables = read_json(there / "card.json"), read_toml(there / "settings.toml")
+                check_content(there / "model.safetensors", card.get("sha256"))
+                tensors = safetensors.torch.load_file(there / "model.safetensors")
+                vocabulary = Vocabulary.load(there / "vocabulary.json")
+            except (InvalidData, OSError, safetensors.SafetensorError) as error:
+                raise InvalidData(f"The model in {folder} is broken: {error} Train it again.") from None
+        shape = load(BackboneSettings, tables.get("backbone", {}), f"{folder / 'settings.toml'} [backbone]")
+        told = load(ActivitySettings, tables.get("activities", {}), f"{folder / 'settings.toml'} [activities]")
+        extra = None if card.get("extra") is None else ExtraShape(**card["extra"])
+        net = new_net(shape, told, len(vocabulary), None, extra)
+        try:
+            net.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise InvalidData(f"{folder}: model and settings do not belong together: {error}. Train again.") from None
+        return cls(shape, told, net.eval(), vocabulary, extra, card.get("training", {}))
+
+
+def new_net(
+    shape: BackboneSettings,
+    told: ActivitySettings,
+    activities: int,
+    mask: torch.Tensor | None,
+    extra: ExtraShape | None,
+    *,
+    seed: int = 0,
+) -> ActivityNet:
+    """A fresh net: a backbone of this shape, with random weights, and a head; `mask` None: a co-occurrence of zeros."""
+    torch.manual_seed(seed)
+    backbone = shape.build()
+    mask = torch.zeros(activities, activities) if mask is None else mask
+    head = told.head.build(backbone.width, activities, mask, torch.Generator().manual_seed(seed))
+    width = None if extra is None else extra.width
+    return ActivityNet(head, backbone=backbone, extras=told.head.extras(width, backbone.width))

@@ -1,0 +1,213 @@
+"""Training a net for activities on videos: the backbone too, or the head alone; at one speed, then at several."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.core.files import sweep
+from whenabouts.core.labels import Absent
+from whenabouts.core.video import Video
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.manifest import Entry
+from whenabouts.data.vocabulary import labels_of, segments_of
+from whenabouts.nets.activity_heads import ActivityHead, co_occurrence
+from whenabouts.nets.activity_net import ActivityNet, Learns
+from whenabouts.recognition.activity_clips import ActivityDraws, ActivityVideo, CachedSpeed, ClipSettings, ExtraShape
+from whenabouts.recognition.activity_model import ActivityModel, ActivitySettings, new_net
+from whenabouts.recognition.activity_training import loop_plan, measured, weights_hash
+from whenabouts.recognition.backbone import Backbone
+from whenabouts.recognition.backbone_settings import BackboneSettings
+from whenabouts.recognition.frame_cache import FrameCache
+from whenabouts.recognition.pretraining import Run, median_aspect
+from whenabouts.training.loop import Trainee, fit
+
+Start = Backbone | ActivityModel
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Videos to learn from, those that are partial or unreadable, the speed of cached frames, and the extra inputs."""
+
+    videos: tuple[ActivityVideo, ...]
+    broken: tuple[Video, ...]
+    speed: CachedSpeed
+    extra: ExtraShape | None
+
+
+def gather(
+    entries: Sequence[Entry],
+    vocabulary: Vocabulary,
+    shape: BackboneSettings,
+    told: ActivitySettings,
+    run: Run,
+    *,
+    store: FeatureStore,
+    absent: Absent = "negative",
+) -> Gathered:
+    """Decode the frames of videos, once, into the cache of `run`, with their labels; what is wrong with any is told.
+
+    Videos without labels are kept where `absent` labels are negatives.
+    """
+    rates = (*told.clips.rates, *(told.tuning.rates if told.tuning.steps else ()))
+    speed = CachedSpeed.of(rates)
+    usable = [entry for entry in entries if entry.usable]
+    frames = FrameCache(run.cache / "frames", speed.frame_format(shape, told.clips.longest_seconds))
+    cached = frames.fill([entry.video for entry in usable], workers=run.workers, progress=run.progress)
+    for found in cached:
+        if found.video.status != "complete":
+            run.progress.say(f"{found.video.id} is {found.video.status}: {found.video.reason}")
+    extra = _extra_shape(told, store)
+    videos = []
+    for entry, found in zip(usable, cached, strict=True):
+        labels = labels_of(entry, vocabulary, absent)
+        if found.frames and (len(labels) or absent == "negative" or len(labels.negatives)):
+            there = extra is not None and store.has(entry.id, extra.modality, newer_than_ns=entry.changed_ns)
+            sequence = store.read(entry.id, extra.modality) if there and extra is not None else None
+            videos.append(ActivityVideo(found, labels, segments_of(entry, vocabulary), sequence))
+    broken = tuple(found.video for found in cached if found.video.status != "complete")
+    return Gathered(tuple(videos), broken, speed, extra)
+
+
+def train_activities(
+    gathered: Gathered, vocabulary: Vocabulary, start: Start, told: ActivitySettings, run: Run
+) -> ActivityModel:
+    """Train a net for activities from a backbone, or go on from such a net; same seed, on a CPU the same bits.
+
+    With `tuning.steps` the head is then tuned at several speeds, the backbone and its batch-norm statistics frozen.
+    "correlation" needs a net with a correlation map, over the same vocabulary. Labels without any activity raise
+    InvalidData.
+    """
+    shape = _shape_of(start)
+    if not any(len(video.labels) for video in gathered.videos):
+        raise InvalidData(
+            f"None of {len(gathered.videos)} videos that can be read carries a concept of the vocabulary. Import "
+            "labels."
+        )
+    draws = _draws(gathered, vocabulary, shape, told.clips, told.training.batch, run.seed)
+    net = _begun(start, draws.video_labels(), vocabulary, told, gathered.extra, run.seed)
+    began = f"{_name_of(start)} {weights_hash(net)}"
+    history = _stage(net, draws, told, told.learns, run, f"{began} stage 1")
+    if told.tuning.steps:
+        clips = replace(told.clips, rates=told.tuning.rates)
+        rate = told.tuning.learning_rate or told.training.learning_rate
+        training = replace(told.training, steps=told.tuning.steps, learning_rate=rate, drops=(), schedule="cosine")
+        tuned = replace(told, training=training)
+        several = _draws(gathered, vocabulary, shape, clips, training.batch, run.seed + 1)
+        history += _stage(net, several, tuned, "head", run, f"{began} {told.training} stage 2")
+    net.learn("all")
+    facts = {
+        "videos": len(gathered.videos),
+        "broken": [video.id for video in gathered.broken],
+        "seed": run.seed,
+        "began_from": _name_of(start),
+        "history": history,
+        "computed_on": str(run.compute),
+    }
+    return ActivityModel(shape, told, net.cpu().eval(), vocabulary, gathered.extra, facts)
+
+
+def clear_checkpoints(run: Run) -> None:
+    """Remove what an ended training left in the cache."""
+    folder = run.cache / "activities"
+    for path in folder.glob("*.safetensors"):
+        path.unlink(missing_ok=True)
+    if folder.is_dir():
+        sweep(folder)
+
+
+def _stage(
+    net: ActivityNet, draws: ActivityDraws, told: ActivitySettings, learns: Learns, run: Run, identity: str
+) -> list[dict[str, float]]:
+    """One stage of training; its checkpoint stays until all stages are done, so that none is done twice."""
+    net.learn(learns)
+    number = identity.rsplit(" ", 1)[1]
+    done = fit(
+        Trainee(net, draws.batch, lambda model, batch: measured(model, batch, told.head, run.compute), _shares(told)),
+        loop_plan(told.training, run.seed),
+        run.compute,
+        checkpoint=run.cache / "activities" / f"stage-{number}.safetensors",
+        identity=f"{draws.identity()} {told.head} {told.backbone_share} {learns} {identity}",
+        loaders=run.workers,
+        progress=run.progress,
+    )
+    return [{"stage": float(number), **row} for row in done.history]
+
+
+def _shares(told: ActivitySettings) -> Callable[[str], float]:
+    return lambda name: told.backbone_share if name.startswith("backbone.") else 1.0
+
+
+def _draws(
+    gathered: Gathered, vocabulary: Vocabulary, shape: BackboneSettings, clips: ClipSettings, batch: int, seed: int
+) -> ActivityDraws:
+    return ActivityDraws(
+        gathered.videos, vocabulary.names, shape, clips,
+        speed=gathered.speed, batch=batch, seed=seed, extra=gathered.extra,
+    )  # fmt: skip
+
+
+def _begun(
+    start: Start,
+    labels: Tensor,
+    vocabulary: Vocabulary,
+    told: ActivitySettings,
+    extra: ExtraShape | None,
+    seed: int,
+) -> ActivityNet:
+    """The net with which training begins."""
+    mask = co_occurrence(labels.nan_to_num(0.0))
+    if isinstance(start, Backbone):
+        if told.learns == "correlation":
+            raise SettingsError(
+                'activities.learns "correlation" goes on from a net for activities: --start models/activities.'
+            )
+        net = new_net(_shape_of(start), told, len(vocabulary), mask, extra, seed=seed)
+        if net.backbone is not None:
+            net.backbone.load_state_dict(start.net.state_dict())
+        return net
+    if start.vocabulary.names != vocabulary.names or start.settings.head != told.head or start.extra != extra:
+        raise SettingsError(
+            f"The net to go on from has {len(start.vocabulary)} concepts, {start.settings.head} and extra inputs "
+            f"{start.extra}, but now there are {len(vocabulary)}, {told.head} and {extra}. Give it the same."
+        )
+    net = copy.deepcopy(start.net)
+    if isinstance(net.head, ActivityHead) and net.head.co_occurrence is not None:
+        net.head.co_occurrence.copy_(mask)
+    elif told.learns == "correlation":
+        raise SettingsError("This net has no correlation map to learn. Train one with head.correlation = true.")
+    return net
+
+
+def _shape_of(start: Start) -> BackboneSettings:
+    shape = start.settings if isinstance(start, Backbone) else start.shape
+    if not isinstance(shape, BackboneSettings):
+        raise SettingsError("Activities are told from pictures or flow, but this backbone is one of sound.")
+    return shape
+
+
+def _name_of(start: Start) -> str:
+    return start.source if isinstance(start, Backbone) else "a net for activities"
+
+
+def _extra_shape(told: ActivitySettings, store: FeatureStore) -> ExtraShape | None:
+    if not told.extras:
+        return None
+    if told.extras not in store.modalities():
+        there = ", ".join(store.modalities()) or "none"
+        raise SettingsError(
+            f"There are no {told.extras!r} features to put beside the pictures. There are: {there}. Import them, or "
+            "leave activities.extras empty."
+        )
+    return ExtraShape(told.extras, told.extra_vectors, store.width(told.extras))
+
+
+def boxed_for(start: Start, entries: Sequence[Entry]) -> Start:
+    """The same with the size of pictures settled, for a backbone that leaves it to the videos."""
+    shape = _shape_of(start)
+    if shape.own_shape or not isinstance(start, Backbone):
+        return start
+    return replace(start, settings=shape.boxed(median_aspect([entry.video for entry in entries if entry.usable])))
