@@ -9,6 +9,7 @@ from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe, Seed
 
 if TYPE_CHECKING:
+    from whenabouts.core.progress import Progress
     from whenabouts.data.manifest import Manifest
     from whenabouts.data.project import Project
     from whenabouts.recognition.backbone import Backbone, Shape
@@ -39,6 +40,11 @@ Weights = Annotated[
 ]
 Workers = Annotated[int, typer.Option("--workers", help="Videos decoded, and batches drawn, at a time.", min=1)]
 
+Patience = Annotated[
+    float,
+    typer.Option("--patience", help="Under torchrun: seconds after which a silent process counts as lost.", min=1),
+]
+
 
 def pretrain(
     project: ProjectFolder = Path(),
@@ -50,6 +56,7 @@ def pretrain(
     overrides: Overrides = None,
     weights: Weights = None,
     workers: Workers = 2,
+    patience: Patience = 600.0,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: Json = False,
@@ -57,36 +64,48 @@ def pretrain(
     """Train a backbone on the videos' labels, so that its features tell the concepts apart.
 
     Reads the manifest and the vocabulary, writes models/backbone, or models/backbone-flow or -sound with --modality.
-    Killed, it goes on from its last checkpoint. Motion needs OpenCV: pip install 'whenabouts[flow]'.
+    Killed, it goes on from its last checkpoint. Under torchrun several processes train together. Motion needs OpenCV:
+    pip install 'whenabouts[flow]'.
     """
     from whenabouts.config import load
+    from whenabouts.core.errors import SettingsError
+    from whenabouts.core.progress import Silent
     from whenabouts.data.project import Project
     from whenabouts.recognition.labelled_videos import labelled_videos
     from whenabouts.recognition.pretrain_settings import PretrainSettings
     from whenabouts.recognition.pretraining import Run, pretrain_to
-    from whenabouts.training.devices import choose_compute
+    from whenabouts.training.devices import Compute, choose_device, compute_dtype
+    from whenabouts.training.processes import joined, launched
 
     terminal = Terminal(as_json=as_json)
     home = Project.open(project)
-    manifest, folder = home.manifest(), home.backbone_of(modality)
-    begun = _start(home, modality, "random" if weights is not None else start, architecture, terminal)
-    shape, told = _settings(recipe, overrides, modality, begun, trained=weights is None)
     if weights is not None:
-        backbone = _taken(weights, shape, manifest)
+        if launched():
+            raise SettingsError("--weights takes a backbone without training: start it once, without torchrun.")
+        _start(home, modality, "random", architecture, terminal)
+        shape, _ = _settings(recipe, overrides, modality, None, trained=False)
+        backbone, folder = _taken(weights, shape, home.manifest()), home.backbone_of(modality)
         backbone.save(folder, card={"weights": weights.name})
         terminal.result(f"Wrote {folder}: {backbone.source}.", {"folder": str(folder), "source": backbone.source})
         return
-    if begun is not None or modality == "flow":
-        terminal.say("It begins at random." if begun is None else f"It begins with the weights of {begun.source}.")
-    plan = load(PretrainSettings, told, "[pretrain]")
-    vocabulary, compute = home.vocabulary(), choose_compute(device, plan.precision)
-    run = Run(home.cache_folder, compute, seed=seed, workers=workers, progress=terminal, start=begun, spread=spread)
-    trained = pretrain_to(folder, labelled_videos(manifest, vocabulary), vocabulary, shape, plan, run)
-    terminal.result(f"Wrote {folder}: {trained.told()}", {"folder": str(folder), **trained.to_json()})
+    chosen = choose_device(device)
+    with joined(chosen, patience_seconds=patience) as world:
+        speaking = terminal if world.first else Silent()
+        begun = _start(home, modality, start, architecture, speaking)
+        shape, told = _settings(recipe, overrides, modality, begun, trained=True)
+        if begun is not None or modality == "flow":
+            speaking.say("It begins at random." if begun is None else f"It begins with the weights of {begun.source}.")
+        plan = load(PretrainSettings, told, "[pretrain]")
+        compute = Compute(chosen, compute_dtype(chosen, plan.precision))
+        run = Run(home.cache_folder, compute, seed, workers, speaking, begun, spread, world, home.logs_of(modality))
+        vocabulary, folder = home.vocabulary(), home.backbone_of(modality)
+        trained = pretrain_to(folder, labelled_videos(home.manifest(), vocabulary), vocabulary, shape, plan, run)
+        if world.first:
+            terminal.result(f"Wrote {folder}: {trained.told()}", {"folder": str(folder), **trained.to_json()})
 
 
 def _start(
-    home: "Project", modality: str, start: str | None, architecture: str | None, terminal: Terminal
+    home: "Project", modality: str, start: str | None, architecture: str | None, progress: "Progress"
 ) -> "Backbone | None":
     """The backbone from which training begins; None where it begins at random."""
     from whenabouts.core.errors import SettingsError
@@ -101,7 +120,7 @@ def _start(
         if modality != "flow":
             raise SettingsError("--start rgb is for --modality flow: others begin at random, or with what you name.")
         return Backbone.load(home.backbone_folder)
-    given = backbone_from(start, architecture=architecture, say=terminal.say)
+    given = backbone_from(start, architecture=architecture, say=progress.say)
     if isinstance(given, Backbone):
         return given
     raise SettingsError(f"{start} is an encoder that is used as it is: `whenabouts extract --backbone {start}`.")

@@ -133,6 +133,10 @@ class Project:
         """What can be made again."""
         return self.folder / "cache"
 
+    def logs_of(self, modality: str) -> Path:
+        """TensorBoard's files of the training of one stream's backbone."""
+        return self.folder / "logs" / self.backbone_of(modality).name
+
     @property
     def reports_folder(self) -> Path:
         """What the verbs reported, JSON."""

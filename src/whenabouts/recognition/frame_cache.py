@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from whenabouts.media.flow import FlowForm, flow_parts
 from whenabouts.media.parts import video_parts
 from whenabouts.media.watch import Limits
 from whenabouts.media.workers import Decoding, Job, decode_many, decoding
+from whenabouts.training.processes import ALONE, World
 
 # The header's room: shapes, offsets and the decoder's findings, padded with spaces as the format allows.
 _HEADER = 8192
@@ -120,15 +121,27 @@ class FrameCache:
     def _longest(self) -> float | None:
         return None if math.isinf(self.form.longest_seconds) else self.form.longest_seconds
 
-    def fill(self, videos: Sequence[Video], *, workers: int, progress: Progress) -> list[Cached]:
-        """Decode what is not there yet, in child processes that may crash without harm; the result is in order."""
+    def fill(self, videos: Sequence[Video], *, workers: int, progress: Progress, world: World = ALONE) -> list[Cached]:
+        """Decode what is not there yet, in child processes that may crash without harm; the result is in order.
+
+        Of the processes of `world`, which share the cache, each decodes its part, and all have all in the end.
+        """
         found = {video.id: self.find(video) for video in videos}
-        wanted = [video for video in videos if found[video.id] is None]
+        wanted = part_of(videos, {video_id for video_id, cached in found.items() if cached is None}, world)
         decodings = decode_many((self.form.job(video) for video in wanted), workers=workers, limits=self.form.limits)
         pairs = zip(wanted, decodings, strict=False)  # The decodings end with their jobs.
         for video, under_way in progress.track(pairs, total=len(wanted), title="decoding small frames"):
             found[video.id] = self._stored(video, under_way)
+        if world.size > 1:
+            self._share({video.id: found[video.id] for video in wanted}, found, world)
         return [cached for video in videos if (cached := found[video.id]) is not None]
+
+    def _share(self, mine: Mapping[str, Cached | None], found: dict[str, Cached | None], world: World) -> None:
+        """Learn what the others have decoded, and tell them: also of what no file will tell another run."""
+        told = {key: (cached.frames, cached.video.to_json()) for key, cached in mine.items() if cached is not None}
+        for theirs in world.gather(told):
+            for key, (frames, video) in theirs.items():
+                found[key] = Cached(self.path(key), frames, Video.from_json(video))
 
     def add(self, video: Video) -> Cached:
         """Decode one video into the cache; one that can't be read leaves its reason."""
@@ -168,6 +181,14 @@ def _header(shape: tuple[int, ...], video: dict[str, Any]) -> bytes:
     }
     text = json.dumps(values).encode().ljust(_HEADER - 8)
     return (_HEADER - 8).to_bytes(8, "little") + text
+
+
+def part_of(videos: Sequence[Video], wanted: Set[str], world: World) -> list[Video]:
+    """The videos that this process is to decode, of those that the first one found wanting: long and short alike."""
+    ids = set(world.gather(sorted(wanted) if world.first else [])[0])
+    named = sorted((video for video in videos if video.id in ids), key=lambda video: -video.duration_seconds)
+    mine = {video.id for video in named[world.rank :: world.size]}
+    return [video for video in videos if video.id in mine]
 
 
 def limits_of(flow: FlowForm | None) -> Limits | None:

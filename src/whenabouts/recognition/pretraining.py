@@ -5,6 +5,7 @@ draw takes a random clip of a video and one random label of it, and a softmax is
 for something else.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,9 @@ from whenabouts.recognition.sound_cache import SoundCache
 from whenabouts.recognition.sound_draws import SoundDraws
 from whenabouts.recognition.sound_settings import SoundSettings
 from whenabouts.training.devices import Compute
+from whenabouts.training.event_files import EventFiles
 from whenabouts.training.loop import Trainee, fit
+from whenabouts.training.processes import ALONE, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Pretrained:
 class Run:
     """Where a training runs: small frames and the checkpoint lie in `cache`, `workers` decode and load.
 
-    A net begins with the weights of `start`, where there is one (see `first_net`), else at random.
+    A net begins with the weights of `start`, where there is one (see `first_net`), else at random. All processes of
+    `world` train it together, on one cache; the first notes losses and speed in TensorBoard's files below `logs`.
     """
 
     cache: Path
@@ -79,6 +83,13 @@ class Run:
     progress: Progress = field(default_factory=Silent)
     start: Backbone | None = None
     spread: Spread = "mean"
+    world: World = ALONE
+    logs: Path | None = None
+
+    @property
+    def journal(self) -> EventFiles | None:
+        """Where the first process notes what it sees."""
+        return EventFiles(self.logs, self.progress) if self.logs is not None and self.world.first else None
 
 
 def checkpoint_of(cache: Path, modality: str = "rgb") -> Path:
@@ -126,7 +137,7 @@ def pretrain_sound(
     if silent:
         run.progress.say(f"{silent} of {len(videos)} videos have no sound.")
     cache = SoundCache(run.cache / "sound", plan.longest_seconds)
-    cached = cache.fill([item.video for item in heard], workers=run.workers, progress=run.progress)
+    cached = cache.fill([item.video for item in heard], workers=run.workers, progress=run.progress, world=run.world)
     usable = [(item, found) for item, found in zip(heard, cached, strict=True) if found.rows and len(item.labels)]
     broken = tuple(unreadable(found.video.id, found.video.path, found.reason) for found in cached if found.reason)
     for video in broken:
@@ -142,15 +153,20 @@ def _trained(
     torch.manual_seed(run.seed)
     model = ClipClassifier(first_net(shape, run.start, run.spread), len(vocabulary))
     began = "" if run.start is None else run.start.source
+    journal = run.journal
     fitted = fit(
-        Trainee(model, draws.batch, measure_on(run.compute, draws.plan.loss)),
-        draws.plan.plan(run.seed),
+        Trainee(model, draws.batch, measure_on(run.compute, draws.plan.loss), examples=draws.plan.batch),
+        draws.plan.plan(run.seed, run.world.size),
         run.compute,
         checkpoint=checkpoint_of(run.cache, shape.modality),
         identity=draws.identity(vocabulary) + began + (run.spread if run.spread != "mean" else ""),
         loaders=run.workers,
         progress=run.progress,
+        world=run.world,
+        journal=journal,
     )
+    if journal is not None:
+        journal.close()
     model.cpu()
     backbone = Backbone(shape, model.net, model.fc, vocabulary)
     return Pretrained(backbone, fitted.history, fitted.resumed_at, len(draws.labels), broken)
@@ -164,15 +180,20 @@ def pretrain_to(
     plan: PretrainSettings,
     run: Run,
 ) -> Pretrained:
-    """`pretrain` or `pretrain_sound`, then save to `folder`, clear the checkpoint; one at a time, else ProjectError."""
+    """`pretrain` or `pretrain_sound`, then save to `folder`, clear the checkpoint; one at a time, else ProjectError.
+
+    Of several processes the first saves and clears.
+    """
     checkpoint = checkpoint_of(run.cache, shape.modality)
-    with claimed(checkpoint.parent, "a pre-training"):
+    with claimed(checkpoint.parent, "a pre-training") if run.world.first else contextlib.nullcontext():
         if isinstance(shape, SoundSettings):
             trained = pretrain_sound(videos, vocabulary, shape, plan, run)
         else:
             trained = pretrain(videos, vocabulary, shape, plan, run)
+        if not run.world.first:
+            return trained
         card = {"training": as_table(plan), "seed": run.seed, "videos": trained.videos}
-        card |= {"history": list(trained.history), "computed_on": str(run.compute)}
+        card |= {"history": list(trained.history), "computed_on": str(run.compute), "processes": run.world.size}
         card |= {} if run.start is None else {"began_from": run.start.source}
         trained.backbone.save(folder, card=card)
         checkpoint.unlink(missing_ok=True)
@@ -189,7 +210,7 @@ def median_aspect(videos: Sequence[Video]) -> float:
 def _small_frames(videos: Sequence[LabelledVideo], form: FrameFormat, run: Run) -> list[Cached]:
     """The cached frames of every video; what is wrong with any is told."""
     frames = FrameCache(run.cache / "frames", form)
-    cached = frames.fill([item.video for item in videos], workers=run.workers, progress=run.progress)
+    cached = frames.fill([item.video for item in videos], workers=run.workers, progress=run.progress, world=run.world)
     for found in cached:
         if found.video.status != "complete":
             run.progress.say(f"{found.video.id} is {found.video.status}: {found.video.reason}")

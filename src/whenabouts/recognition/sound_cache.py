@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from whenabouts.core.video import Video
 from whenabouts.media.fingerprints import size_and_time
 from whenabouts.media.workers import Decoding, Job, decode_many
 from whenabouts.recognition.clip_parts import sound_window_parts
+from whenabouts.recognition.frame_cache import part_of
 from whenabouts.recognition.sound_source import NO_SOUND
 from whenabouts.recognition.window_encoder import SOUND_BANDS, SOUND_RATE
+from whenabouts.training.processes import ALONE, World
 
 Rows = NDArray[np.float32]
 
@@ -49,15 +51,30 @@ class SoundCache:
     folder: Path
     longest_seconds: float
 
-    def fill(self, videos: Sequence[Video], *, workers: int, progress: Progress) -> list[CachedSound]:
-        """Decode what is not there yet, in child processes that may crash without harm; the result is in order."""
+    def fill(
+        self, videos: Sequence[Video], *, workers: int, progress: Progress, world: World = ALONE
+    ) -> list[CachedSound]:
+        """Decode what is not there yet, in child processes that may crash without harm; the result is in order.
+
+        Of the processes of `world`, which share the cache, each decodes its part, and all have all in the end.
+        """
         found = {video.id: self.find(video) for video in videos}
-        wanted = [video for video in videos if found[video.id] is None]
+        wanted = part_of(videos, {video_id for video_id, cached in found.items() if cached is None}, world)
         jobs = (Job(sound_window_parts, video.path, {"video_id": video.id}, video.id) for video in wanted)
         pairs = zip(wanted, decode_many(jobs, workers=workers), strict=False)  # The decodings end with their jobs.
         for video, under_way in progress.track(pairs, total=len(wanted), title="decoding sound"):
             found[video.id] = self._stored(video, under_way)
+        if world.size > 1:
+            self._share({video.id: found[video.id] for video in wanted}, found, world)
         return [cached for video in videos if (cached := found[video.id]) is not None]
+
+    def _share(
+        self, mine: Mapping[str, CachedSound | None], found: dict[str, CachedSound | None], world: World
+    ) -> None:
+        told = {key: (item.rows, item.reason, item.video.to_json()) for key, item in mine.items() if item is not None}
+        for theirs in world.gather(told):
+            for key, (rows, reason, video) in theirs.items():
+                found[key] = CachedSound(Video.from_json(video), self._path(key), rows, reason)
 
     def find(self, video: Video) -> CachedSound | None:
         """The cached sound of a video; None where there is none, or not as much, of its file as it is now."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from whenabouts.core.errors import SettingsError
+from whenabouts.training.processes import launched, local_rank
 
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 
@@ -49,19 +50,28 @@ class Compute:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` (the first GPU, else the CPU), `cpu`, `cuda` or `cuda:N`; raises SettingsError for what is not there."""
+    """`auto` (a GPU, else the CPU), `cpu`, `cuda` or `cuda:N`; raises SettingsError for what is not there.
+
+    Of several processes on a machine, each takes the GPU of its own number with `auto` and `cuda`.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _own_gpu() if torch.cuda.is_available() else torch.device("cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
         raise SettingsError(f"--device is {name!r}. Choose auto, cpu, cuda or cuda:N.") from None
     if device.type not in ("cpu", "cuda"):
         raise SettingsError(f"--device is {name!r}. Choose auto, cpu, cuda or cuda:N.")
+    if device == torch.device("cuda"):
+        device = _own_gpu()
     seen = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= seen:
         raise SettingsError(f"--device {name} asks for a GPU, but torch sees {seen} of them. Choose auto or cpu.")
     return device
+
+
+def _own_gpu() -> torch.device:
+    return torch.device("cuda", local_rank()) if launched() else torch.device("cuda")
 
 
 def compute_dtype(device: torch.device, precision: PrecisionName = "auto") -> torch.dtype:

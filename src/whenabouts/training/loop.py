@@ -79,6 +79,10 @@ class Trainee(Generic[Batch]):
 class Journal(Protocol):
     """Keeps the numbers of a run for people to look at, beside the history that decides nothing either."""
 
+    def begin(self, step: int) -> None:
+        """What follows `step` comes next; what was kept of later steps, by a run that was cut off, holds no more."""
+        ...
+
     def note(self, step: int, values: Mapping[str, float]) -> None:
         """Keep what was seen up to a step: loss, rate, scores, examples a second, share of time spent waiting."""
         ...
@@ -122,6 +126,8 @@ def fit(
     place = _resumed(checkpoint, trainee.model, optimizer, f"{plan} {where} {identity}", progress, world)
     if world.size > 1:
         world.agree(f"{place.plan} {place.step} {_digest(trainee.model)}", "settings, data or weights")
+    if journal is not None:
+        journal.begin(place.step)
     run = _Run(trainee, plan, compute, optimizer, place, checkpoint, world=world, journal=journal)
     numbers = batch_numbers(range(place.step, plan.steps), plan.accumulate, world)
     with deterministic(compute.device), drawn_ahead(trainee.draw, numbers, loaders) as batches:

@@ -151,6 +151,8 @@ def joined(device: torch.device, *, patience_seconds: float = 600.0) -> Iterator
             f"WORLD_SIZE is set, but {', '.join(missing)} is not. Start with torchrun, or unset WORLD_SIZE."
         )
     patience = timedelta(seconds=patience_seconds)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     try:
         store, rank, size = next(rendezvous("env://", timeout=patience))
         store.set_timeout(patience)

@@ -1,0 +1,133 @@
+"""Trainings of a tiny net in several real processes; `start` begins them, each runs `work`."""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from whenabouts.core.errors import WhenaboutsError
+from whenabouts.training.checkpoints import read_place
+from whenabouts.training.devices import Compute
+from whenabouts.training.loop import Measured, Plan, Trainee, fit
+from whenabouts.training.processes import joined
+
+CPU = Compute(torch.device("cpu"), torch.float32)
+PLAN = Plan(steps=24, learning_rate=0.05, optimizer="sgd", warmup=3, seed=3, report_every=7, checkpoint_every=5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What each process does: `plain` nets have neither batch normalisation nor dropout.
+
+    Process `where` ends at the draw of step `at` in the way that `how` says.
+    """
+
+    folder: Path
+    plan: Plan = PLAN
+    plain: bool = False
+    patience: float = 30.0
+    how: str = ""
+    where: int = 1
+    at: int = 12
+
+
+def net(*, plain: bool) -> nn.Module:
+    torch.manual_seed(1)
+    if plain:
+        return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2))
+
+
+def batch_of(number: int) -> tuple[Tensor, Tensor]:
+    x = torch.randn(16, 4, generator=torch.Generator().manual_seed(number))
+    return x, (x[:, 0] * x[:, 1] > 0).long()
+
+
+def measure(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Measured:
+    scores = model(batch[0])
+    return Measured(nn.functional.cross_entropy(scores, batch[1]))
+
+
+def work(job: Job, rank: int, size: int, port: int) -> None:
+    """One process: writes its net and its history, or why it ended, below the job's folder."""
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+
+    def draw(number: int) -> tuple[Tensor, Tensor]:
+        if job.how and rank == job.where and number >= job.at * size:
+            if job.how == "error":
+                raise WhenaboutsError("the disk is full")
+            while not (job.folder / "run.safetensors").exists():
+                time.sleep(0.01)
+            os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[job.how])
+        return batch_of(number)
+
+    plan = dataclasses.replace(job.plan, learning_rate=0.1) if job.how == "other" and rank == job.where else job.plan
+    model = net(plain=job.plain)
+    try:
+        with joined(CPU.device, patience_seconds=job.patience) as world:
+            fitted = fit(
+                Trainee(model, draw, measure), plan, CPU, checkpoint=job.folder / "run.safetensors", world=world
+            )
+    except WhenaboutsError as error:
+        (job.folder / f"error{rank}.txt").write_text(f"{type(error).__name__}: {error}")
+        raise SystemExit(1) from None
+    safetensors.torch.save_file(model.state_dict(), job.folder / f"net{rank}.safetensors")
+    (job.folder / f"history{rank}.txt").write_text(repr((fitted.history, fitted.resumed_at)))
+
+
+def start(job: Job, size: int) -> list[BaseProcess]:
+    job.folder.mkdir(exist_ok=True)
+    for path in job.folder.glob("error*.txt"):
+        path.unlink()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "whenabouts.training.loop"])  # The former once, not by each.
+    processes = [context.Process(target=work, args=(job, rank, size, port), daemon=True) for rank in range(size)]
+    for process in processes:
+        process.start()
+    return list(processes)
+
+
+def ended(processes: list[BaseProcess]) -> list[int]:
+    """Exit codes; what has not ended after two minutes is killed, and its code is that of a kill."""
+    for process in processes:
+        process.join(120)
+        if process.is_alive():
+            process.kill()
+            process.join()
+    return [int(process.exitcode or 0) for process in processes]
+
+
+def run(job: Job, size: int = 2) -> list[int]:
+    return ended(start(job, size))
+
+
+def run_killed(job: Job, step: int) -> None:
+    """Kill both processes once the checkpoint has reached a step."""
+    path = job.folder / "run.safetensors"
+    processes = start(job, 2)
+    while not (path.exists() and read_place(path).step >= step) and all(one.is_alive() for one in processes):
+        time.sleep(0.005)
+    for process in processes:
+        process.kill()
+    ended(processes)
+
+
+def nets(folder: Path) -> list[dict[str, Tensor]]:
+    return [safetensors.torch.load_file(path) for path in sorted(folder.glob("net*.safetensors"))]
+
+
+if __name__ == "__main__":
+    sys.exit("It is imported by test_processes.py.")
