@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from whenabouts import cli
 from whenabouts.core.errors import WhenaboutsError
 from whenabouts.training.checkpoints import read_place
 from whenabouts.training.devices import Compute
@@ -59,8 +61,7 @@ def measure(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Measured:
 
 def work(job: Job, rank: int, size: int, port: int) -> None:
     """One process: writes its net and its history, or why it ended, below the job's folder."""
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    torch.set_num_threads(1)
+    _enter(rank, size, port)
 
     def draw(number: int) -> tuple[Tensor, Tensor]:
         if job.how and rank == job.where and number >= job.at * size:
@@ -85,16 +86,36 @@ def work(job: Job, rank: int, size: int, port: int) -> None:
     (job.folder / f"history{rank}.txt").write_text(repr((fitted.history, fitted.resumed_at)))
 
 
+def verb(words: Sequence[str], rank: int, size: int, port: int) -> None:
+    """One process that runs a verb of the command line, what it says going to a file in the current folder."""
+    _enter(rank, size, port)
+    said = os.open(f"said{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    sys.argv = ["whenabouts", *words]
+    cli.main()
+
+
+def _enter(rank: int, size: int, port: int) -> None:
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+
+
 def start(job: Job, size: int) -> list[BaseProcess]:
     job.folder.mkdir(exist_ok=True)
     for path in job.folder.glob("error*.txt"):
         path.unlink()
+    return begun(work, job, size)
+
+
+def begun(target: Callable[..., None], given: object, size: int) -> list[BaseProcess]:
+    """Start `target(given, rank, size, port)` in so many processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch._dynamo", "whenabouts.training.loop"])  # The former once, not by each.
-    processes = [context.Process(target=work, args=(job, rank, size, port), daemon=True) for rank in range(size)]
+    processes = [context.Process(target=target, args=(given, rank, size, port), daemon=True) for rank in range(size)]
     for process in processes:
         process.start()
     return list(processes)
@@ -114,11 +135,10 @@ def run(job: Job, size: int = 2) -> list[int]:
     return ended(start(job, size))
 
 
-def run_killed(job: Job, step: int) -> None:
-    """Kill both processes once the checkpoint has reached a step."""
-    path = job.folder / "run.safetensors"
-    processes = start(job, 2)
-    while not (path.exists() and read_place(path).step >= step) and all(one.is_alive() for one in processes):
+def kill_at(processes: list[BaseProcess], checkpoint: Path, step: int) -> None:
+    while not (checkpoint.exists() and read_place(checkpoint).step >= step) and all(
+        one.is_alive() for one in processes
+    ):
         time.sleep(0.005)
     for process in processes:
         process.kill()

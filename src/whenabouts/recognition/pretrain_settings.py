@@ -60,6 +60,7 @@ class PretrainSettings:
     colour: Probability = 0.3
     longest_seconds: float = Field(default=1200.0, gt=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    report_every: Count = 50
     checkpoint_every: Count = 100
 
     def __post_init__(self) -> None:
@@ -91,5 +92,6 @@ class PretrainSettings:
             drops=self.drops,
             accumulate=self.accumulate,
             seed=seed,
+            report_every=self.report_every,
             checkpoint_every=self.checkpoint_every,
         )
