@@ -35,20 +35,21 @@ def test_export_says_what_it_wrote(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed = ("--project", project.folder, "--min-score", 0.3)
-    code, out, _ = run(capsys, monkeypatch, "export", "thumos", tmp_path / "d.txt", *typed)
+    code, out, _ = run(capsys, monkeypatch, "export", tmp_path / "d.txt", *typed)
     assert (code, out) == (0, f"Wrote {tmp_path / 'd.txt'}: 1 moments, 1 videos.\n")
     assert (tmp_path / "d.txt").read_text() == "v 1.0 2.0 26 0.5\n"
-    code, out, _ = run(capsys, monkeypatch, "export", "webvtt", tmp_path / "vtt", *typed, "--json")
+    code, out, _ = run(capsys, monkeypatch, "export", tmp_path / "vtt", "--format", "webvtt", *typed, "--json")
     assert (code, json.loads(out)["files"]) == (0, 1)
 
 
 @pytest.mark.parametrize(
     ("words", "code", "wanted"),
     [
-        (("srt", "x"), 2, "There is no format 'srt'. Known: activitynet, thumos, webvtt"),
-        (("thumos", "x", "--set", "export.thumos.number=1"), 2, "Did you mean 'numbers'?"),
-        (("activitynet", "x", "--split", "train"), 1, "No video is in split 'train'"),
-        (("youtube8m-submission", "x"), 1, "A submission holds segments of 5 s"),
+        (("x", "--format", "doc"), 2, "There is no format 'doc'. Known: activitynet, boris, chapters"),
+        (("x.doc",), 2, "x.doc does not tell which format is meant. Say it with --format"),
+        (("x.txt", "--set", "export.thumos.number=1"), 2, "Did you mean 'numbers'?"),
+        (("x", "--format", "activitynet", "--split", "train"), 1, "No video is in split 'train'"),
+        (("x", "--format", "youtube8m-submission"), 1, "A submission holds segments of 5 s"),
     ],
 )
 def test_what_is_wrong_is_said(

@@ -9,10 +9,20 @@ from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Json, Overrides, ProjectFolder, Recipe
 
 Format = Annotated[
-    str, typer.Argument(help="activitynet, thumos, webvtt, youtube8m or youtube8m-submission.", show_default=False)
+    str | None,
+    typer.Option(
+        "--format",
+        help="activitynet, boris, chapters, clips, csv, edl, elan, fcpxml, fiftyone, google-video, label-studio, otio, "
+        "parquet, srt, thumos, via, webvtt, youtube8m or youtube8m-submission.",
+        show_default="by the target's ending",
+    ),
 ]
 Target = Annotated[
-    Path, typer.Argument(help="The file to write; for webvtt and youtube8m, a folder.", show_default=False)
+    Path,
+    typer.Argument(
+        help="The file to write; for chapters, clips, edl, elan, fiftyone, srt, webvtt and youtube8m, a folder.",
+        show_default=False,
+    ),
 ]
 Split = Annotated[str | None, typer.Option("--split", help="Only videos of this split.", show_default="all")]
 MinScore = Annotated[
@@ -21,8 +31,8 @@ MinScore = Annotated[
 
 
 def export(
-    format_name: Format,
     target: Target,
+    format_name: Format = None,
     project: ProjectFolder = Path(),
     split: Split = None,
     min_score: MinScore = None,
@@ -30,26 +40,23 @@ def export(
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
-    """Write what was found as other programs read it.
+    """Write what was found as other programs read it: `whenabouts export dives.otio`.
 
-    activitynet: the challenge's JSON of results. thumos: the kit's text of detections. webvtt: subtitles, a file a
-    video. youtube8m: features and labels as shards. youtube8m-submission: ranked segments of 5 seconds.
-    Settings stand in [export]; docs/formats.md tells of each format.
+    What was rejected on the page is left out, what was corrected or added there is written as corrected. Endings tell
+    .csv, .parquet, .otio and .fcpxml; name other formats. Settings stand in [export]; docs/formats.md tells of each.
     """
     from whenabouts.config import load, tables
-    from whenabouts.core.errors import SettingsError
-    from whenabouts.data.exporters import EXPORTERS, ExportSettings
+    from whenabouts.data.exporters import EXPORTERS, ExportSettings, format_of
     from whenabouts.data.project import Project
 
-    if format_name not in EXPORTERS:
-        raise SettingsError(f"There is no format {format_name!r}. Known: {', '.join(EXPORTERS)}.")
+    chosen = format_of(target, format_name)
     told = {name: value for name, value in (("split", split), ("min_score", min_score)) if value is not None}
     given = tables(recipe, overrides, sections=("export",), above={"export": told})
     settings = load(ExportSettings, given["export"], "[export]")
     terminal = Terminal(as_json=as_json)
-    exported = EXPORTERS[format_name](Project.open(project), target, settings, progress=terminal)
+    exported = EXPORTERS[chosen](Project.open(project), target, settings, progress=terminal)
     for note in exported.notes:
         terminal.say(note)
     line = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in exported.figures.items()
                      if isinstance(count, int))  # fmt: skip
-    terminal.result(f"Wrote {target}: {line}.", {"target": str(target), "format": format_name, **exported.figures})
+    terminal.result(f"Wrote {target}: {line}.", {"target": str(target), "format": chosen, **exported.figures})

@@ -15,6 +15,8 @@ from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray
 from whenabouts.data.project import Project
+from whenabouts.data.reviewed import judged_moments
+from whenabouts.data.reviews import Review, ReviewStore
 
 NOT_FOUND = ("rejected", "truth", "ambiguous")
 
@@ -58,11 +60,50 @@ class ShardSettings:
 
 
 @settings
+class SubtitleFile:
+    """What a WebVTT cue holds: words to show ("captions"), a chapter's name, or all of the moment as JSON."""
+
+    kind: Literal["captions", "chapters", "metadata"] = "captions"
+
+
+@settings
+class EditSettings:
+    """For editors: `handles` seconds before and after each moment; `rate` for videos whose own rate is unknown.
+
+    `order` puts moments by "time" (of each video) or by "score", best first.
+    """
+
+    handles: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    rate: float = Field(default=25.0, ge=1, le=240)
+    order: Literal["time", "score"] = "time"
+
+
+@settings
+class ClipSettings:
+    """How clips are cut out: streams copied from the key frame before ("copy"), or encoded anew to the frame ("exact").
+
+    `handles` seconds are added before and after; at most so many of the best moments (`top`, 0: all).
+    """
+
+    how: Literal["copy", "exact"] = "copy"
+    handles: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    top: int = Field(default=0, ge=0)
+
+
+@settings
 class ExportSettings:
-    """What all exporters share, and a table for each: videos of a `split` ("all"), moments of at least `min_score`."""
+    """What all exporters share, and a table for each.
+
+    Videos of a `split` ("all"), moments of at least `min_score`. With `reviews`, what people decided on the page holds:
+    rejected moments are left out, corrected ones have their new edges, and added ones join, whatever their score.
+    """
 
     split: str = "all"
     min_score: float = Field(default=-1e300, allow_inf_nan=False)
+    reviews: bool = True
+    webvtt: SubtitleFile = field(default_factory=SubtitleFile)
+    edit: EditSettings = field(default_factory=EditSettings)
+    clips: ClipSettings = field(default_factory=ClipSettings)
     activitynet: ActivityNetFile = field(default_factory=ActivityNetFile)
     thumos: ThumosFile = field(default_factory=ThumosFile)
     youtube8m: ShardSettings = field(default_factory=ShardSettings)
@@ -85,14 +126,16 @@ class Exporter(Protocol):
         ...
 
 
-def moments_of(project: Project, settings: ExportSettings) -> Moments:
-    """The moments that were found, of the split and score asked for, without those that a person rejected."""
+def moments_of(project: Project, settings: ExportSettings, *, judged: bool = True) -> Moments:
+    """The moments that were found, of the split and score asked for, as people left them where they were `judged`."""
     path = project.moments_folder / "moments.json"
     try:
         moments = Moments.from_json(read_json(path))
     except FileNotFoundError:
         raise ProjectError(f"There is no {path}. Run `whenabouts find` first.") from None
     kept = moments[~_among(moments.kinds.tolist(), NOT_FOUND) & (moments.scores >= settings.min_score)]
+    if judged and settings.reviews and project.reviews_path.exists():
+        kept = judged_moments(kept, _standing(project))
     if settings.split == "all":
         return kept
     manifest = project.manifest()
@@ -101,6 +144,14 @@ def moments_of(project: Project, settings: ExportSettings) -> Moments:
         raise ProjectError(f"No video is in split {settings.split!r}. Choose all or one of: {known}.")
     wanted = {entry.id for entry in manifest.of_split(settings.split)}
     return kept[_among(kept.video_ids.tolist(), wanted)]
+
+
+def _standing(project: Project) -> list[Review]:
+    store = ReviewStore(project.reviews_path)
+    try:
+        return store.standing()
+    finally:
+        store.close()
 
 
 def by_video(moments: Moments) -> dict[str, list[int]]:

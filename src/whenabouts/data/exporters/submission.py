@@ -38,7 +38,7 @@ def export_submission(project: Project, target: Path, settings: ExportSettings, 
 
     What is shorter because its video ends there is left out and counted: the challenge has no such segments.
     """
-    moments, how = moments_of(project, settings), settings.submission
+    moments, how = moments_of(project, settings, judged=False), settings.submission
     class_ids = _ids_of(moments.vocabulary, how.class_table)
     ends = _cut_by_the_end(moments, project)
     lists = lists_of_moments(moments[~ends], class_ids, top=how.top)
