@@ -16,6 +16,7 @@ from whenabouts.commands.evaluate import app as evaluate
 from whenabouts.commands.export import export
 from whenabouts.commands.extract import extract
 from whenabouts.commands.find import find
+from whenabouts.commands.finetune import finetune
 from whenabouts.commands.import_ import import_
 from whenabouts.commands.pretrain import pretrain
 from whenabouts.commands.serve import serve
@@ -28,6 +29,7 @@ VERBS: dict[str, Callable[..., Any] | typer.Typer] = {
     "import": import_,
     "check": check,
     "pretrain": pretrain,
+    "finetune": finetune,
     "extract": extract,
     "train": train,
     "find": find,

@@ -28,9 +28,10 @@ NotAll = Annotated[float, pydantic.Field(ge=0, lt=1)]
 SECTIONS = {
     "import": "import",
     "vocabulary": "import",
-    "backbone": "pretrain",
+    "backbone": "pretrain and finetune",
     "sound": "pretrain --modality sound",
     "pretrain": "pretrain",
+    "finetune": "finetune",
     "extract": "extract",
     "train": "train and find",
     "export": "export",

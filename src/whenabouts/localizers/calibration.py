@@ -18,7 +18,7 @@ from whenabouts.core.timing import BoolArray, FloatArray, IntArray, temporal_iou
 from whenabouts.data.freshness import folder_checksum
 from whenabouts.data.project import Project
 from whenabouts.evaluation.reliability import kept_at
-from whenabouts.localizers.logistic import EDGE, drawn_weights, log_odds, probability
+from whenabouts.training.logistic import EDGE, drawn_weights, log_odds, probability
 
 Scale = Literal["log-odds", "logarithm", "plain"]
 _STEEPEST = 50.0

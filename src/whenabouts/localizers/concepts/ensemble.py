@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
 from whenabouts.localizers.concepts.lessons import HeldOut, pair_precision
-from whenabouts.localizers.logistic import EDGE, drawn_weights, log_odds, probability
+from whenabouts.training.logistic import EDGE, drawn_weights, log_odds, probability
 
 Combination = Literal["mean", "ranks", "geometric", "stacked"]
 COMBINATIONS: tuple[Combination, ...] = get_args(Combination)

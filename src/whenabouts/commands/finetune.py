@@ -1,0 +1,171 @@
+"""`whenabouts finetune`: from a backbone to a classifier of a target's labels, and its test."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from whenabouts.commands.console import Terminal
+from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe, Seed
+
+if TYPE_CHECKING:
+    from whenabouts.data.project import Project
+    from whenabouts.recognition.backbone import Backbone
+    from whenabouts.recognition.backbone_settings import BackboneSettings
+    from whenabouts.recognition.finetune_settings import FinetuneSettings
+
+Start = Annotated[
+    str,
+    typer.Option(
+        "--start",
+        help="Where it begins: a saved folder, a published name (`extract --backbone list`), a publisher's file, or "
+        "`random`.",
+        show_default="models/backbone",
+    ),
+]
+Architecture = Annotated[
+    str | None, typer.Option("--architecture", help="The published name of the net that a file at --start is of.")
+]
+SpreadOver = Annotated[
+    Literal["mean", "centre"],
+    typer.Option("--spread", help="How a net on pictures at --start fills the frames of a net on clips."),
+]
+Splits = Annotated[
+    list[str] | None,
+    typer.Option("--test-split", help="Test on this split; again for more.", show_default="all but train"),
+]
+Workers = Annotated[int, typer.Option("--workers", help="Videos decoded, and batches drawn, at a time.", min=1)]
+
+
+def finetune(
+    project: ProjectFolder = Path(),
+    start: Start = "",
+    architecture: Architecture = None,
+    spread: SpreadOver = "mean",
+    test_split: Splits = None,
+    recipe: Recipe = None,
+    overrides: Overrides = None,
+    workers: Workers = 2,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Learn the project's labels with a backbone that was trained before, and test how well they are named.
+
+    Settings are tried on a tenth of the training videos that is held out, then all are learned with the best. Writes
+    models/classifier, which is a backbone too (`extract --backbone`, `--start`), reports/finetune.json with all trials
+    and test figures, and reports/named-SPLIT.jsonl. Settings stand in [finetune] and, for the net and its clips, in
+    [backbone]. Killed, it goes on from its last checkpoint.
+    """
+    from whenabouts.core.files import write_json, write_text
+    from whenabouts.core.locks import claimed
+    from whenabouts.data.project import Project
+    from whenabouts.recognition.finetuning import broken_json, clear, finetune, named, target_of
+    from whenabouts.recognition.pretraining import Run
+    from whenabouts.training.devices import choose_compute
+
+    terminal = Terminal(as_json=as_json)
+    home = Project.open(project)
+    begun = _start(home, start, architecture, terminal)
+    shape, how = _settings(recipe, overrides, begun, home)
+    vocabulary, manifest = home.vocabulary(), home.manifest()
+    splits = _splits(home, test_split)
+    cache, compute = home.cache_folder / "finetune", choose_compute(device, how.precision)
+    run = Run(cache, compute, seed=seed, workers=workers, progress=terminal, start=begun, spread=spread)
+    folder = home.models_folder / "classifier"
+    with claimed(cache, "a fine-tuning"):
+        target = target_of(manifest.of_split("train"), vocabulary, shape, how, run)
+        tuned = finetune(target, shape, how, run)
+        tuned.save(folder, run)
+        told: dict[str, Any] = {**tuned.to_json(), "broken": broken_json(target.broken), "tests": {}}
+        told["without_frames"] = target.without_frames
+        for split in splits:
+            tested = named(target_of(manifest.of_split(split), vocabulary, shape, how, run), tuned.backbone, how, run)
+            told["tests"][split] = tested.to_json()
+            write_text(home.reports_folder / f"named-{_plain(split)}.jsonl", _lines(tested.rows()))
+        write_json(home.reports_folder / "finetune.json", told)
+        clear(cache)
+    figures = "; ".join(_line(split, found) for split, found in told["tests"].items())
+    broken = f" {len(told['broken'])} training videos are partial or unreadable." if told["broken"] else ""
+    terminal.result(
+        f"Wrote {folder}: {tuned.backbone.source}, {len(vocabulary)} labels from {tuned.examples} examples, "
+        f"{_chosen(told['chosen'])}. {figures or 'No split to test on'}.{broken}",
+        {"folder": str(folder), **told},
+    )
+
+
+def _start(home: "Project", start: str, architecture: str | None, terminal: Terminal) -> "Backbone | None":
+    """The backbone from which it begins; None where it begins at random."""
+    from whenabouts.core.errors import SettingsError
+    from whenabouts.recognition.backbone import Backbone
+    from whenabouts.recognition.taking import backbone_from, saved_backbone
+
+    if start == "random":
+        if architecture is not None:
+            raise SettingsError("--architecture says of which net the file at --start is. Add --start FILE.")
+        terminal.say("It begins at random.")
+        return None
+    if not start:
+        given = saved_backbone(home.backbone_folder)
+    else:
+        given = backbone_from(start, architecture=architecture, say=terminal.say)
+    if not isinstance(given, Backbone):
+        raise SettingsError(f"{start} is an encoder that is used as it is: `whenabouts extract --backbone {start}`.")
+    if given.modality != "rgb":
+        raise SettingsError(f"{given.source} is a net for {given.modality}; fine-tuning begins with one for pictures.")
+    terminal.say(f"It begins with the weights of {given.source}.")
+    return given
+
+
+def _settings(
+    recipe: Path | None, overrides: list[str] | None, start: "Backbone | None", home: "Project"
+) -> "tuple[BackboneSettings, FinetuneSettings]":
+    """Settings of the net, those that `start` has where nothing else is said, and the table [finetune]."""
+    from whenabouts.config import load, tables
+    from whenabouts.recognition.backbone_settings import BackboneSettings
+    from whenabouts.recognition.finetune_settings import FinetuneSettings
+    from whenabouts.recognition.first_weights import settings_from
+    from whenabouts.recognition.pretraining import median_aspect
+
+    sections = ("backbone", "finetune")
+    said = tables(recipe, overrides, sections=sections)
+    modality = "flow" if said["backbone"].get("input") == "flow" else "rgb"
+    below = {} if start is None else settings_from(start, modality, name=said["backbone"].get("name"))
+    told = tables(recipe, overrides, sections=sections, below={"backbone": below})
+    shape = load(BackboneSettings, told["backbone"], "[backbone]")
+    videos = [entry.video for entry in home.manifest().of_split("train") if entry.usable]
+    return shape.boxed(median_aspect(videos)), load(FinetuneSettings, told["finetune"], "[finetune]")
+
+
+def _splits(home: "Project", wanted: list[str] | None) -> list[str]:
+    """The splits to test on; one that is asked for and is not there raises ProjectError."""
+    from whenabouts.core.errors import ProjectError
+
+    there = [split for split in home.manifest().splits if split != "train"]
+    missing = [split for split in wanted or () if split not in (*there, "train")]
+    if missing:
+        raise ProjectError(f"There is no split {missing[0]!r} to test on. There are: {', '.join(there) or 'none'}.")
+    return wanted or there
+
+
+def _lines(rows: list[dict[str, Any]]) -> str:
+    import json
+
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _plain(split: str) -> str:
+    """A split's name as part of a file's: splits may be called anything."""
+    return "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in split)
+
+
+def _line(split: str, found: dict[str, Any]) -> str:
+    if "top1" not in found:
+        return f"{split}: {found['named']} examples named, none has a label"
+    told = f"{split}: top-1 {found['top1']:.3f}, top-5 {found['top5']:.3f}"
+    told += "" if found["map"] is None else f", mAP {found['map']:.3f}"
+    return told + f" on {found['examples']} examples"
+
+
+def _chosen(chosen: dict[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in chosen.items())
