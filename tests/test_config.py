@@ -88,7 +88,11 @@ def test_a_verb_gets_its_sections_and_the_last_word_counts(tmp_path: Path) -> No
         ("", "tran.epochs=3", r"there is no section \[tran\]\. Did you mean \[train\]\?"),
         ("", "train=[1]", r"names no section: section\.key=value\. Read here: \[train\]"),
         ("", "epochs=4", r"names no section: section\.key=value\. Read here: \[train\]"),
-        ("", "backbone.frames=4", r"\[backbone\] is for pretrain and finetune and changes nothing here\. Read here: \[train\]"),
+        (
+            "",
+            "backbone.frames=4",
+            r"\[backbone\] is for pretrain and finetune and changes nothing here\. Read here: \[train\]",
+        ),
         ("", "zzz.a=4", r"Known: \[import\], \[vocabulary\]"),
         ("", "epochs", r"section\.key=value"),
     ],
