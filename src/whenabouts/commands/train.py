@@ -12,7 +12,7 @@ Name = Annotated[
     str | None,
     typer.Option(
         "--localizer",
-        help="winners-out, multiple-instance, two-stage or cross-class-relevance.",
+        help="winners-out, multiple-instance, activities, two-stage or cross-class-relevance.",
         show_default="train.localizer, else multiple-instance, or what wins on checked segments",
     ),
 ]

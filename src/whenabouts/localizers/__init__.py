@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.localizers.activities import Activities
 from whenabouts.localizers.concepts.cross_class import CrossClass
 from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.model_folder import read_card
@@ -16,6 +17,7 @@ from whenabouts.localizers.winners_out import WinnersOut
 LOCALIZERS: dict[str, type[Localizer]] = {
     "winners-out": WinnersOut,
     "multiple-instance": MultipleInstance,
+    "activities": Activities,
     "two-stage": TwoStage,
     "cross-class-relevance": CrossClass,
 }
@@ -25,6 +27,7 @@ DEFAULT = "multiple-instance"
 __all__ = [
     "DEFAULT",
     "LOCALIZERS",
+    "Activities",
     "CrossClass",
     "Localizer",
     "MultipleInstance",

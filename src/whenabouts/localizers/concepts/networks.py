@@ -10,14 +10,15 @@ from torch import nn
 
 from whenabouts.config import settings
 from whenabouts.localizers.protocol import Stream
+from whenabouts.nets.activity_frames import ActivityFrames
 from whenabouts.nets.pooling import PoolingNet
 from whenabouts.nets.sequence import ConvNet, LogisticNet, LstmNet, MixtureOfExperts, TransformerNet
 
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
-NetKind = Literal["logistic", "lstm", "convnet", "transformer", "netvlad", "netfv"]
+NetKind = Literal["logistic", "lstm", "convnet", "transformer", "netvlad", "netfv", "activities"]
 KINDS: tuple[NetKind, ...] = get_args(NetKind)
-FrameNet = LogisticNet | LstmNet | ConvNet | TransformerNet | PoolingNet
+FrameNet = LogisticNet | LstmNet | ConvNet | TransformerNet | PoolingNet | ActivityFrames
 
 
 @settings
@@ -27,6 +28,8 @@ class NetSettings:
     `hidden` is the LSTM's cell, the channels of ConvNet and Transformer, the width after NetVLAD or NetFV. `clusters`
     counts the clusters of a modality by its name, `other_clusters` those of every other. `experts` > 0 puts a mixture
     of experts in place of logistic regression; with it or `batch_norm` NetVLAD and NetFV are nearer to their original.
+    Kind "activities" is the head of Zhang, Li & Marsic (CVPR 2021) over frames, with `observations` of `hidden`
+    numbers; it classifies by itself, without experts.
     """
 
     kind: NetKind = "netvlad"
@@ -39,6 +42,7 @@ class NetSettings:
     heads: Count = 8
     clusters: Mapping[str, Count] = field(default_factory=dict)
     other_clusters: Count = 16
+    observations: Count = 64
     batch_norm: bool = False
     gating: bool = True
     experts: CountOrZero = 0
@@ -71,6 +75,8 @@ def build_net(shape: NetSettings, streams: Sequence[Stream], classes: int, *, se
 
 def _built(shape: NetSettings, widths: list[int], modalities: list[str], classes: int) -> FrameNet:
     width, hidden = sum(widths), shape.hidden
+    if shape.kind == "activities":
+        return ActivityFrames(width, classes, observations=shape.observations, hidden=hidden)
     classifier = _classifier(shape, width if shape.kind == "logistic" else hidden, classes)
     if shape.kind == "logistic":
         return LogisticNet(width, classifier)

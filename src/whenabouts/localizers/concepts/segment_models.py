@@ -29,7 +29,7 @@ from whenabouts.localizers.concepts.networks import CountOrZero, NetKind, NetSet
 from whenabouts.localizers.concepts.video_models import VideoModelSettings, train_video_model
 from whenabouts.localizers.segments import Matrix
 
-SEGMENT_MODELS: tuple[NetKind, ...] = ("convnet", "lstm", "transformer", "netvlad", "netfv")
+SEGMENT_MODELS: tuple[NetKind, ...] = ("convnet", "lstm", "transformer", "netvlad", "netfv", "activities")
 
 
 @settings

@@ -26,6 +26,7 @@ from whenabouts.localizers.concepts.frames import FrameVideos, evenly
 from whenabouts.localizers.concepts.model import ConceptModel, ModelSettings, padded_frames
 from whenabouts.localizers.concepts.networks import CountOrZero, NetKind, NetSettings, build_net
 from whenabouts.localizers.segments import Matrix
+from whenabouts.nets.activity_frames import ActivityFrames
 
 FloatMatrix = NDArray[np.float32]
 
@@ -73,6 +74,8 @@ def train_video_model(
     rows = np.arange(len(videos)) if chosen is None else np.asarray(chosen, np.int64)
     rows = learnable(videos, rows, len(vocabulary))
     net = build_net(how.net, videos.streams, len(vocabulary), seed=run.seed)
+    if isinstance(net, ActivityFrames):
+        net.learn(torch.from_numpy(np.stack([videos.labels[index].dense(len(vocabulary)) > 0 for index in rows])))
 
     def draw(places: IntArray, rng: np.random.Generator) -> Batch:
         picked = rows[places].tolist()

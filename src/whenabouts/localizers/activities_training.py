@@ -1,0 +1,176 @@
+"""Training of the activities localizer: windows of segments, and what the best of them say of their video."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from whenabouts.core.progress import Progress
+from whenabouts.localizers.activities_settings import ActivitiesSettings
+from whenabouts.localizers.protocol import Stream
+from whenabouts.localizers.segments import Matrix
+from whenabouts.localizers.training_videos import TrainingVideos, identity_of
+from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome, co_occurrence
+from whenabouts.training import Compute, Measured, Plan, Trainee, fit
+
+
+@dataclass(frozen=True)
+class Batch:
+    """windows (B x W, D, N) of B videos, W each; targets and weights (B, C)."""
+
+    windows: Tensor
+    targets: Tensor
+    weights: Tensor
+
+
+class WindowNet(nn.Module):
+    """Standardised features of the segments of a window -> what the head says of it."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, head: ActivityHead, width: int) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+
+    def forward(self, windows: Tensor) -> ActivityOutcome:
+        """Windows (B, D, N) of raw features, NaN where a stream lacks: those are the training mean."""
+        standard = (windows - self.mean[:, None]) / self.std[:, None]
+        outcome: ActivityOutcome = self.head(standard.nan_to_num(0.0))
+        return outcome
+
+
+def new_net(
+    streams: Sequence[Stream], outputs: int, settings: ActivitiesSettings, generator: torch.Generator | None = None
+) -> WindowNet:
+    """A net of the shape that settings and streams ask for, with random weights and no co-occurrence yet."""
+    width = sum(stream.width for stream in streams)
+    head = ActivityHead(
+        width,
+        outputs,
+        observations=settings.observations,
+        hidden=settings.hidden,
+        groups=groups_within(settings.groups, width, settings.hidden),
+        classifier=settings.classifier,
+        query=settings.query,
+        co_occurrence=torch.zeros(outputs, outputs) if settings.correlation else None,
+        scaled=settings.scaled,
+        dropout=settings.dropout,
+        generator=generator,
+    )
+    return WindowNet(head, width)
+
+
+def groups_within(most: int, width: int, hidden: int) -> int:
+    """The largest number of groups up to `most` that divides both widths."""
+    both = math.gcd(width, hidden)
+    return max(number for number in range(1, min(most, both) + 1) if both % number == 0)
+
+
+def joined_streams(matrices: Sequence[Matrix | None], streams: Sequence[Stream]) -> Matrix:
+    """Features (K, D) of all streams side by side, NaN in place of a missing one."""
+    steps = next(len(matrix) for matrix in matrices if matrix is not None)
+    parts = [
+        np.full((steps, stream.width), np.nan, np.float32) if matrix is None else matrix
+        for matrix, stream in zip(matrices, streams, strict=True)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def windows_at(frames: Matrix, starts: Sequence[int], size: int) -> Tensor:
+    """Windows (W, D, N) of features (K, D) from `starts` on, of `size` segments, or all where there are fewer."""
+    size = min(size, len(frames))
+    places = np.asarray(starts)[:, None] + np.arange(size)
+    return torch.from_numpy(frames[places]).transpose(1, 2)
+
+
+def top_share_mean(values: Tensor, share: float) -> Tensor:
+    """Mean (B, C) of the largest `share` of W values each, (B, W, C); at least one."""
+    count = max(1, round(share * values.shape[1]))
+    return values.topk(count, dim=1).values.mean(dim=1)
+
+
+class ActivitiesTraining:
+    """One training under way."""
+
+    def __init__(
+        self,
+        videos: TrainingVideos,
+        known: Tensor,
+        settings: ActivitiesSettings,
+        compute: Compute,
+        progress: Progress,
+        *,
+        seed: int,
+    ) -> None:
+        self.videos, self.settings, self.compute, self.progress, self.seed = videos, settings, compute, progress, seed
+        self.targets = torch.from_numpy(np.stack([video.targets > 0 for video in videos.videos]).astype(np.float32))
+        trust = torch.tensor([video.weight for video in videos.videos])[:, None]
+        weights = torch.where(known, 1.0, settings.unknown_weight)
+        self.weights = torch.where(self.targets > 0, trust, weights)
+        self.net = new_net(videos.streams, videos.outputs, settings, torch.Generator().manual_seed(seed))
+        if self.net.head.co_occurrence is not None:
+            mask = co_occurrence(self.targets)
+            self.net.head.co_occurrence.copy_(mask)
+            with torch.no_grad():  # As the head does where it is born with the mask.
+                self.net.head.related_weight.div_(1 + mask.sum(dim=1).mean())
+        if settings.standardised:
+            spread = videos.spread()
+            self.net.mean.copy_(torch.from_numpy(np.concatenate([mean for mean, _ in spread])))
+            self.net.std.copy_(torch.from_numpy(np.concatenate([deviation for _, deviation in spread])))
+
+    def run(self, checkpoints: Path | None) -> tuple[WindowNet, tuple[dict[str, float], ...]]:
+        """Train for all epochs; the net and its history."""
+        per_epoch = -(-len(self.videos) // self.settings.batch_size)
+        plan = Plan(
+            steps=self.settings.epochs * per_epoch,
+            learning_rate=self.settings.learning_rate,
+            optimizer=self.settings.optimizer,
+            weight_decay=self.settings.weight_decay,
+            momentum=self.settings.momentum,
+            seed=self.seed,
+            report_every=5 * per_epoch,
+            checkpoint_every=per_epoch,
+        )
+        trainee = Trainee(self.net, lambda step: self._draw(*divmod(step, per_epoch)), self._measure)
+        checkpoint = None if checkpoints is None else checkpoints / "steps.safetensors"
+        identity = identity_of(self.videos, self.settings, self.seed)
+        fitted = fit(trainee, plan, self.compute, checkpoint=checkpoint, identity=identity, progress=self.progress)
+        return self.net, fitted.history
+
+    def _draw(self, epoch: int, position: int) -> Batch:
+        size = self.settings.batch_size
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.videos))
+        chosen = order[position * size : (position + 1) * size].tolist()
+        rng = np.random.default_rng([self.seed, epoch, position])
+        windows = [self._windows(index, rng) for index in chosen]
+        rows = torch.tensor(chosen)
+        return Batch(torch.cat(windows), self.targets[rows], self.weights[rows])
+
+    def _windows(self, index: int, rng: np.random.Generator) -> Tensor:
+        """Windows (W, D, N) of one video, spread over it: one of each W-th part; short videos are repeated to N."""
+        frames = joined_streams(self.videos.features(index, rng), self.videos.streams)
+        if len(frames) < self.settings.window:
+            frames = frames[np.arange(self.settings.window) % len(frames)]
+        room, count = len(frames) - self.settings.window + 1, self.settings.windows
+        starts = ((np.arange(count) + rng.random(count)) / count * room).astype(np.int64)
+        return windows_at(frames, starts.tolist(), self.settings.window)
+
+    def _measure(self, model: nn.Module, batch: Batch) -> Measured:
+        """Cross-entropy of both outputs against the labels of videos (Eq. 11 and 12, pooled over windows)."""
+        place = self.compute.place
+        outcome: ActivityOutcome = model(place(batch.windows))
+        targets, weights = place(batch.targets), place(batch.weights)
+        outputs = [outcome.logits, *([] if outcome.correlated is None else [outcome.correlated])]
+        losses = []
+        for logits in outputs:
+            pooled = top_share_mean(logits.float().view(len(targets), -1, logits.shape[1]), self.settings.top_share)
+            losses.append(functional.binary_cross_entropy_with_logits(pooled, targets, weights))
+        return Measured(torch.stack(losses).sum())
