@@ -66,7 +66,7 @@ def test_show_draws_three_pictures_and_tells_of_videos_without_a_file(
     assert all(Path(name).read_bytes().startswith(b"\x89PNG") for name in told["files"])
     assert len({row["video"] for row in told["shown"]}) == 2
     missing = [row["video"] for row in told["shown"] if row["video"] != "video-0000"]
-    assert printed.err.count("are drawn without pictures: the project has its features") == len(missing)
+    assert printed.err.count("is drawn without pictures: the project has its features") == len(missing)
 
 
 def test_pictures_lie_in_the_project_and_change_with_the_truth(

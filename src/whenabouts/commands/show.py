@@ -1,62 +1,138 @@
 """`whenabouts show`: pictures of what a project's localizer sees and finds."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Device, Json, ProjectFolder
+from whenabouts.commands.options import Device, Json, ProjectFolder, Seed
+from whenabouts.commands.show_concepts import CONCEPT_PICTURES, Asked
+from whenabouts.core.errors import ProjectError, SettingsError
 
 if TYPE_CHECKING:
     from whenabouts.data.manifest import Entry
     from whenabouts.data.project import Project
+    from whenabouts.localizers import Localizer
     from whenabouts.page.choosing import Candidate, KnownSpans
+    from whenabouts.page.pointing import Looked
 
 LOOKED_AT = 200
+MOMENTS = "moments"
 
+Wanted = Annotated[
+    list[str] | None,
+    typer.Argument(help="moments, classes, precision, together, best, why, or all.", show_default=MOMENTS),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="The folder to write to.", show_default="PROJECT/pictures")]
 TruthFile = Annotated[
     Path | None, typer.Option("--truth", help="When things truly happen: ActivityNet JSON.", show_default=False)
 ]
 Subset = Annotated[str, typer.Option("--subset", help="Which subset of the truth to show.")]
 Split = Annotated[str, typer.Option("--split", help="Which videos: all, or a split such as train or test.")]
-Videos = Annotated[int, typer.Option("--videos", min=1, help="So many videos in a picture.")]
+Videos = Annotated[int, typer.Option("--videos", min=1, help="So many videos, or concepts, in a picture.")]
 Format = Annotated[Literal["png", "svg", "pdf"], typer.Option("--format", help="What kind of files to write.")]
+Concept = Annotated[
+    list[str] | None, typer.Option("--concept", help="best, why: which; again for more.", show_default=False)
+]
+Video = Annotated[str | None, typer.Option("--video", help="why: a moment of this video.", show_default=False)]
+At = Annotated[float | None, typer.Option("--at", help="why: the moment at this second.", show_default=False)]
 
 
 def show(
+    pictures: Wanted = None,
     project: ProjectFolder = Path(),
     out: Out = None,
     truth: TruthFile = None,
     subset: Subset = "validation",
     split: Split = "all",
     videos: Videos = 3,
+    concept: Concept = None,
+    video: Video = None,
+    at: At = None,
     kind: Format = "png",
     device: Device = "auto",
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Draw what the localizer sees: attention over time, winners step by step, scores with truth and moments.
+    """Draw what the localizer sees and finds.
 
-    attention.png: a video with one instance of its concept and one with many. winners.png: the frame that wins at each
-    step, and where the other winners lie. moments.png: scores, attention, true and found moments. Without --truth,
-    instances are those that were found. Reads the manifest, the features and models/localizer; needs matplotlib.
+    moments draws three pictures. attention.png: a video with one instance of its concept and one with many.
+    winners.png: the frame that wins at each step, and where the other winners lie. moments.png: scores, attention, true
+    and found moments. Without --truth, instances are those that were found.
+
+    classes: concepts by the words that describe them, in clusters. precision: how well each is found, cluster by
+    cluster, on checked segments of other splits than train, else on those that training held out; by the localizer and
+    by the best single model in it. together: which concepts the trees of cross-class-relevance keep on one side. best:
+    three best segments of some concepts by both. why: what moved the score of one moment, the best one where
+    --concept, --video and --at do not say which.
+
+    all draws what can be drawn. Reads the manifest, the features and models/localizer; needs matplotlib and, for
+    classes, precision and together, scikit-learn (extra plots).
     """
-    from whenabouts.core.errors import ProjectError
+    from whenabouts.core.errors import WhenaboutsError
     from whenabouts.data.project import Project
     from whenabouts.localizers import load_localizer
-    from whenabouts.page.choosing import candidates, many_and_one
-    from whenabouts.page.pictures import draw_attention, draw_moments, require_matplotlib
+    from whenabouts.page.pictures import require_matplotlib
 
     terminal = Terminal(as_json=as_json)
+    wanted = _wanted(pictures)
     require_matplotlib()
     home = Project.open(project)
     known = None if truth is None else _known(truth, subset)
     localizer = load_localizer(home.localizer_folder, device=device)
+    folder, written, facts = out or home.folder / "pictures", list[Path](), dict[str, Any]()
+    asked = Asked(tuple(concept or ()), video, at, videos, seed)
+    for name in wanted:
+        try:
+            if name == MOMENTS:
+                files, facts["shown"] = _draw_moments(home, localizer, (split, known, videos), folder, kind, terminal)
+                written += files
+            else:
+                path = folder / f"{name}.{kind}"
+                facts[name] = CONCEPT_PICTURES[name](_looked(home, localizer, split, terminal), home, asked, path)
+                terminal.say(f"{path.name}: {facts[name]}.")
+                written.append(path)
+        except WhenaboutsError as error:
+            if len(wanted) == 1:
+                raise
+            terminal.say(f"No picture {name!r}: {error}")
+    if not written:
+        raise ProjectError(f"None of {', '.join(wanted)} can be drawn here. Ask for one alone to see why.")
+    values = {"files": [str(path) for path in written], **facts}
+    terminal.result(f"Wrote {', '.join(path.name for path in written)} to {folder}.", values)
+
+
+def _wanted(pictures: list[str] | None) -> list[str]:
+    """Names of pictures, each once; SettingsError for an unknown one."""
+    every = [MOMENTS, *CONCEPT_PICTURES]
+    asked = list(dict.fromkeys(pictures or [MOMENTS]))
+    unknown = [name for name in asked if name not in (*every, "all")]
+    if unknown:
+        raise SettingsError(f"There is no picture {unknown[0]!r}. Choose of: {', '.join(every)}, or all.")
+    return every if "all" in asked else asked
+
+
+def _draw_moments(
+    home: "Project",
+    localizer: "Localizer",
+    which: "tuple[str, KnownSpans | None, int]",
+    folder: Path,
+    kind: str,
+    terminal: Terminal,
+) -> tuple[list[Path], list[dict[str, str]]]:
+    """Draw moments, attention and winners of a split, with known truth and so many videos: files, and what they show.
+
+    ProjectError where no video can be shown.
+    """
+    from whenabouts.page.choosing import candidates, many_and_one
+    from whenabouts.page.pictures import draw_attention, draw_moments
+
+    split, known, videos = which
     found = candidates(localizer, _entries(home, split, terminal), home.features(), known, terminal)
     if not found:
         raise ProjectError("No video can be shown: none has features and a concept. Run `whenabouts extract` first.")
-    chosen, folder = many_and_one(found, videos), out or home.folder / "pictures"
+    chosen = many_and_one(found, videos)
     written = [folder / f"moments.{kind}"]
     draw_moments([each.shown for each in chosen], written[0])
     if chosen[0].shown.attention is not None:
@@ -66,9 +142,13 @@ def show(
         terminal.say("This localizer has no attention, so attention is not drawn.")
     winners = _drawn_winners(home, localizer, chosen, folder / f"winners.{kind}", terminal)
     written += [winners] if winners else []
-    shown = [{"video": each.entry.id, "concept": each.shown.concept} for each in chosen]
-    values = {"files": [str(path) for path in written], "shown": shown}
-    terminal.result(f"Wrote {', '.join(path.name for path in written)} to {folder}.", values)
+    return written, [{"video": each.entry.id, "concept": each.shown.concept} for each in chosen]
+
+
+def _looked(home: "Project", localizer: "Localizer", split: str, terminal: Terminal) -> "Looked":
+    from whenabouts.page.pointing import Looked
+
+    return Looked(localizer, {entry.id: entry for entry in _usable(home, split)}, home.features(), terminal)
 
 
 def _known(path: Path, subset: str) -> "KnownSpans":
@@ -82,15 +162,17 @@ def _known(path: Path, subset: str) -> "KnownSpans":
 
 def _entries(home: "Project", split: str, terminal: Terminal) -> "list[Entry]":
     """The usable videos of a split, or the first of them where there are very many."""
-    from whenabouts.core.errors import ProjectError
-
-    manifest = home.manifest()
-    if split != "all" and split not in manifest.splits:
-        raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(manifest.splits)}.")
-    entries = [entry for entry in manifest if entry.usable and split in ("all", entry.split)]
+    entries = _usable(home, split)
     if len(entries) > LOOKED_AT:
         terminal.say(f"Choosing from the first {LOOKED_AT} of {len(entries)} videos.")
     return entries[:LOOKED_AT]
+
+
+def _usable(home: "Project", split: str) -> "list[Entry]":
+    manifest = home.manifest()
+    if split != "all" and split not in manifest.splits:
+        raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(manifest.splits)}.")
+    return [entry for entry in manifest if entry.usable and split in ("all", entry.split)]
 
 
 def _drawn_winners(

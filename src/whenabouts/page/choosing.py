@@ -21,6 +21,7 @@ from whenabouts.page.pictures import Shown, WinnerRow
 
 KnownSpans = Mapping[tuple[str, str], Sequence[Sequence[float]]]
 """True spans in seconds by video and concept."""
+Frame = NDArray[np.uint8]
 HEIGHT = 120  # pixels of a frame
 
 
@@ -92,16 +93,16 @@ def winner_row(localizer: WinnersOut, candidate: Candidate, store: FeatureStore,
     steps, edges = selection.steps[0], grid.edges()
     best = [int(np.where(steps == step, selection.scores[0], -1.0).argmax()) for step in range(steps.max() + 1)]
     seconds = tuple(float(edges[at] + edges[at + 1]) / 2 for at in best)
-    frames = _frames(candidate.entry, np.asarray(seconds), progress)
+    frames = frames_of(candidate.entry, np.asarray(seconds), progress)
     return WinnerRow(candidate.shown.title, candidate.shown.concept, grid, steps, frames, seconds,
                      candidate.shown.truth)  # fmt: skip
 
 
-def _frames(entry: Entry, seconds: FloatArray, progress: Progress) -> tuple[NDArray[np.uint8] | None, ...]:
-    """One frame each, in the video's proportions; None for all where there is no file, or none that can be read."""
+def frames_of(entry: Entry, seconds: FloatArray, progress: Progress) -> tuple[Frame | None, ...]:
+    """One frame (H, W, 3) each, in the video's proportions; None for all where no file can be read."""
     video = entry.video
     if not file_of(video.path).is_file():
-        progress.say(f"Winners of {entry.id} are drawn without pictures: the project has its features, but no file "
+        progress.say(f"{entry.id} is drawn without pictures: the project has its features, but no file "
                      f"{video.path}.")  # fmt: skip
         return (None,) * len(seconds)
     width = round(HEIGHT * video.width / video.height) if video.width and video.height else HEIGHT * 4 // 3

@@ -1,6 +1,8 @@
 """Pictures of what a localizer sees, after figures 3, 6 and 7 of Zeng et al. (TIP 2019); needs matplotlib."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 TRUTH, FOUND, CURVE, ATTENTION, INK, FAINT = "#4477aa", "#228833", "#444444", "#cc6677", "#333333", "#dddddd"
 WIDTH, MARGIN, GAP, TITLE, LANE, LEGEND = 9.0, 0.2, 0.08, 0.5, 0.9, 0.25  # inches
+UNDATED: Mapping[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""What keeps the time of day out of files, by format; so the same picture gives the same bytes."""
 TICKS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
@@ -62,19 +66,19 @@ class WinnerRow:
 
 def draw_attention(videos: Sequence[Shown], path: Path) -> None:
     """Fig. 3: what attention leaves of the instances of a video, the mean of all attentions below the truth."""
-    figure = _figure(1.5 * len(videos) + 0.4)
+    figure = new_figure(1.5 * len(videos) + 0.4, layout="constrained")
     for axes, video in zip(_rows(figure, len(videos)), videos, strict=True):
         _frame(axes, video)
         if video.attention is not None:
             _curve(axes, video.scores.grid, video.attention, ATTENTION, "attention")
         if video.truth is not None:
             _boxes(axes, video.truth, 1.12, TRUTH, "truth")
-    _finish(figure, path)
+    finish(figure, path)
 
 
 def draw_moments(videos: Sequence[Shown], path: Path) -> None:
     """Fig. 7: class-specific score and attention of one concept over time, with its true and its found moments."""
-    figure = _figure(1.9 * len(videos) + 0.4)
+    figure = new_figure(1.9 * len(videos) + 0.4, layout="constrained")
     for axes, video in zip(_rows(figure, len(videos)), videos, strict=True):
         _frame(axes, video, top=1.5)
         _curve(axes, video.scores.grid, video.curve, CURVE, "score of the concept")
@@ -83,7 +87,7 @@ def draw_moments(videos: Sequence[Shown], path: Path) -> None:
         if video.truth is not None:
             _boxes(axes, video.truth, 1.3, TRUTH, "truth")
         _boxes(axes, video.found, 1.12, FOUND, "found")
-    _finish(figure, path)
+    finish(figure, path)
 
 
 def draw_winners(rows: Sequence[WinnerRow], path: Path) -> None:
@@ -92,7 +96,7 @@ def draw_winners(rows: Sequence[WinnerRow], path: Path) -> None:
     width = (WIDTH - 2 * MARGIN - (steps - 1) * GAP) / steps
     tall = [width * _proportion(row) for row in rows]
     height = sum(tall) + len(rows) * (TITLE + LANE) + MARGIN + LEGEND
-    figure = _figure(height, layout=None)
+    figure = new_figure(height)
     top = height - MARGIN
     for row, frame_height in zip(rows, tall, strict=True):
         top -= TITLE + frame_height
@@ -107,7 +111,7 @@ def draw_winners(rows: Sequence[WinnerRow], path: Path) -> None:
         top -= LANE
         lane = figure.add_axes((MARGIN / WIDTH, (top + 0.32) / height, 1 - 2 * MARGIN / WIDTH, 0.4 / height))
         _winner_lane(lane, row, _shades(steps))
-    _finish(figure, path)
+    finish(figure, path)
 
 
 def _proportion(row: WinnerRow) -> float:
@@ -131,7 +135,8 @@ def require_matplotlib() -> None:
         )
 
 
-def _figure(height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
+def new_figure(height: float, *, layout: Literal["constrained"] | None = None) -> "Figure":
+    """An empty figure of the width of all pictures, `height` inches high."""
     require_matplotlib()
     from matplotlib.figure import Figure
 
@@ -171,6 +176,20 @@ def _steps(axes: "Axes", grid: TimeGrid, values: FloatArray, colour: str, name: 
     axes.stairs(values, grid.edges(), color=colour, linewidth=0.9, label=name, baseline=None)
 
 
+def draw_curve(axes: "Axes", video: Shown, span: tuple[float, float], colour: str, *, ticks: bool = False) -> None:
+    """Scores of a concept in its video on one line, with one span of it in a colour, and what is true above."""
+    _time(axes, video.scores.grid.duration_seconds)
+    axes.set_ylim(0, 1.35)
+    if not ticks:
+        axes.set_xticks([])
+    axes.axvspan(*span, color=colour, alpha=0.3, linewidth=0)
+    if video.scores.grid.steps:
+        _steps(axes, video.scores.grid, video.curve, CURVE, "")
+    if video.truth is not None:
+        axes.broken_barh([(start, end - start) for start, end in video.truth.tolist()], (1.15, 0.16), color=TRUTH,
+                         linewidth=0)  # fmt: skip
+
+
 def _boxes(axes: "Axes", spans: FloatArray, height: float, colour: str, name: str) -> None:
     """A lane of boxes, one for each span (N, 2)."""
     widths = [(start, end - start) for start, end in spans.tolist()]
@@ -203,18 +222,40 @@ def _winner_lane(axes: "Axes", row: WinnerRow, shades: Sequence[Any]) -> None:
         _boxes(axes, row.truth, 0.22, TRUTH, "truth")
 
 
-def _finish(figure: "Figure", path: Path) -> None:
+def plain(label: str, longest: int = 40) -> str:
+    """A name for ticks and texts that read no formulas: in one line, cut where it is too long."""
+    short = " ".join(label.split())
+    return short if len(short) <= longest else short[: longest - 1] + "…"
+
+
+def in_legend(label: str) -> str:
+    """A name for a legend: matplotlib hides names that begin with a line, and reads formulas between dollars."""
+    short = plain(label)
+    return (" " + short if short.startswith("_") else short).replace("$", r"\$")
+
+
+@contextmanager
+def any_letters() -> Iterator[None]:
+    """Letters that the font lacks are drawn as boxes, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        yield
+
+
+def finish(figure: "Figure", path: Path, *, legend: bool = True) -> None:
     """Name each kind of line once, and write the file whole or not at all."""
     named: dict[str, Any] = {}
-    for axes in figure.axes:
+    for axes in figure.axes if legend else ():
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(name, handle)
     if named:
         place: Any = "outside lower right" if figure.get_layout_engine() else "lower right"
         figure.legend(list(named.values()), list(named), loc=place, ncols=len(named), fontsize=8,
                       frameon=False, labelcolor=INK)  # fmt: skip
-    with replacing(path) as part:
-        figure.savefig(part, format=path.suffix[1:], dpi=150)
+    from matplotlib import rc_context
+
+    with replacing(path) as part, any_letters(), rc_context({"svg.hashsalt": "whenabouts"}):
+        figure.savefig(part, format=path.suffix[1:], dpi=150, metadata=UNDATED.get(path.suffix[1:]))
 
 
 def _over_largest(values: NDArray[Any]) -> FloatArray:

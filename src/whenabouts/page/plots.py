@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from whenabouts.core.files import replacing
 from whenabouts.evaluation.curves import RECALL, PrecisionRecall
 from whenabouts.evaluation.error_kinds import KINDS, ErrorKinds
 from whenabouts.evaluation.moments import MomentScores
-from whenabouts.page.pictures import FAINT, INK, require_matplotlib
+from whenabouts.page.pictures import FAINT, INK, finish, in_legend, plain, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +26,7 @@ def draw_precision_recall(curves: PrecisionRecall, path: Path) -> None:
     for number, (label, recall, precision) in enumerate(
         zip(curves.labels, curves.recall, curves.precision, strict=True)
     ):
-        look: dict[str, Any] = {"color": _COLOURS[number % len(_COLOURS)], "label": _plain(label), "marker": "."}
+        look: dict[str, Any] = {"color": _COLOURS[number % len(_COLOURS)], "label": in_legend(label), "marker": "."}
         other: dict[str, Any] = {"color": FAINT, "label": "a class" if number == 0 else None}
         axes.plot(recall, precision, linewidth=1.1, markersize=4, **(look if few else other))
     mean = curves.envelope.mean(axis=0) if len(curves.labels) else np.zeros(len(RECALL))
@@ -35,7 +34,7 @@ def draw_precision_recall(curves: PrecisionRecall, path: Path) -> None:
     axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision")
     _title(axes, f"Precision and recall of {len(curves.labels)} classes at tIoU {curves.tiou:.4g}")
     figure.legend(loc="outside right upper", fontsize=8, frameon=False, labelcolor=INK)
-    _finish(figure, path)
+    finish(figure, path, legend=False)
 
 
 def draw_class_precision(scores: MomentScores, path: Path, *, column: int = 0) -> None:
@@ -48,11 +47,11 @@ def draw_class_precision(scores: MomentScores, path: Path, *, column: int = 0) -
     if len(scores.tiou) > 1:
         name = f"mean over tIoU {scores.tiou.min():.4g} to {scores.tiou.max():.4g}"
         axes.plot(mean, places, "|", color=INK, markersize=11, label=name)
-    axes.set_yticks(places, [_plain(scores.labels[row]) for row in order], parse_math=False)
+    axes.set_yticks(places, [plain(scores.labels[row]) for row in order], parse_math=False)
     axes.set(xlim=(0, 1.0), ylim=(-0.6, len(order) - 0.4), xlabel="average precision")
     _title(axes, f"Average precision of each class; mAP {scores.map[column]:.3f} at tIoU {scores.tiou[column]:.4g}")
     figure.legend(loc="outside lower right", fontsize=8, frameon=False, labelcolor=INK, ncols=2)
-    _finish(figure, path)
+    finish(figure, path, legend=False)
 
 
 def draw_error_kinds(kinds: ErrorKinds, path: Path) -> None:
@@ -73,7 +72,7 @@ def draw_error_kinds(kinds: ErrorKinds, path: Path) -> None:
     axes[1].set(xlabel="points of normalised average mAP gained without it")
     _title(axes[1], "What each kind costs")
     figure.legend(loc="outside lower left", fontsize=8, frameon=False, labelcolor=INK, ncols=len(KINDS))
-    _finish(figure, path)
+    finish(figure, path, legend=False)
 
 
 def _figure(width: float, height: float, *, panels: int = 1) -> tuple["Figure", Any]:
@@ -91,14 +90,3 @@ def _figure(width: float, height: float, *, panels: int = 1) -> tuple["Figure", 
 
 def _title(axes: "Axes", text: str) -> None:
     axes.set_title(text, loc="left", fontsize=10, color=INK)
-
-
-def _plain(label: str) -> str:
-    """A name for a legend: matplotlib hides names that begin with a line, and reads formulas between dollars."""
-    short = label if len(label) <= 40 else label[:39] + "…"
-    return (" " + short if short.startswith("_") else short).replace("$", r"\$")
-
-
-def _finish(figure: "Figure", path: Path) -> None:
-    with replacing(path) as part:
-        figure.savefig(part, format=path.suffix[1:], dpi=150)

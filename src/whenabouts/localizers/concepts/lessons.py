@@ -1,7 +1,7 @@
 """What a relevance model learns from: rated pairs, weak negatives beside them, and the blocks of their rows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -14,13 +14,14 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.evaluation.average_precision import not_interpolated, per_group
 from whenabouts.localizers.concepts.boosting import Blocks, Lesson
 from whenabouts.localizers.concepts.described import OutOfFold, Ratings
-from whenabouts.localizers.concepts.pair_features import Columns, PairFeatures, as_bytes, from_bytes
+from whenabouts.localizers.concepts.pair_features import Columns, PairFeatures, as_bytes, below, from_bytes
 from whenabouts.localizers.segments import Matrix
 
 KEPT_BYTES = 1_000_000_000  # rows up to this size are made once; more are made anew at each pass
 RATING_BOUND = ("similarity", "class.index", "class.onehot")
 LABEL_BOUND = ("scores", "class.prior", "class.cooccurrence")
 _LEAST_HELD_OUT = 5
+_SINGLE = "single."
 _DRAW_HELD_OUT, _DRAW_WEAK, _DRAW_UNSEEN = 1, 2, 3
 
 
@@ -73,18 +74,24 @@ class Pairs:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rated pairs (P,) of held-out videos with the scores (P,) of a model that has not learned from them."""
+    """Rated pairs (P,) of held-out videos with the scores (P,) of a model that has not learned from them.
+
+    `singles` are scores (P,) of the same pairs by the models that the relevance model hears, out of fold by video too;
+    NaN where a model knows nothing of a class. There are none in models saved before these were kept.
+    """
 
     video_ids: NDArray[np.str_]
     rows: IntArray
     classes: IntArray
     present: BoolArray
     scores: NDArray[np.float32]
+    singles: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All columns as arrays by name."""
-        ids = as_bytes(self.video_ids.tolist())
-        return {"video_ids": ids, **{name: getattr(self, name) for name in ("rows", "classes", "present", "scores")}}
+        columns = {name: getattr(self, name) for name in ("rows", "classes", "present", "scores")}
+        columns |= {f"{_SINGLE}{name}": values for name, values in self.singles.items()}
+        return {"video_ids": as_bytes(self.video_ids.tolist()), **columns}
 
     @classmethod
     def of_state(cls, state: Mapping[str, NDArray[Any]]) -> "HeldOut | None":
@@ -92,13 +99,15 @@ class HeldOut:
         if not state:
             return None
         try:
-            columns = [state[name] for name in ("rows", "classes", "present", "scores")]
+            rows, classes, present, scores = (state[name] for name in ("rows", "classes", "present", "scores"))
+            singles = below(state, _SINGLE)
             ids = np.asarray(from_bytes(state["video_ids"]), np.str_)
         except (KeyError, ValueError) as error:
             raise InvalidData(f"Held-out pairs can't be read: {error}. Train again.") from None
-        if any(column.shape != ids.shape for column in columns) or columns[2].dtype != bool:
+        columns = (rows, classes, present, scores, *singles.values())
+        if any(column.shape != ids.shape for column in columns) or present.dtype != bool:
             raise InvalidData("Held-out pairs do not go together. Train again.")
-        return cls(ids, *columns)
+        return cls(ids, rows, classes, present, scores, singles)
 
     @property
     def loss(self) -> float:

@@ -5,7 +5,7 @@ It learns from rated pairs alone (equation 3), whose rows are out of fold by vid
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -145,15 +145,16 @@ class RelevanceModel:
         first, losses = _trained(lessons, pairs.taken(~out), how, seed, held_out=pairs.taken(out))
         rated_out = pairs.taken(out & pairs.rated)
         scores = lessons.scored(rated_out, first.predict)
+        honest = told.honest().taken(rated_out.rows).scores
+        singles = {name: rows[np.arange(len(rows)), rated_out.classes] for name, rows in honest.items()}
         judged = HeldOut(told.video_ids[rated_out.rows], rated_out.rows, rated_out.classes,
-                         rated_out.targets > 0, scores)  # fmt: skip
+                         rated_out.targets > 0, scores, singles)  # fmt: skip
         rounds = math.ceil(how.more_rounds * first.rounds) if isinstance(first, Trees) else 0
         lessons = Lessons.of(told, ratings, how, vocabulary)
         final, _ = _trained(lessons, pairs, how, seed, rounds=rounds)
         features = PairFeatures.fit(whole, ratings, vocabulary=vocabulary, class_features=how.class_features,
                                     without=how.without)  # fmt: skip
-        again = HeldOut(judged.video_ids, judged.rows, judged.classes, judged.present,
-                        lessons.scored(rated_out, final.predict))  # fmt: skip
+        again = replace(judged, scores=lessons.scored(rated_out, final.predict))
         facts = _facts(pairs, judged, again, rounds, losses)
         return cls(final, features, how, vocabulary=vocabulary, training=facts, held_out=judged)
 

@@ -25,10 +25,15 @@ def texts_of(vocabulary: Vocabulary) -> list[str]:
 
 
 def word_vectors(vocabulary: Vocabulary) -> Matrix:
-    """Bags of words (C, W) of the classes' texts, weighed by TF-IDF, of length 1 (0 without a shared word).
+    """Bags of words (C, W) of the classes' texts: see `weighed_words`."""
+    return weighed_words(vocabulary)[1]
+
+
+def weighed_words(vocabulary: Vocabulary) -> tuple[tuple[str, ...], Matrix]:
+    """Words (W,), and bags of them (C, W) of the classes' texts, weighed by TF-IDF, of length 1 (0 without a word).
 
     Words that only one class uses tell nothing about likeness and are left out; of more than 4,096 the most frequent
-    stay.
+    stay. Where no word is shared there is one column of zeros, of the word "".
     """
     bags = [re.findall(r"\w+", text.casefold()) for text in texts_of(vocabulary)]
     users: dict[str, int] = {}
@@ -36,7 +41,8 @@ def word_vectors(vocabulary: Vocabulary) -> Matrix:
         for word in sorted(set(bag)):
             users[word] = users.get(word, 0) + 1
     shared = sorted((word for word, count in users.items() if count > 1), key=lambda word: (-users[word], word))
-    place = {word: number for number, word in enumerate(shared[:_MOST_WORDS])}
+    words = tuple(shared[:_MOST_WORDS])
+    place = {word: number for number, word in enumerate(words)}
     counts = np.zeros((len(bags), max(1, len(place))), np.float32)
     for row, bag in enumerate(bags):
         for word in bag:
@@ -46,7 +52,7 @@ def word_vectors(vocabulary: Vocabulary) -> Matrix:
     weighed = np.log1p(counts) * rarity
     lengths = np.linalg.norm(weighed, axis=1, keepdims=True)
     units: Matrix = (weighed / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return units
+    return words or ("",), units
 
 
 def cosines(vectors: Matrix) -> Matrix:
