@@ -124,3 +124,9 @@ def test_a_video_that_the_system_kept_from_being_read_is_read_again(
     monkeypatch.undo()
     assert cache.find(video) is None
     assert cache.add(video).frames == 18
+
+
+def test_rates_that_look_alike_have_frames_of_their_own() -> None:
+    names = {FrameFormat(rate, 24, 36).name for rate in (29.97, 30000 / 1001, 30.0)}
+    assert len(names) == 3
+    assert "30_24x36" in names

@@ -25,6 +25,16 @@ def drawn(labels: list[VideoLabels], count: int, **plan: object) -> list[tuple[i
     return [draws.pair(place, random) for place in range(count)]
 
 
+def test_every_video_comes_once_an_epoch_with_a_label_drawn_by_weight() -> None:
+    weighted = VideoLabels(np.asarray([1, 2]), np.asarray([0.9, 0.3]))
+    pairs = drawn([VideoLabels.of([0]), weighted, VideoLabels.of([0])], 3000)
+    for epoch in range(0, 3000, 3):
+        assert sorted(video for video, _ in pairs[epoch : epoch + 3]) == [0, 1, 2]
+    of_second = [index for video, index in pairs if video == 1]
+    assert set(of_second) == {1, 2}
+    assert np.mean(np.asarray(of_second) == 1) == pytest.approx(0.75, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("exponent", "shares"),
     [(0.5, [100 / 111, 10 / 111, 1 / 111]), (1.0, [10000 / 10101, 100 / 10101, 1 / 10101]), (0.0, [1 / 3] * 3)],

@@ -12,7 +12,7 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.project import Project
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
 from whenabouts.recognition.clip_draws import ClipDraws
-from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat, clip_at
+from whenabouts.recognition.frame_cache import FrameCache, FrameFormat, clip_at
 from whenabouts.recognition.labelled_videos import LabelledVideo, labelled_videos
 from whenabouts.recognition.pretrain_settings import PretrainSettings
 from whenabouts.recognition.pretraining import Pretrained, Run, checkpoint_of, median_aspect, pretrain, pretrain_to
@@ -116,26 +116,6 @@ def test_labels_of_one_concept_alone_are_an_error(archive: Project, tmp_path: Pa
     videos = [item for item in labelled_videos(archive.manifest(), archive.vocabulary()) if 0 in item.labels.classes]
     with pytest.raises(InvalidData, match="at least 2 concepts"):
         pretrain(videos, archive.vocabulary(), SHAPE, SHORT, Run(tmp_path, CPU))
-
-
-def draws_of(labels: list[VideoLabels], **plan: object) -> ClipDraws:
-    cached = [Cached(Path(), 30, Video(str(number), Path())) for number in range(len(labels))]
-    return ClipDraws(cached, labels, SHAPE, PretrainSettings(**{"batch": 10, **plan}), 7)
-
-
-def classes_drawn(draws: ClipDraws, count: int) -> list[tuple[int, int]]:
-    random = np.random.default_rng(1)
-    return [draws.pair(place, random) for place in range(count)]
-
-
-def test_every_video_comes_once_an_epoch_with_a_label_drawn_by_weight() -> None:
-    weighted = VideoLabels(np.asarray([1, 2]), np.asarray([0.9, 0.3]))
-    drawn = classes_drawn(draws_of([VideoLabels.of([0]), weighted, VideoLabels.of([0])]), 3000)
-    for epoch in range(0, 3000, 3):
-        assert sorted(video for video, _ in drawn[epoch : epoch + 3]) == [0, 1, 2]
-    of_second = [index for video, index in drawn if video == 1]
-    assert set(of_second) == {1, 2}
-    assert np.mean(np.asarray(of_second) == 1) == pytest.approx(0.75, abs=0.05)
 
 
 def test_the_box_has_the_median_shape_of_the_archive() -> None:

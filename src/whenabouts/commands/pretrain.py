@@ -1,5 +1,6 @@
 """`whenabouts pretrain`: train a backbone on the project's own video labels, or take a saved one."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -44,6 +45,15 @@ Patience = Annotated[
     float,
     typer.Option("--patience", help="Under torchrun: seconds after which a silent process counts as lost.", min=1),
 ]
+CacheGb = Annotated[
+    float | None,
+    typer.Option(
+        "--cache-gb",
+        help="Gigabytes of small frames to keep at most; clips of other videos are decoded whenever they are drawn.",
+        min=0,
+        show_default="no bound",
+    ),
+]
 
 
 def pretrain(
@@ -56,6 +66,7 @@ def pretrain(
     overrides: Overrides = None,
     weights: Weights = None,
     workers: Workers = 2,
+    cache_gb: CacheGb = None,
     patience: Patience = 600.0,
     device: Device = "auto",
     seed: Seed = 0,
@@ -98,6 +109,8 @@ def pretrain(
         plan = load(PretrainSettings, told, "[pretrain]")
         compute = Compute(chosen, compute_dtype(chosen, plan.precision))
         run = Run(home.cache_folder, compute, seed, workers, speaking, begun, spread, world, home.logs_of(modality))
+        if cache_gb is not None:
+            run = dataclasses.replace(run, room_bytes=cache_gb * 1e9)
         vocabulary, folder = home.vocabulary(), home.backbone_of(modality)
         trained = pretrain_to(folder, labelled_videos(home.manifest(), vocabulary), vocabulary, shape, plan, run)
         if world.first:

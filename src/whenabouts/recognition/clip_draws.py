@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.timing import IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.media.fingerprints import size_and_time
 from whenabouts.recognition.backbone import BackboneSettings
-from whenabouts.recognition.frame_cache import Cached, clip_at
+from whenabouts.recognition.clip_source import Clip, Source, Taken
 from whenabouts.recognition.label_draws import LabelDraws
 from whenabouts.recognition.pretrain_settings import PretrainSettings
+
+# So many videos in a row that can't be read end a training: something else is wrong.
+_ATTEMPTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,45 +32,64 @@ class ClipBatch:
 
 
 class ClipDraws:
-    """Which clips and labels make up each batch: a pure function of the seed and the step."""
+    """Which clips and labels make up each batch: a pure function of the seed and the batch's number."""
 
     def __init__(
         self,
-        cached: Sequence[Cached],
+        sources: Sequence[Source],
         labels: Sequence[VideoLabels],
         shape: BackboneSettings,
         plan: PretrainSettings,
         seed: int,
+        *,
+        take: Taken,
     ) -> None:
-        self.cached, self.labels, self.shape, self.plan, self.seed = cached, labels, shape, plan, seed
-        self._transform = shape.transform(shift=plan.shift, colour=plan.colour)
+        self.sources, self.labels, self.shape, self.plan, self.seed = sources, labels, shape, plan, seed
+        self._take, self._transform = take, shape.transform(shift=plan.shift, colour=plan.colour)
         self._pairs = LabelDraws(labels, seed, plan)
 
-    def batch(self, step: int) -> ClipBatch:
-        """The batch of one step."""
-        random = np.random.default_rng([self.seed, 1, step])
-        pairs = [self.pair(step * self.plan.batch + place, random) for place in range(self.plan.batch)]
-        clips = np.stack([self._clip(self.cached[video], random) for video, _ in pairs])
+    def batch(self, number: int) -> ClipBatch:
+        """The batch of this number."""
+        random = np.random.default_rng([self.seed, 1, number])
+        places = range(number * self.plan.batch, (number + 1) * self.plan.batch)
+        pairs = [self._pairs.pair(place, random) for place in places]
+        wanted = [(self.sources[video], self._first(video, random)) for video, _ in pairs]
+        found = self._take(wanted)
+        clips = []
+        for place, clip in zip(places, found, strict=True):
+            if clip is None:
+                clip, pairs[place - places[0]] = self._another(place)
+            clips.append(self._cropped(clip, random))
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         classes = torch.tensor([index for _, index in pairs])
         labels = tuple(self.labels[video].classes for video, _ in pairs)
-        return ClipBatch(self._transform.train(torch.from_numpy(clips), generator), classes, labels)
+        return ClipBatch(self._transform.train(torch.from_numpy(np.stack(clips)), generator), classes, labels)
 
     def identity(self, vocabulary: Vocabulary) -> str:
         """Hash of all that decides the draws, beside the loop's plan: data, settings, vocabulary."""
         digest = hashlib.sha256(repr((self.shape, self.plan, self.seed, vocabulary.names)).encode())
-        for item, row in zip(self.cached, self.labels, strict=True):
+        for item, row in zip(self.sources, self.labels, strict=True):
             file = (item.path.name, size_and_time(item.video.path), item.frames)
             digest.update(repr((*file, row.classes.tolist(), row.weights.tolist())).encode())
         return digest.hexdigest()
 
-    def pair(self, place: int, random: np.random.Generator) -> tuple[int, int]:
-        """A video and one of its classes."""
-        return self._pairs.pair(place, random)
+    def _another(self, place: int) -> tuple[Clip, tuple[int, int]]:
+        """A clip in the place of one whose file can't be read, of the next video in the order that can be."""
+        for attempt in range(1, _ATTEMPTS):
+            random = np.random.default_rng([self.seed, 3, place, attempt])
+            pair = self._pairs.pair(place + attempt, random)
+            (clip,) = self._take([(self.sources[pair[0]], self._first(pair[0], random))])
+            if clip is not None:
+                return clip, pair
+        raise InvalidData(
+            f"{_ATTEMPTS} videos that were drawn one after the other can't be read. Run `whenabouts check --files`."
+        )
 
-    def _clip(self, cached: Cached, random: np.random.Generator) -> NDArray[np.uint8]:
-        first = int(random.integers(max(1, cached.frames - self.shape.pictures + 1)))
-        clip, crop = clip_at(cached, first, self.shape.pictures), self.shape.crop
+    def _first(self, video: int, random: np.random.Generator) -> int:
+        return int(random.integers(max(1, self.sources[video].frames - self.shape.pictures + 1)))
+
+    def _cropped(self, clip: Clip, random: np.random.Generator) -> Clip:
+        crop = self.shape.crop
         if crop is None:
             return clip
         top, left = (int(random.integers(side - crop + 1)) for side in clip.shape[1:3])

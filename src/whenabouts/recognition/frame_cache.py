@@ -28,7 +28,7 @@ from whenabouts.media.workers import Decoding, Job, decode_many, decoding
 from whenabouts.training.processes import ALONE, World
 
 # The header's room: shapes, offsets and the decoder's findings, padded with spaces as the format allows.
-_HEADER = 8192
+HEADER_BYTES = 8192
 _REASON = 400
 
 
@@ -56,7 +56,8 @@ class FrameFormat:
     def name(self) -> str:
         """Frames with the same name are the same, as far as they go."""
         across = "own" if self.width is None else self.width
-        size = f"{self.rate:g}_{self.height}x{across}" + ("" if self.resize == "area" else f"_{self.resize}")
+        rate = f"{self.rate:g}" if float(f"{self.rate:g}") == self.rate else repr(self.rate)
+        size = f"{rate}_{self.height}x{across}" + ("" if self.resize == "area" else f"_{self.resize}")
         flow = self.flow
         return size if flow is None else f"{size}_{flow.method}-{flow.side}-{flow.bound:g}"
 
@@ -143,6 +144,24 @@ class FrameCache:
             for key, (frames, video) in theirs.items():
                 found[key] = Cached(self.path(key), frames, Video.from_json(video))
 
+    def trim(self, videos: Sequence[Video], room_bytes: float) -> list[str]:
+        """Remove frames of this form of all other videos, and what of these is beyond `room_bytes`; the ids of those.
+
+        Of headers that promised less than there was, the last videos bear the loss.
+        """
+        kept, gone, used = set(), [], 0
+        for video in videos:
+            size = self.path(video.id).stat().st_size
+            if used + size > room_bytes:
+                gone.append(video.id)
+                continue
+            used += size
+            kept.add(self.path(video.id))
+        for path in self.folder.glob("*.safetensors"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
+        return gone
+
     def add(self, video: Video) -> Cached:
         """Decode one video into the cache; one that can't be read leaves its reason."""
         with decoding(self.form.job(video), limits=self.form.limits) as under_way:
@@ -153,7 +172,7 @@ class FrameCache:
         path, stamp, frames = self.path(video.id), size_and_time(video.path), 0
         sides = (self.form.height, self.form.width or self.form.height)
         with replacing(path) as part, part.open("wb") as file:
-            file.write(b" " * _HEADER)
+            file.write(b" " * HEADER_BYTES)
             for arrays in under_way.parts():
                 frames += len(arrays["frames"])
                 sides = arrays["frames"].shape[1:3]
@@ -179,8 +198,8 @@ def _header(shape: tuple[int, ...], video: dict[str, Any]) -> bytes:
         "__metadata__": {"video": told},
         "frames": {"dtype": "U8", "shape": list(shape), "data_offsets": [0, int(np.prod(shape, dtype=np.int64))]},
     }
-    text = json.dumps(values).encode().ljust(_HEADER - 8)
-    return (_HEADER - 8).to_bytes(8, "little") + text
+    text = json.dumps(values).encode().ljust(HEADER_BYTES - 8)
+    return (HEADER_BYTES - 8).to_bytes(8, "little") + text
 
 
 def part_of(videos: Sequence[Video], wanted: Set[str], world: World) -> list[Video]:

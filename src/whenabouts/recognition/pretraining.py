@@ -6,7 +6,9 @@ for something else.
 """
 
 import contextlib
-from collections.abc import Sequence
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,9 @@ from whenabouts.media.probe import unreadable
 from whenabouts.nets.inflation import Spread
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, ClipClassifier, Shape
 from whenabouts.recognition.clip_draws import ClipDraws
+from whenabouts.recognition.clip_source import ClipFiles, OnDemand, clip_sources
 from whenabouts.recognition.first_weights import first_net
-from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat
+from whenabouts.recognition.frame_cache import FrameCache
 from whenabouts.recognition.label_losses import measure_on
 from whenabouts.recognition.labelled_videos import LabelledVideo, chosen
 from whenabouts.recognition.pretrain_settings import PretrainSettings
@@ -74,6 +77,7 @@ class Run:
 
     A net begins with the weights of `start`, where there is one (see `first_net`), else at random. All processes of
     `world` train it together, on one cache; the first notes losses and speed in TensorBoard's files below `logs`.
+    Small frames that do not fit into `room_bytes` are not kept: clips of those videos are decoded when they are drawn.
     """
 
     cache: Path
@@ -85,6 +89,7 @@ class Run:
     spread: Spread = "mean"
     world: World = ALONE
     logs: Path | None = None
+    room_bytes: float = math.inf
 
     @property
     def journal(self) -> EventFiles | None:
@@ -112,12 +117,40 @@ def pretrain(
     if shape.modality == "flow":
         check_flow(shape.flow.method)
     shape = shape.boxed(median_aspect([item.video for item in videos]))
-    videos = chosen(videos, plan, run.seed)
-    cached = _small_frames(videos, shape.frame_format(plan.longest_seconds), run)
-    usable = [(item, found) for item, found in zip(videos, cached, strict=True) if found.frames and len(item.labels)]
-    draws = ClipDraws([found for _, found in usable], [item.labels for item, _ in usable], shape, plan, run.seed)
-    broken = tuple(found.video for found in cached if found.video.status != "complete")
-    return _trained(draws, shape, vocabulary, run, broken)
+    videos, form = chosen(videos, plan, run.seed), shape.frame_format(plan.longest_seconds)
+    sources = clip_sources(
+        [item.video for item in videos],
+        FrameCache(run.cache / "frames", form),
+        run.room_bytes,
+        workers=run.workers,
+        progress=run.progress,
+        world=run.world,
+    )
+    for source in sources:
+        if source.video.status != "complete":
+            run.progress.say(f"{source.video.id} is {source.video.status}: {source.video.reason}")
+    usable = [
+        (source, item)
+        for source, item in zip(sources, videos, strict=True)
+        if len(item.labels) and (source.frames or isinstance(source, OnDemand))
+    ]
+    with contextlib.closing(ClipFiles(form, shape.pictures, run.workers)) as files:
+        rows = [item.labels for _, item in usable]
+        draws = ClipDraws([source for source, _ in usable], rows, shape, plan, run.seed, take=files.take)
+        trained = _trained(draws, shape, vocabulary, run, ())
+        late = _told_by_all(files.broken, run)
+    broken = tuple(source.video for source in sources if source.video.status != "complete")
+    return dataclasses.replace(trained, broken=(*broken, *late))
+
+
+def _told_by_all(broken: Mapping[str, Video], run: Run) -> tuple[Video, ...]:
+    """The videos that any process found broken when it drew them; each is told once."""
+    found: dict[str, Video] = {}
+    for theirs in run.world.gather([video.to_json() for video in broken.values()]):
+        found |= {values["id"]: Video.from_json(values) for values in theirs}
+    for video in found.values():
+        run.progress.say(f"{video.id} is {video.status}: {video.reason}")
+    return tuple(found[video_id] for video_id in sorted(found))
 
 
 def pretrain_sound(
@@ -205,13 +238,3 @@ def median_aspect(videos: Sequence[Video]) -> float:
     """Median width over height of the videos whose size is known; 4 / 3 where none is."""
     shapes = [video.width / video.height for video in videos if video.height and video.width]
     return float(np.median(shapes)) if shapes else 4 / 3
-
-
-def _small_frames(videos: Sequence[LabelledVideo], form: FrameFormat, run: Run) -> list[Cached]:
-    """The cached frames of every video; what is wrong with any is told."""
-    frames = FrameCache(run.cache / "frames", form)
-    cached = frames.fill([item.video for item in videos], workers=run.workers, progress=run.progress, world=run.world)
-    for found in cached:
-        if found.video.status != "complete":
-            run.progress.say(f"{found.video.id} is {found.video.status}: {found.video.reason}")
-    return cached
