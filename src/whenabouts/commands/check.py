@@ -25,19 +25,34 @@ SetAside = Annotated[
 ]
 
 
+Annotations = Annotated[
+    Path | None,
+    typer.Option(
+        "--annotations", help="Check a data set's own files instead, line by line.", show_default="the project"
+    ),
+]
+
+
 def check(
     project: ProjectFolder = Path(),
     frames: Frames = True,
     files: Files = False,
     against: Against = None,
     set_aside: SetAside = False,
+    annotations: Annotations = None,
     as_json: Json = False,
 ) -> None:
     """Say before training what can't work with this data, and why: files, labels, splits, features, models.
 
     Writes reports/check.json, and with --against reports/copies.jsonl: which video copies which, and the evidence. The
     exit code is 1 where the project can't be trained on, else 0.
+
+    With --annotations the files of a data set are read (Charades, AVA, Volleyball, ActivityNet, THUMOS14), and every
+    finding names its line; nothing is written.
     """
+    if annotations is not None:
+        _check_annotations(annotations, as_json)
+        return
     if set_aside and against is None:
         from whenabouts.core.errors import SettingsError
 
@@ -65,6 +80,16 @@ def check(
     terminal.result(f"{home.folder} {verdict}. {report.next_step}", report.to_json())
     if not report.trainable:
         raise typer.Exit(1)
+
+
+def _check_annotations(path: Path, as_json: bool) -> None:
+    """Say what is wrong in a data set's own files."""
+    from whenabouts.data.annotations.checking import check_annotations
+
+    terminal = Terminal(as_json=as_json)
+    found = check_annotations(path)
+    terminal.say(found.to_text())
+    terminal.result(f"{path}: {found.kind}, {len(found.faults)} findings.", found.to_json())
 
 
 def _compare(project: Path, against: Path, aside: bool, as_json: bool) -> None:

@@ -9,6 +9,8 @@ from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from whenabouts.evaluation.label_ranking import LabelScores
 
 Annotations = Annotated[Path, typer.Option("--truth", help="Charades' annotations (CSV).", show_default=False)]
@@ -47,11 +49,8 @@ def charades_classify(
 ) -> None:
     """Mean average precision of activities per video: what happens in it?"""
     from whenabouts.evaluation.charades import evaluate_charades_classify
-    from whenabouts.evaluation.charades_files import read_submission, read_truth
 
-    real = read_truth(truth, classes)
-    given = read_submission(predictions, len(real.classes), frames=False)
-    _tell(evaluate_charades_classify(real, given, convention=convention), as_json=as_json)
+    _charades(evaluate_charades_classify, (truth, predictions, classes), convention, frames=False, as_json=as_json)
 
 
 def charades_localize(
@@ -63,11 +62,8 @@ def charades_localize(
 ) -> None:
     """Mean average precision of activities at 25 moments of each video: what is under way?"""
     from whenabouts.evaluation.charades import evaluate_charades_localize
-    from whenabouts.evaluation.charades_files import read_submission, read_truth
 
-    real = read_truth(truth, classes)
-    given = read_submission(predictions, len(real.classes), frames=True)
-    _tell(evaluate_charades_localize(real, given, convention=convention), as_json=as_json)
+    _charades(evaluate_charades_localize, (truth, predictions, classes), convention, frames=True, as_json=as_json)
 
 
 def ava(
@@ -87,6 +83,22 @@ def ava(
     real, found = read_boxes(truth, scores=False), read_boxes(predictions, scores=True)
     scores = evaluate_ava(real, found, tuple(names), excluded=out, convention=convention)
     _tell(scores.labelled(names, problems), as_json=as_json)
+
+
+def _charades(
+    evaluate: "Callable[..., LabelScores]",
+    files: tuple[Path, Path, Path | None],
+    convention: str,
+    *,
+    frames: bool,
+    as_json: bool,
+) -> None:
+    from whenabouts.evaluation.charades_files import read_submission, read_truth
+
+    truth, predictions, classes = files
+    real = read_truth(truth, classes)
+    given = read_submission(predictions, len(real.classes), frames=frames)
+    _tell(evaluate(real, given, convention=convention), as_json=as_json)
 
 
 def _tell(scores: "LabelScores", *, as_json: bool) -> None:

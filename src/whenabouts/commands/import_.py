@@ -11,7 +11,10 @@ from whenabouts.core.errors import InvalidData, SettingsError
 
 Kind = Annotated[
     str,
-    typer.Argument(help="folders, csv, hashtags, ytdlp, youtube8m, thumos14, activitynet or features: what to read."),
+    typer.Argument(
+        help="folders, csv, hashtags, ytdlp, youtube8m, thumos14, activitynet, charades, ava, volleyball or features: "
+        "what to read."
+    ),
 ]
 Root = Annotated[Path, typer.Argument(help="The folder of the videos or features; for csv and data sets, the file.")]
 Split = Annotated[str | None, typer.Option("--split", help="train or test.", show_default="train")]

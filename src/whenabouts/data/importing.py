@@ -12,6 +12,7 @@ from whenabouts.core.files import read_json, write_json
 from whenabouts.core.locks import locked
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.box_files import boxes_path, write_boxes
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.hashtags import SeedIndex, read_seeds, relabelled_entries
 from whenabouts.data.importers import IMPORTERS, Imported, ImportSettings
@@ -158,6 +159,7 @@ def import_into(
         project.write_vocabulary(vocabulary, labels)
         if imported.truth is not None:
             write_json(project.truth_path, imported.truth)
+        _write_boxes(imported, manifest, project.folder)
     imported = _store_features(imported, manifest, store, progress)
     outcome = ImportOutcome(kind, settings.split, imported, report, manifest, vocabulary, vocabulary_report)
     told = {**outcome.to_json(), "settings": {"import": as_table(settings), "vocabulary": as_table(labels)}}
@@ -165,6 +167,15 @@ def import_into(
     with locked(project.folder):
         write_json(path, {"imports": [*_earlier(path, told), told], "vocabulary": vocabulary_report.to_json()})
     return outcome
+
+
+def _write_boxes(imported: Imported, manifest: Manifest, folder: Path) -> None:
+    """Keep boxes that came with the import, under the ids that their videos have in the project."""
+    by_path = {entry.video.path: entry.id for entry in manifest}
+    ids = {entry.id: by_path[entry.video.path] for entry in imported.entries}
+    for (split, kind), rows in imported.boxes.items():
+        kept = [replace(row, video=ids[row.video]) for row in rows if row.video in ids]
+        write_boxes(boxes_path(folder, split, kind), kept)
 
 
 def _by_seeds(imported: Imported, seeds: SeedIndex) -> Imported:

@@ -1,15 +1,14 @@
 """AVA's own files: boxes with actions at keyframes, detections, excluded keyframes, and the list of actions."""
 
-import csv
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from whenabouts.core.errors import InvalidData
+from whenabouts.core.texts import csv_rows, text_of
 from whenabouts.core.timing import FloatArray, IntArray
 
 # The 60 of 80 actions that the challenge of 2018 and everybody since measures.
@@ -49,7 +48,7 @@ def read_boxes(path: Path, *, scores: bool) -> BoxRows:
     keyframes, boxes, classes, values = [], [], [], []
     empty: list[tuple[str, float]] = []
     problems: list[str] = []
-    for line, row in _rows(path):
+    for line, row in csv_rows(path):
         try:
             keyframe = (row[0], _finite(row[1]))
             if len(row) == 2 or (len(row) > 6 and not row[6]):
@@ -75,7 +74,7 @@ def read_boxes(path: Path, *, scores: bool) -> BoxRows:
 def read_keyframes(path: Path) -> tuple[tuple[tuple[str, float], ...], tuple[str, ...]]:
     """Rows `video,seconds` of keyframes that don't count, and what could not be read."""
     found, problems = [], []
-    for line, row in _rows(path):
+    for line, row in csv_rows(path):
         try:
             found.append((row[0], _finite(row[1])))
         except (ValueError, IndexError):
@@ -85,10 +84,7 @@ def read_keyframes(path: Path) -> tuple[tuple[tuple[str, float], ...], tuple[str
 
 def read_actions(path: Path) -> dict[int, str]:
     """Ids and names of the actions that are measured: AVA's `.pbtxt`, or lines "1: bend/bow (at the waist)"."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidData(f"The list of actions {path} can't be read: {error}.") from None
+    text = text_of(path)
     found: dict[int, str] = {}
     for item in _ITEM.findall(text):
         number, name = _ID.search(item), _NAME.search(item)
@@ -100,17 +96,6 @@ def read_actions(path: Path) -> dict[int, str]:
     if not found:
         raise InvalidData(f"{path} lists no action. Give AVA's .pbtxt, or lines like '1: bend/bow'.")
     return found
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            for row in reader:
-                if any(word.strip() for word in row):
-                    yield reader.line_num, [word.strip() for word in row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidData(f"{path} can't be read: {error}.") from None
 
 
 def _finite(text: str) -> float:

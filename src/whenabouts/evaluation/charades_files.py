@@ -1,14 +1,13 @@
 """Charades' own files: annotations (CSV), lists of classes, and submissions, with all that is wrong in them."""
 
-import csv
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from whenabouts.core.errors import InvalidData
+from whenabouts.core.texts import named_rows, text_of
 from whenabouts.core.timing import FloatArray
 
 CLASSES = 157
@@ -16,11 +15,12 @@ CLASSES = 157
 
 @dataclass(frozen=True)
 class CharadesVideo:
-    """One row: actions as (class, start, end) in seconds, as they stand; length in seconds (NaN: missing)."""
+    """One row: actions as (class, start, end) in seconds, as they stand; length in seconds (NaN: missing); its line."""
 
     video_id: str
     actions: tuple[tuple[int, float, float], ...]
     length_seconds: float
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def read_truth(path: Path, classes: Path | None = None) -> CharadesTruth:
     numbers = {name.split()[0]: index for index, name in enumerate(names)}
     videos: dict[str, CharadesVideo] = {}
     problems: list[str] = []
-    for line, row in _rows(path):
+    for line, row in named_rows(path, frozenset({"id", "actions"})):
         name = (row.get("id") or "").strip()
         if not name:
             problems.append(f"{path.name} line {line}: no id")
@@ -58,7 +58,7 @@ def read_truth(path: Path, classes: Path | None = None) -> CharadesTruth:
         else:
             actions, wrong = _actions(row.get("actions"), numbers)
             problems += [f"{path.name} line {line}: {told}" for told in wrong]
-            videos[name] = CharadesVideo(name, tuple(actions), _number(row.get("length")))
+            videos[name] = CharadesVideo(name, tuple(actions), _number(row.get("length")), line)
     if not videos:
         raise InvalidData(f"{path} holds no video. Give Charades' annotations, for example Charades_v1_test.csv.")
     return CharadesTruth(tuple(videos.values()), names, tuple(problems))
@@ -66,10 +66,7 @@ def read_truth(path: Path, classes: Path | None = None) -> CharadesTruth:
 
 def read_classes(path: Path) -> tuple[str, ...]:
     """Names of the classes, "c000 Holding some clothes" a line, in the order of their numbers."""
-    try:
-        names = tuple(line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidData(f"The list of classes {path} can't be read: {error}.") from None
+    names = tuple(line.strip() for line in text_of(path).splitlines() if line.strip())
     wrong = [name for index, name in enumerate(names) if name.split()[0] != f"c{index:03d}"]
     if wrong or not names:
         raise InvalidData(f"{path}: classes stand in order, 'c000 NAME' a line, but got {wrong[:1] or 'no line'}.")
@@ -85,11 +82,7 @@ def read_submission(path: Path, classes: int, *, frames: bool) -> Submission:
     scores: dict[tuple[str, int], FloatArray] = {}
     problems: list[str] = []
     first = 2 if frames else 1
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidData(f"The submission {path} can't be read: {error}.") from None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text_of(path).splitlines(), start=1):
         words = line.split()
         if not words:
             continue
@@ -113,20 +106,6 @@ def read_submission(path: Path, classes: int, *, frames: bool) -> Submission:
     if frames and scores and min(frame for _, frame in scores) == 0:
         scores = {(name, frame + 1): values for (name, frame), values in scores.items()}
     return Submission(scores, tuple(problems))
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {"id", "actions"} <= set(reader.fieldnames or ()):
-                raise InvalidData(
-                    f"{path} needs columns id and actions, but has {', '.join(reader.fieldnames or ['none'])}."
-                )
-            for row in reader:
-                yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidData(f"The annotations {path} can't be read: {error}.") from None
 
 
 def _actions(text: str | None, numbers: dict[str, int]) -> tuple[list[tuple[int, float, float]], list[str]]:

@@ -55,7 +55,10 @@ class AnnotatedVideo:
 
 @dataclass(frozen=True)
 class AnnotationSet:
-    """Videos of a data set, the split that is measured on, and the `ground_truth`'s name to put beside a number."""
+    """Videos of a data set, the split that is measured on, and the `ground_truth`'s name to put beside a number.
+
+    Where `by_line`, faults tell of instances too, with the lines on which they stand.
+    """
 
     dataset: str
     ground_truth: str
@@ -63,6 +66,7 @@ class AnnotationSet:
     videos: tuple[AnnotatedVideo, ...]
     faults: tuple[Fault, ...] = ()
     labels: tuple[str, ...] = field(default=())
+    by_line: bool = False
 
     def __post_init__(self) -> None:
         said = {label for video in self.videos for label in video.labels}
@@ -84,8 +88,8 @@ class AnnotationSet:
 
     def instance_faults(self) -> list[Fault]:
         """One word for each instance that is empty, inverted, or ends after its video."""
-        told = []
-        for video in self.videos:
+        told: list[Fault] = []
+        for video in () if self.by_line else self.videos:
             for number, instance in enumerate(video.instances):
                 fault = fault_of(instance, video)
                 if fault:

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 
 from whenabouts.data.importers.activitynet import import_activitynet
+from whenabouts.data.importers.ava import import_ava
+from whenabouts.data.importers.charades import import_charades
 from whenabouts.data.importers.features import import_features
 from whenabouts.data.importers.folders import import_folders
 from whenabouts.data.importers.hashtags import import_hashtags
 from whenabouts.data.importers.protocol import Imported, Importer, ImportSettings, Problem
 from whenabouts.data.importers.tables import import_table
 from whenabouts.data.importers.thumos14 import import_thumos14
+from whenabouts.data.importers.volleyball import import_volleyball
 from whenabouts.data.importers.youtube8m import import_youtube8m
 from whenabouts.data.importers.ytdlp import import_ytdlp
 
@@ -20,6 +23,9 @@ IMPORTERS: Mapping[str, Importer] = {
     "youtube8m": import_youtube8m,
     "thumos14": import_thumos14,
     "activitynet": import_activitynet,
+    "charades": import_charades,
+    "ava": import_ava,
+    "volleyball": import_volleyball,
     "features": import_features,
 }
 

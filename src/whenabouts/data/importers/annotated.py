@@ -1,5 +1,6 @@
 """From annotations to entries: labels for training videos, times for the truth file alone."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.annotations.nouns import AnnotatedVideo, AnnotationSet, Fault
 from whenabouts.data.importers.media_files import catalogue, checked_root, files_below, media_among
 from whenabouts.data.importers.protocol import Imported, ImportSettings, Problem
-from whenabouts.data.manifest import Entry, Manifest, WeakLabel
+from whenabouts.data.manifest import Entry, Manifest, RatedSegment, WeakLabel
 
 PREFIXES = ("", "v_")  # ActivityNet's videos are v_ID.mp4
 
@@ -23,17 +24,20 @@ def imported_of(
     media: str,
     known: Manifest,
     progress: Progress,
+    segments: bool = False,
 ) -> Imported:
     """Entries for all annotated videos, with labels in split train alone, and the truth of the measured split.
 
-    Nothing in an entry says when: times stand in the truth file, which no training reads. `media` names a folder with
-    the videos, "" where there are features only. Videos that the project knows keep their files.
+    Nothing in an entry says when, unless with `segments`, and then in split train alone: times stand in the truth file,
+    which no training reads. `media` names a folder with the videos, "" where there are features only. Videos that the
+    project knows keep their files.
     """
     root = root.resolve()
     problems = [_problem(fault) for fault in (*annotations.faults, *annotations.instance_faults())]
-    files = _files(media, settings, known, progress, problems) if media else {}
+    named = {video.id for video in annotations.videos}
+    files = _files(media, named, settings, known, progress, problems) if media else {}
     entries = tuple(
-        _entry(video, files.get(video.id) or _known(video, known) or _without_file(video, root), source)
+        _entry(video, files.get(video.id) or _known(video, known) or _without_file(video, root), source, segments)
         for video in annotations.videos
     )
     unused = {entry.video.path for entry in files.values()} - {entry.video.path for entry in entries}
@@ -52,13 +56,21 @@ def imported_of(
 
 
 def _files(
-    media: str, settings: ImportSettings, known: Manifest, progress: Progress, problems: list[Problem]
+    media: str,
+    named: Collection[str],
+    settings: ImportSettings,
+    known: Manifest,
+    progress: Progress,
+    problems: list[Problem],
 ) -> dict[str, Entry]:
-    """Entries of the media files by the name that annotations give them."""
+    """Entries of the media files by the name that annotations give them: a file's own, or with its folders."""
     root = checked_root(Path(media))
     files = media_among(files_below(root, problems), root, settings)
     found: dict[str, Entry] = {}
     for file, entry in zip(files, catalogue(files, settings, known, progress).values(), strict=True):
+        if file.video_id in named:
+            found[file.video_id] = entry
+            continue
         name = file.path.stem
         for prefix in PREFIXES:
             found.setdefault(name.removeprefix(prefix), entry)
@@ -84,14 +96,24 @@ def _without_file(video: AnnotatedVideo, root: Path) -> Entry:
     return Entry(Video(video.id, root / video.id, duration_seconds=video.duration_seconds, fps=video.fps))
 
 
-def _entry(video: AnnotatedVideo, held: Entry, source: str) -> Entry:
+def _entry(video: AnnotatedVideo, held: Entry, source: str, segments: bool) -> Entry:
     labels = video.labels if video.split == "train" else ()
     return replace(
         held,
         video=replace(held.video, id=video.id),
         labels=tuple(WeakLabel(name, 1.0, source, "annotated in it") for name in labels),
+        segments=tuple(_segments(video, source)) if segments and video.split == "train" else (),
         split=video.split,
     )
+
+
+def _segments(video: AnnotatedVideo, source: str) -> Iterator[RatedSegment]:
+    """Instances within the video; what is empty or inverted says that it happens, but not when."""
+    for row in video.instances:
+        start = max(0.0, row.start_seconds)
+        end = min(row.end_seconds, video.duration_seconds) if video.duration_seconds else row.end_seconds
+        if start < end:
+            yield RatedSegment(row.label, start, end, True, source)
 
 
 def _problem(fault: Fault) -> Problem:

@@ -1,7 +1,7 @@
 """What importers take and give."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -13,6 +13,7 @@ from whenabouts.core.features import FeatureSequence
 from whenabouts.core.progress import Progress, Silent
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.box_files import BoxRow
 from whenabouts.data.hashtags import HashtagSettings
 from whenabouts.data.manifest import Entry, Manifest
 
@@ -136,6 +137,41 @@ class ActivityNetSettings:
 
 
 @settings
+class CharadesSettings:
+    """How Charades is read: `media` names the folder of the videos, "" where there are features only.
+
+    With `segments`, training videos say when their actions are; else only which they have.
+    """
+
+    media: str = ""
+    segments: bool = True
+
+
+@settings
+class AvaSettings:
+    """How AVA is read: `media` names the folder of the videos, "" where there are none.
+
+    `start_seconds` is what annotations call the beginning of a file: 0 for whole films, 900 for the 15 minutes that
+    are annotated. Proposed boxes below `least_score` are left out.
+    """
+
+    media: str = ""
+    start_seconds: float = Field(default=0.0, ge=0)
+    least_score: float = Field(default=0.8, ge=0, le=1)
+
+
+@settings
+class VolleyballSettings:
+    """How the Volleyball data set is read: `task` "personal" labels clips with what any player does, "group" with what
+    the team does. `media` names a folder of the clips' videos (GAME/CLIP.mkv); those that are missing are joined there,
+    without loss, from the pictures below the root.
+    """
+
+    task: Literal["personal", "group"] = "personal"
+    media: str = ""
+
+
+@settings
 class FeatureSettings:
     """How feature files of other programs are read; see `data/feature_files/layouts.py` for what each layout is.
 
@@ -183,6 +219,9 @@ class ImportSettings:
     youtube8m: YouTube8mSettings = field(default_factory=YouTube8mSettings)
     thumos14: Thumos14Settings = field(default_factory=Thumos14Settings)
     activitynet: ActivityNetSettings = field(default_factory=ActivityNetSettings)
+    charades: CharadesSettings = field(default_factory=CharadesSettings)
+    ava: AvaSettings = field(default_factory=AvaSettings)
+    volleyball: VolleyballSettings = field(default_factory=VolleyballSettings)
     features: FeatureSettings = field(default_factory=FeatureSettings)
 
 
@@ -231,7 +270,8 @@ class Imported:
 
     Labels and segments carry `source`, or `source:` and a detail. A data set may bring a `vocabulary`, features, and
     the `truth` of its measured split (ActivityNet's JSON layout): its splits then hold, whatever was said before.
-    `facts` are plain JSON values to report.
+    `boxes` are those of persons by split and kind, ("train", "people") or ("test", "found"). `facts` are plain JSON
+    values to report.
     """
 
     entries: tuple[Entry, ...]
@@ -242,6 +282,7 @@ class Imported:
     vocabulary: Vocabulary | None = None
     supply: FeatureSupply | None = None
     truth: Mapping[str, Any] | None = None
+    boxes: Mapping[tuple[str, str], Sequence[BoxRow]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

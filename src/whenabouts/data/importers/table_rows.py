@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.core.texts import decoded
 from whenabouts.data.importers.protocol import Problem, TableSettings
 from whenabouts.data.importers.tags import clean
 
@@ -73,15 +74,11 @@ def read_table(path: Path, settings: TableSettings) -> Table:
 
 
 def _decoded(content: bytes, path: Path, table: Table) -> str:
-    """UTF-8 or UTF-16 by their byte order marks, UTF-8 without; else Windows-1252, as spreadsheets write it."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", "replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        seen, do = f"byte {error.start}", "Read as Windows-1252. Save it as UTF-8 if accents look wrong."
-        table.problems.append(Problem(path.name, "the table is not UTF-8 text", seen, do))
-        return content.decode("cp1252", "replace")
+    text, strange = decoded(content)
+    if strange is not None:
+        do = "Read as Windows-1252. Save it as UTF-8 if accents look wrong."
+        table.problems.append(Problem(path.name, "the table is not UTF-8 text", f"byte {strange}", do))
+    return text
 
 
 def _read_cells(text: str, path: Path, settings: TableSettings, table: Table) -> None:

@@ -1,0 +1,79 @@
+"""A project's boxes: CSV files with a row for each box and label."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from whenabouts.core.boxes import Boxes
+from whenabouts.core.errors import ProjectError
+from whenabouts.core.files import write_text
+from whenabouts.core.texts import named_rows
+from whenabouts.core.vocabulary import Vocabulary
+
+COLUMNS = ("video", "seconds", "x1", "y1", "x2", "y2", "label", "score", "person")
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRow:
+    """One row as it is written: a label "" says that somebody is there, and no more."""
+
+    video: str
+    seconds: float
+    box: tuple[float, float, float, float]
+    label: str = ""
+    score: float = 1.0
+    person: str = ""
+
+
+def boxes_path(folder: Path, split: str, kind: str = "people") -> Path:
+    """Where a project keeps boxes of a split: boxes/train-people.csv (annotated), boxes/test-found.csv (detected)."""
+    return folder / "boxes" / f"{split}-{kind}.csv"
+
+
+def write_boxes(path: Path, rows: Iterable[BoxRow]) -> None:
+    """Write boxes, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        corners = [f"{value:.8g}" for value in row.box]
+        writer.writerow([row.video, f"{row.seconds:.10g}", *corners, row.label, f"{row.score:.6g}", row.person])
+    write_text(path, text.getvalue())
+
+
+def read_boxes(path: Path, vocabulary: Vocabulary) -> tuple[Boxes, tuple[str, ...]]:
+    """Boxes with their labels over a vocabulary, and what could not be used, each with its line.
+
+    Labels outside the vocabulary count as none. A missing file raises ProjectError.
+    """
+    if not path.is_file():
+        raise ProjectError(f"There are no boxes {path}. Import a data set with boxes: ava or volleyball.")
+    places: Mapping[str, int] = {name: index for index, name in enumerate(vocabulary.names)}
+    ids, seconds, corners, classes, scores, persons = [], [], [], [], [], []
+    problems = []
+    for line, row in named_rows(path, frozenset(COLUMNS[:6])):
+        try:
+            numbers = [float(row[name]) for name in COLUMNS[1:6]]
+            score = float(row.get("score") or 1.0)
+        except (KeyError, ValueError):
+            problems.append(f"{path.name} line {line}: not video, seconds and four corners")
+            continue
+        if not all(math.isfinite(number) for number in (*numbers, score)):
+            problems.append(f"{path.name} line {line}: a number is not finite")
+            continue
+        ids.append(row["video"])
+        seconds.append(numbers[0])
+        corners.append(numbers[1:])
+        classes.append(places.get(row.get("label", ""), -1))
+        scores.append(score)
+        persons.append(row.get("person", ""))
+    boxes = Boxes(
+        tuple(ids), np.asarray(seconds), np.asarray(corners).reshape(-1, 4), np.asarray(classes, np.int64),
+        np.asarray(scores), tuple(persons),
+    )  # fmt: skip
+    return boxes, tuple(problems)
