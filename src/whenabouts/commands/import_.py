@@ -12,8 +12,8 @@ from whenabouts.core.errors import InvalidData, SettingsError
 Kind = Annotated[
     str,
     typer.Argument(
-        help="folders, csv, hashtags, ytdlp, youtube8m, thumos14, activitynet, charades, ava, volleyball or features: "
-        "what to read."
+        help="What to read: folders, csv, hashtags, ytdlp, chapters, subtitles, nfo, xmp, losslesscut, label-studio, via, "
+        "elan, boris, teacher, youtube8m, thumos14, activitynet, charades, ava, volleyball or features.",
     ),
 ]
 Root = Annotated[Path, typer.Argument(help="The folder of the videos or features; for csv and data sets, the file.")]
@@ -85,6 +85,7 @@ def import_(
     Writes manifest.jsonl, vocabulary.json and reports/import.json. Import again to add videos or labels: what is
     known stays, changed and removed files are noticed. Broken files and rows are reported and never stop the import.
     Data sets bring truth.json, which `evaluate` reads; `features` brings files of features, matched to videos by name.
+    What other programs wrote joins what is known of the videos: docs/formats.md tells of each kind.
     """
     import time
 

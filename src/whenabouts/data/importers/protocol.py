@@ -195,6 +195,24 @@ class FeatureSettings:
 
 
 @settings
+class AnnotationSettings:
+    """How files of labelling and coding programs, and what stands beside or in videos, are read.
+
+    `media` is the folder of the videos; empty means the folder that is given. ELAN names a concept by an annotation's
+    text ("value") or by its tier; Label Studio's `predictions` count where nobody annotated a task. Subtitles speak for
+    a concept where one of `words` is said, from `margin_seconds` before to after; so do their [bracketed sounds].
+    What a service says with less than `min_confidence` does not count; the rest weighs what it is sure of.
+    """
+
+    media: str = ""
+    elan: Literal["value", "tier"] = "value"
+    predictions: bool = False
+    words: tuple[str, ...] = ()
+    margin_seconds: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    min_confidence: float = Field(default=0.5, ge=0, le=1)
+
+
+@settings
 class ImportSettings:
     """What all importers share, and a table for each.
 
@@ -223,6 +241,7 @@ class ImportSettings:
     ava: AvaSettings = field(default_factory=AvaSettings)
     volleyball: VolleyballSettings = field(default_factory=VolleyballSettings)
     features: FeatureSettings = field(default_factory=FeatureSettings)
+    annotations: AnnotationSettings = field(default_factory=AnnotationSettings)
 
 
 @dataclass(frozen=True, slots=True)

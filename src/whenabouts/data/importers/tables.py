@@ -45,19 +45,19 @@ def import_table(
             "with --set import.csv.media=FOLDER; else check --include, --exclude and import.endings."
         )
     entries = catalogue(files, settings, known, progress)
-    rows = _Rows(Matcher(files), entries, f"{SOURCE}:{path.name}", settings.csv)
+    rows = Rows(Matcher(files), entries, f"{SOURCE}:{path.name}", settings.csv)
     read = 0
     for row in table.rows:
         try:
             rows.take(row)
             read += 1
-        except _Rejected as refusal:
+        except Rejected as refusal:
             table.reject(path.name, row.number, *refusal.told)
     counts = {"rows": table.total, "rows_read": read, "rows_rejected": table.total - read, **rows.counts}
     return Imported(tuple(entries.values()), tuple(table.problems), media_root, rows.source, counts)
 
 
-class _Rejected(Exception):
+class Rejected(Exception):
     """A row is not used: what is wrong, what was seen, what to do."""
 
     def __init__(self, what: str, seen: str = "", do: str = "") -> None:
@@ -66,7 +66,7 @@ class _Rejected(Exception):
 
 
 @dataclass
-class _Rows:
+class Rows:
     """Applies rows to `entries`, which it changes; `assigned` holds the splits that rows have named."""
 
     matcher: Matcher
@@ -79,11 +79,11 @@ class _Rows:
     )
 
     def take(self, row: Row) -> None:
-        """Apply one row, or raise _Rejected and change nothing."""
+        """Apply one row, or raise Rejected and change nothing."""
         found = self.matcher.find(row.text("video"))
         if len(found) != 1:
             self.counts["rows_ambiguous" if found else "rows_unmatched"] += 1
-            raise _Rejected(*_unmatched(row.text("video"), [file.relative for file in found]))
+            raise Rejected(*_unmatched(row.text("video"), [file.relative for file in found]))
         before = self.entries[found[0].path]
         after = _split(row, _applied(row, before, self.source, self.settings), self.assigned)
         self.counts["rows_repeated"] += after == before
@@ -113,7 +113,7 @@ def _unmatched(text: str, choices: list[str]) -> tuple[str, str, str]:
 
 
 def _applied(row: Row, entry: Entry, source: str, settings: TableSettings) -> Entry:
-    """The entry with what the row says; repeated rows change nothing. Raises _Rejected."""
+    """The entry with what the row says; repeated rows change nothing. Raises Rejected."""
     names = _names(row, settings)
     span = _span(row, entry)
     present, weight = _present(row), _weight(row)
@@ -122,7 +122,7 @@ def _applied(row: Row, entry: Entry, source: str, settings: TableSettings) -> En
     entry = replace(entry, title=entry.title or title, uploader=entry.uploader or uploader)
     if span is not None:
         if not names:
-            raise _Rejected("a segment needs a label", f"{row.text('start')}..{row.text('end')}")
+            raise Rejected("a segment needs a label", f"{row.text('start')}..{row.text('end')}")
         segments = [RatedSegment(name, *span, present, source) for name in names]
         return replace(entry, segments=tuple(dict.fromkeys((*entry.segments, *segments))))
     had = {label.name for label in entry.labels}
@@ -147,18 +147,18 @@ def _span(row: Row, entry: Entry) -> tuple[float, float] | None:
         if _present(row):
             return None
         if duration <= 0:
-            raise _Rejected("it rates a whole video as absent, but the video's length is unknown", entry.id)
+            raise Rejected("it rates a whole video as absent, but the video's length is unknown", entry.id)
         return 0.0, duration
     try:
         first, last = seconds_of(start), seconds_of(end)
     except InvalidData:
         do = "Write seconds (63.4) or h:m:s (0:01:03.4) in both, or leave both empty."
-        raise _Rejected("start and end are no times", f"{start!r}..{end!r}", do) from None
+        raise Rejected("start and end are no times", f"{start!r}..{end!r}", do) from None
     if last <= first:
-        raise _Rejected("the segment does not end after its start", f"{first:g}..{last:g} s")
+        raise Rejected("the segment does not end after its start", f"{first:g}..{last:g} s")
     if duration > 0 and (first >= duration or last > duration + 1.0):
         seen = f"{first:g}..{last:g} s of {duration:g} s"
-        raise _Rejected("the segment reaches beyond the video", seen, "Check that the times belong to this file.")
+        raise Rejected("the segment reaches beyond the video", seen, "Check that the times belong to this file.")
     return first, min(last, duration) if duration > 0 else last
 
 
@@ -166,7 +166,7 @@ def _present(row: Row) -> bool:
     text = row.text("present").strip().casefold()
     if text in _YES or text in _NO:
         return text in _YES
-    raise _Rejected("`present` is neither yes nor no", text, "Write yes or no, or leave it empty for yes.")
+    raise Rejected("`present` is neither yes nor no", text, "Write yes or no, or leave it empty for yes.")
 
 
 def _weight(row: Row) -> float:
@@ -176,17 +176,17 @@ def _weight(row: Row) -> float:
     except ValueError:
         weight = math.nan
     if not 0 < weight <= 1:
-        raise _Rejected("the weight does not lie in (0, 1]", text)
+        raise Rejected("the weight does not lie in (0, 1]", text)
     return weight
 
 
 def _split(row: Row, entry: Entry, assigned: dict[Path, str]) -> Entry:
-    """The first row that names a split for a video decides; a later one that contradicts it raises _Rejected."""
+    """The first row that names a split for a video decides; a later one that contradicts it raises Rejected."""
     text = clean(row.text("split"), 50).casefold()
     if not text:
         return entry
     split = SPLITS.get(text, text)
     first = assigned.setdefault(entry.video.path, split)
     if first != split:
-        raise _Rejected("another row puts this video in another split", f"{first} and {split}", "Keep one of them.")
+        raise Rejected("another row puts this video in another split", f"{first} and {split}", "Keep one of them.")
     return replace(entry, split=split)
