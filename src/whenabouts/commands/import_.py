@@ -12,8 +12,8 @@ from whenabouts.core.errors import InvalidData, SettingsError
 Kind = Annotated[
     str,
     typer.Argument(
-        help="What to read: folders, csv, hashtags, ytdlp, chapters, subtitles, nfo, xmp, losslesscut, label-studio, via, "
-        "elan, boris, teacher, youtube8m, thumos14, activitynet, charades, ava, volleyball or features.",
+        help="What to read: folders, csv, hashtags, ytdlp, chapters, subtitles, nfo, xmp, losslesscut, label-studio, "
+        "via, elan, boris, teacher, youtube8m, thumos14, activitynet, charades, ava, volleyball or features.",
     ),
 ]
 Root = Annotated[Path, typer.Argument(help="The folder of the videos or features; for csv and data sets, the file.")]
