@@ -16,21 +16,27 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from relevance_cells import Place, cell, further_cell
+from relevance_bounds import bounds_cell, hidden_cell
+from relevance_cells import cell, further_cell
+from relevance_ground import Place, settings_hash
 from relevance_report import write_report
 from whenabouts.core.files import read_json, write_json
 
 MAIN = 20
 
 
-MAKERS = {"core": cell, "further": further_cell}
+MAKERS = {"core": cell, "bounds": bounds_cell, "further": further_cell, "hidden": hidden_cell}
+FIRST_SEED = 1  # 0 was seen before settings were chosen
 
 
 def cells_of(seeds: int, numbers: list[int]) -> list[tuple[int, int, str]]:
-    """The main number of ratings of all seeds first, then what is asked of it alone, then other numbers."""
-    core = [(seed, number, "core") for seed in range(seeds) for number in numbers]
-    every = [*core, *((seed, MAIN, "further") for seed in range(seeds) if MAIN in numbers)]
-    return sorted(every, key=lambda each: (each[1:] != (MAIN, "core"), each[2] != "further", each[0], each[1]))
+    """All seeds' main number of ratings first, then other numbers, the largest last, then what is asked of it alone."""
+    every = range(FIRST_SEED, FIRST_SEED + seeds)
+    cells = [(seed, number, "core") for seed in every for number in numbers]
+    cells += [(seed, MAIN, part) for seed in every for part in MAKERS if part != "core" and MAIN in numbers]
+    parts = list(MAKERS)
+    return sorted(cells, key=lambda each: (each[1:] != (MAIN, "core"), each[1] == max(numbers), parts.index(each[2]),
+                                           each[1], each[0]))  # fmt: skip
 
 
 def main() -> None:
@@ -40,16 +46,18 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("relevance-work"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--ratings", type=int, nargs="+", default=[5, MAIN, 80, 240])
-    parser.add_argument("--train", type=int, default=400, help="streams to learn from")
-    parser.add_argument("--test", type=int, default=120, help="streams of the test")
-    parser.add_argument("--pool", type=float, default=0.4, help="the share of training streams that raters see")
+    parser.add_argument("--parts", nargs="+", choices=MAKERS, default=list(MAKERS), help="make these cells alone")
+    parser.add_argument("--train", type=int, default=800, help="streams to learn from")
+    parser.add_argument("--test", type=int, default=200, help="streams of the test")
+    parser.add_argument("--pool", type=float, default=0.6, help="the share of training streams that raters see")
     parser.add_argument("--report", action="store_true", help="make no cell")
     given = parser.parse_args()
     place = Place(given.recordings, given.work, given.train, given.test, given.pool)
     made: dict[tuple[int, int], dict[str, Any]] = {}
+    settings = settings_hash(given.train, given.test, given.pool)
     for seed, number, part in cells_of(given.seeds, given.ratings):
-        path = given.work / "cells" / f"{given.train}-{given.test}-{given.pool}-{seed}-{number}-{part}.json"
-        if not path.exists() and not given.report:
+        path = given.work / "cells" / f"{settings}-{seed}-{number}-{part}.json"
+        if not path.exists() and not given.report and part in given.parts:
             write_json(path, MAKERS[part](place, seed, number))
             sys.stderr.write(f"seed {seed}, {number} ratings, {part}: load {os.getloadavg()[0]:.1f}\n")
         if path.exists():

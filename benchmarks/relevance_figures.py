@@ -1,6 +1,7 @@
 """What the tables of relevance are read by: average precision over all truth and ratings, with candidates or not."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from whenabouts.data.worlds.speech import SpeechSide, SpeechWorld
 from whenabouts.evaluation.ranking import precision_per_class, recall_at
 
 RESAMPLED = 40
+Made = Mapping[tuple[int, int], Mapping[str, Any]]
+"""Cells by seed and number of ratings."""
+MULTIPLE = "3"
 DEPTHS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 
@@ -17,6 +21,7 @@ class Judge:
     """Truth (N, C) of N test segments, which are rated (N, C), candidates (N, C), each one's video (N,), and classes.
 
     `draws` (B, V) say how often each video comes in each resample: the same for all rows, so that differences pair.
+    `others` are candidates (N, C) where more or fewer videos are kept, by how many times as many as should hold it.
     """
 
     truth: Any
@@ -25,10 +30,14 @@ class Judge:
     owner: Any
     classes: Any
     draws: Any
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, world: SpeechWorld, video_scores: Any, limits: Any, seed: int) -> "Judge":
-        """The test side of a world, and as candidates of each class its `limits` (C,) best videos by scores (V, C)."""
+    def of(cls, world: SpeechWorld, video_scores: Any, limits: Mapping[str, Any], seed: int) -> "Judge":
+        """The test side of a world, and as candidates of each class its `limits` (C,) best videos by scores (V, C).
+
+        Of the limits those of MULTIPLE make the candidates, the rest the `others`.
+        """
         side = world.test
         truth = np.concatenate(side.presence)
         owner = np.repeat(np.arange(len(side.presence)), [len(each) for each in side.presence])
@@ -36,8 +45,9 @@ class Judge:
         rank = np.argsort(order, axis=0, kind="stable")
         count = len(side.presence)
         draws = np.random.default_rng([seed, 8]).multinomial(count, np.full(count, 1 / count), RESAMPLED)
-        return cls(truth, rated_of(side, owner, truth.shape), (rank < limits)[owner], owner,
-                   np.asarray(world.judged), draws)  # fmt: skip
+        kept = {name: (rank < each)[owner] for name, each in limits.items()}
+        return cls(truth, rated_of(side, owner, truth.shape), kept.pop(MULTIPLE), owner,
+                   np.asarray(world.judged), draws, kept)  # fmt: skip
 
     def of_classes(self, classes: Any) -> "Judge":
         """The same for these classes alone."""
@@ -53,8 +63,10 @@ class Judge:
             "with": float(per_class.mean()),
             "rated without": float(self._precision(values, self.rated, self.rated).mean()),
             "rated with": float(self._precision(values, self.rated & self.candidates, self.rated).mean()),
+            "others": {name: float(self._precision(values, kept, every).mean()) for name, kept in self.others.items()},
             "per_class": [round(float(each), 5) for each in per_class],
-            "resampled": [round(float(self._resampled(values, times).mean()), 5) for times in self.draws],
+            "resampled": [round(float(each), 5) for each in self._resampled(values, self.candidates)],
+            "resampled without": [round(float(each), 5) for each in self._resampled(values, every)],
         }
 
     def recall(self, video_scores: Any) -> dict[str, list[float]]:
@@ -77,16 +89,27 @@ class Judge:
         found = precision_per_class(columns, values[rows, classes], self.truth[rows, classes], positives)
         return found[positives > 0]
 
-    def _resampled(self, values: Any, times: Any) -> Any:
-        """AP with candidates where videos come `times` (V,) each."""
-        weights = times[self.owner]
-        rows, columns = np.nonzero(self.candidates[:, self.classes] & (weights > 0)[:, None])
-        again = weights[rows]
-        rows, columns = np.repeat(rows, again), np.repeat(columns, again)
-        positives = (self.truth * weights[:, None]).sum(axis=0)[self.classes]
-        classes = self.classes[columns]
-        found = precision_per_class(columns, values[rows, classes], self.truth[rows, classes], positives)
-        return found[positives > 0]
+    def _resampled(self, values: Any, listed: Any) -> Any:
+        """MAP (B,) of what is listed (N, C) where videos come as often as each draw says: copies stand side by side."""
+        total, counted = np.zeros(len(self.draws)), np.zeros(len(self.draws))
+        for index in self.classes.tolist():
+            rows = np.flatnonzero(listed[:, index])
+            order = rows[np.argsort(-values[rows, index], kind="stable")]
+            positives = self.draws[:, self.owner[self.truth[:, index]]].sum(axis=1)
+            found = repeated_precision(self.truth[order, index], self.draws[:, self.owner[order]])
+            total += np.divide(found, positives, out=np.zeros(len(found)), where=positives > 0)
+            counted += positives > 0
+        return total / np.maximum(counted, 1)
+
+
+def repeated_precision(hits: Any, times: Any) -> Any:
+    """Sums (B,) of precision at each hit of a ranking (N,) whose rows come `times` (B, N) each."""
+    ranks, seen = np.cumsum(times, axis=1) - times, np.cumsum(times * hits, axis=1) - times * hits
+    times, ranks, seen = times[:, hits], ranks[:, hits], seen[:, hits]
+    total = np.zeros(len(times))
+    for copy in range(1, int(times.max(initial=0)) + 1):
+        total += np.where(times >= copy, (seen + copy) / (ranks + copy), 0).sum(axis=1)
+    return total
 
 
 def rated_of(side: SpeechSide, owner: Any, shape: tuple[int, ...]) -> Any:
@@ -110,3 +133,10 @@ def interval(resampled: list[list[float]], seed: int = 0) -> tuple[float, float]
     ]
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
+
+
+def centred(row: Mapping[str, Any], read: str = "with") -> list[float]:
+    """Resamples about the figure itself: a positive that is drawn twice stands beside itself, which flatters them."""
+    drawn = np.asarray(row["resampled" if read == "with" else "resampled without"])
+    moved: list[float] = (drawn - drawn.mean() + row[read]).tolist()
+    return moved

@@ -9,8 +9,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from relevance import cells_of
-from relevance_figures import Judge, interval
-from relevance_report import rows_of, verdict, write_report
+from relevance_claims import difference, verdict
+from relevance_figures import Judge, interval, repeated_precision
+from relevance_ground import settings_hash
+from relevance_report import rows_of, write_report
 
 
 @pytest.fixture
@@ -63,15 +65,23 @@ def test_an_interval_holds_both_seeds_and_videos() -> None:
     assert verdict(0.1, -0.05, 0.2).startswith("can't be told")
 
 
-def test_the_main_cells_come_first() -> None:
-    cells = cells_of(2, [5, 20])
-    assert cells[:2] == [(0, 20, "core"), (1, 20, "core")]
-    assert sorted(cells) == sorted({(0, 5, "core"), (1, 5, "core"), *cells[:2], (0, 20, "further"), (1, 20, "further")})
+def test_the_main_cells_come_first_and_the_largest_number_of_ratings_last() -> None:
+    cells = cells_of(2, [5, 20, 80])
+    assert cells[:2] == [(1, 20, "core"), (2, 20, "core")]
+    assert cells[2:4] == [(1, 5, "core"), (2, 5, "core")]
+    assert cells[-2:] == [(1, 80, "core"), (2, 80, "core")]
+    assert {(seed, 20, part) for seed in (1, 2) for part in ("bounds", "further", "hidden")} < set(cells)
+    assert len(cells) == len(set(cells)) == 12
+
+
+def test_other_settings_make_other_cells() -> None:
+    assert settings_hash(800) == settings_hash(800) != settings_hash(400)
 
 
 def test_rows_are_means_over_the_seeds_that_have_them(tmp_path: Path) -> None:
     def row(value: float) -> dict[str, object]:
-        return {"without": value, "with": value, "rated without": 0.0, "rated with": 1.0, "resampled": [value] * 4}
+        return {"without": value, "with": value, "rated without": 0.0, "rated with": 1.0, "resampled": [value] * 4,
+                "resampled without": [value] * 4}  # fmt: skip
 
     made = {(0, 5): {"rows": {"one": row(0.2), "two": row(0.6)}}, (1, 5): {"rows": {"one": row(0.4)}}}
     told = rows_of(made, 5)
@@ -79,3 +89,20 @@ def test_rows_are_means_over_the_seeds_that_have_them(tmp_path: Path) -> None:
     assert (told["two"]["with"], told["two"]["seeds"]) == (0.6, 1)
     with pytest.raises(SystemExit, match="No cell"):
         write_report(tmp_path, {}, {}, {})
+
+
+def test_copies_of_a_video_stand_beside_each_other() -> None:
+    hits, times = np.array([False, True, True]), np.array([[1, 1, 1], [1, 2, 0], [0, 0, 2]])
+    # One each: hits at places 2 and 3. The second twice: places 2 and 3. The third alone, twice: both first.
+    assert repeated_precision(hits, times).tolist() == pytest.approx([1 / 2 + 2 / 3, 1 / 2 + 2 / 3, 2.0])
+
+
+def test_differences_are_paired_and_may_read_a_row_both_ways() -> None:
+    def row(value: float, without: float) -> dict[str, object]:
+        return {"with": value, "without": without, "resampled": [value - 0.1, value + 0.1],
+                "resampled without": [without - 0.1, without + 0.1]}  # fmt: skip
+
+    made = {(1, 5): {"rows": {"a": row(0.5, 0.4), "b": row(0.3, 0.45)}}}
+    assert difference(made, 5, "a", "b") == pytest.approx((0.2, 0.2, 0.2))
+    assert difference(made, 5, "a", "a", ("with", "without")) == pytest.approx((0.1, 0.1, 0.1))
+    assert difference(made, 5, "b", "b", ("with", "without"))[2] < 0

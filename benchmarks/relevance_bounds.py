@@ -1,0 +1,123 @@
+"""The cells of the tables of relevance beside the main ones: what bounds them, NetVLAD two by two, hidden labels."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from relevance_cells import Taught, by_relevance, hidden_classes, taught_of, tuned
+from relevance_ground import (
+    MAKERS,
+    NET,
+    TUNED,
+    VIDEO_RATES,
+    Place,
+    described_test,
+    ground_of,
+    judge_of,
+    on_few_frames,
+    on_test,
+    parts_of,
+    run_of,
+    segments_in,
+    world_of,
+)
+from whenabouts.core.labels import SegmentLabels
+from whenabouts.core.progress import Silent
+from whenabouts.core.timing import IntArray
+from whenabouts.data.examples import Example
+from whenabouts.data.worlds.speech import SpeechWorld
+from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
+from whenabouts.localizers.concepts.makers import ratings_of, train_makers
+from whenabouts.localizers.concepts.networks import NetKind
+from whenabouts.localizers.concepts.segment_models import rated_segments
+from whenabouts.localizers.concepts.unseen import by_description, without_labels
+from whenabouts.localizers.multiple_instance import MultipleInstance
+from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings
+from whenabouts.localizers.winners_out import WinnersOut
+from whenabouts.localizers.winners_out_settings import WinnersOutSettings
+
+UNRATED = {
+    "winners-out, no ratings": (WinnersOut, WinnersOutSettings(segment_seconds=1.0)),
+    "multiple-instance, no ratings": (MultipleInstance, MultipleInstanceSettings(segment_seconds=1.0)),
+}
+UNSEEN_KINDS: tuple[NetKind, ...] = ("logistic", "netvlad", "netfv")  # without the LSTM, which is slow and weak
+UNSEEN_MAKERS = replace(MAKERS, video_kinds=UNSEEN_KINDS, encoders=UNSEEN_KINDS[1:],
+                        rates={kind: VIDEO_RATES[kind] for kind in UNSEEN_KINDS})  # fmt: skip
+KNOWN_STEPS = 2500
+
+
+def bounds_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
+    """Localizers without ratings below, segment models that know every training segment above; NetVLAD two by two."""
+    began = time.process_time()
+    world, ground, judge = world_of(place, seed, ratings), ground_of(place, seed), judge_of(place, seed, ratings)
+    rows = {f"{kind}, no ratings": judge.figures(scores) for kind, scores in ground.before.items()}
+    for name, (localizer, how) in UNRATED.items():
+        made = localizer.fit(world.train.examples, how, Silent(), vocabulary=world.vocabulary, seed=seed)
+        rows[name] = judge.figures(by_localizer(made, world))
+    lessons = taught_of(place, seed, ratings)
+    for batch_norm in (False, True):
+        for experts in (0, 2):
+            net = replace(NET, kind="netvlad", batch_norm=batch_norm, experts=experts)
+            start = on_few_frames(lessons.videos, net, lessons.run, world, None)
+            model = tuned(lessons.videos, start, TUNED, lessons.run, None)
+            norm, head = "batch norm" if batch_norm else "no batch norm", "experts" if experts else "logistic"
+            rows[f"netvlad, {norm}, {head}"] = judge.figures(on_test(model, world))
+    full = FrameVideos(all_rated(world), FrameSettings(step_seconds=1.0), Silent())
+    how = replace(TUNED, weak_negatives=0, fit=replace(TUNED.fit, epochs=1, least_steps=KNOWN_STEPS))
+    for kind in ("netvlad", "netfv"):
+        model = tuned(full, ground.short[0][kind], how, lessons.run, None)
+        rows[f"{kind}, every training segment known"] = judge.figures(on_test(model, world))
+    return {"rows": rows, "cpu_seconds": round(time.process_time() - began, 1)}
+
+
+def by_localizer(localizer: Any, world: SpeechWorld) -> Any:
+    """Scores (N, C) of test segments: the mean of a localizer's steps there, times the video's probability."""
+    rows = []
+    for example in world.test.examples:
+        told = localizer.score(example.features)
+        runs = segments_in(round(told.grid.duration_seconds))
+        steps = np.stack([told.scores[first:stop].mean(axis=0) for first, stop in runs.tolist()])
+        rows.append(steps * told.video_scores)
+    return np.concatenate(rows)
+
+
+def all_rated(world: SpeechWorld) -> list[Example]:
+    """Training examples with every segment rated for every class, as nobody has them."""
+    examples = []
+    for example, there in zip(world.train.examples, world.train.presence, strict=True):
+        segments, count = there.shape
+        first = np.repeat(np.arange(segments) * 5.0, count)
+        spans, classes = np.stack([first, first + 5], axis=1), np.tile(np.arange(count), segments)
+        rated = SegmentLabels((example.video_id,) * there.size, spans, classes, there.ravel())
+        examples.append(replace(example, segments=rated))
+    return examples
+
+
+def hidden_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
+    """Unseen classes by models and encoders that never saw their labels: these are taken away before all training."""
+    began = time.process_time()
+    world, ground = world_of(place, seed, ratings), ground_of(place, seed)
+    classes, run = hidden_classes(world, seed), run_of(seed)
+    judge = judge_of(place, seed, ratings).of_classes(classes)
+    videos = FrameVideos([without(each, classes) for each in world.train.examples], FrameSettings(step_seconds=1.0),
+                         Silent())  # fmt: skip
+    makers = [train_makers(videos, UNSEEN_MAKERS, run, vocabulary=world.vocabulary, chosen=part)
+              for part in parts_of(ground.fold)]  # fmt: skip
+    rated = rated_segments(videos)
+    less = Taught(videos, rated, ratings_of(videos, rated), ground, run)
+    accounts = [each.account(videos, rated) for each in makers]
+    test, _ = described_test(makers[0], world)
+    known = ~np.isin(np.arange(len(world.vocabulary)), classes)
+    rows = {"hidden: nearest class by description": judge.figures(by_description(test, world.vocabulary, known))}
+    rows |= by_relevance("hidden", less.out_of_fold(accounts), accounts[0], test, less, judge, world)
+    return {"rows": rows, "cpu_seconds": round(time.process_time() - began, 1)}
+
+
+def without(example: Example, classes: IntArray) -> Example:
+    """An example as if nobody had ever heard of these classes."""
+    segments, kept = example.segments, ~np.isin(example.segments.classes, classes)
+    ids = tuple(np.asarray(segments.video_ids, object)[kept].tolist())
+    rated = SegmentLabels(ids, segments.spans[kept], segments.classes[kept], segments.present[kept])
+    return replace(example, labels=without_labels(example.labels, classes), segments=rated)

@@ -1,0 +1,116 @@
+"""What became of the paper's claims: differences with their intervals, and a word on why."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from relevance_figures import Made, centred, interval
+
+MAIN = 20
+KINDS = ("convnet", "lstm", "transformer", "netvlad", "netfv")
+PAPERS = "CCRL, the paper's features"
+CCRL = (PAPERS, "CCRL", "CCRL, linear", "CCRL + segment models", "CCRL + segment models, linear")
+SINGLE = tuple(f"video.{kind} on segments" for kind in ("logistic", "lstm", "netvlad", "netfv"))
+FLOORS = ("video score alone", *SINGLE, "video models on segments, no ratings", "segment models before any rating")
+LEAST_SEEDS = 3
+
+
+def difference(
+    made: Made, number: int, first: str, second: str, read: tuple[str, str] = ("with", "with")
+) -> tuple[float, float, float]:
+    """How far the first row lies above the second, and the interval of that, videos paired.
+
+    `read` tells whether each is read with candidates or "without".
+    """
+    cells = [each["rows"] for (_, ratings), each in sorted(made.items())
+             if ratings == number and {first, second} <= each["rows"].keys()]  # fmt: skip
+    apart = [[a - b for a, b in zip(centred(each[first], read[0]), centred(each[second], read[1]), strict=True)]
+             for each in cells]  # fmt: skip
+    means = [each[first][read[0]] - each[second][read[1]] for each in cells]
+    return float(np.mean(means)), *interval(apart)
+
+
+def verdict(apart: float, low: float, high: float) -> str:
+    word = "holds" if low > 0 else "does not hold" if high < 0 else "can't be told"
+    return f"{word}; {apart:+.3f} [{low:+.3f}, {high:+.3f}]."
+
+
+def claims(made: Made, tables: Mapping[int, Any]) -> list[str]:
+    if MAIN not in tables:
+        return []
+    lines = ["", "## The paper's claims here", "", *cautions(tables)]
+    lines += candidates_help(made, tables)
+    lines += beats_single(made, tables)
+    rows = tables[MAIN]
+    if "without similarity" in rows:
+        lines += ["", f"**Similarities matter**: {verdict(*difference(made, MAIN, 'CCRL', 'without similarity'))}"]
+    lines += ["", "**The ensemble beats all.**", ""]
+    for number, told in tables.items():
+        single = max((*KINDS, *CCRL), key=lambda name: told[name]["with"])
+        lines += [f"- {name}, {number} ratings, against the best of all others ({single}): "
+                  f"{verdict(*difference(made, number, name, single))}"
+                  for name in ("ensemble: mean", "ensemble: chosen")]  # fmt: skip
+    return lines + sharing(made, rows)
+
+
+def candidates_help(made: Made, tables: Mapping[int, Any]) -> list[str]:
+    """With candidates less without, of every model."""
+    lines = ["**Candidates help every model.** MAP with candidates less MAP without, all truth:", "", *head(tables)]
+    gains = []
+    for name in (*KINDS, *CCRL):
+        told = [difference(made, number, name, name, ("with", "without")) for number in tables]
+        gains += told
+        cells = " | ".join(f"{apart:+.3f} [{low:+.3f}, {high:+.3f}]" for apart, low, high in told)
+        lines.append(f"| {name} | {cells} |")
+    helped, hurt = sum(low > 0 for _, low, _ in gains), sum(high < 0 for *_, high in gains)
+    word = "Holds" if helped == len(gains) else "Does not hold"
+    return [*lines, "", f"{word}: of {len(gains)} cells {helped} gain, {hurt} lose, {len(gains) - helped - hurt} can't "
+            "be told."]  # fmt: skip
+
+
+def head(tables: Mapping[int, Any]) -> list[str]:
+    return [f"| | {' | '.join(f'{number} ratings' for number in tables)} |", f"|---{'|---' * len(tables)}|"]
+
+
+def beats_single(made: Made, tables: Mapping[int, Any]) -> list[str]:
+    """Each kind of relevance model against the best segment model."""
+    lines = [
+        "",
+        "**CCRL beats the best single model, most where ratings are few.** The best of each column's five "
+        "segment models, by the same table, which is hard on what is compared with it:",
+        "",
+        *head(tables),
+    ]
+    best = {number: max(KINDS, key=lambda name: rows[name]["with"]) for number, rows in tables.items()}
+    lines.append(f"| the best single model | {' | '.join(best.values())} |")
+    for name in CCRL:
+        told = (verdict(*difference(made, number, name, best[number])) for number in tables)
+        lines.append(f"| {name} | {' | '.join(told)} |")
+    return lines
+
+
+def sharing(made: Made, rows: Mapping[str, Any]) -> list[str]:
+    pairs = (("unrated: CCRL", "unrated: segment score alone"),
+             ("unrated: CCRL, linear", "unrated: segment score alone"),
+             ("unlabelled: CCRL", "unlabelled: nearest class by description"),
+             ("hidden: CCRL", "hidden: nearest class by description"),
+             ("hidden: CCRL, linear", "hidden: nearest class by description"))  # fmt: skip
+    lines = ["", "**One model shares information across classes** (unseen classes, see below).", ""]
+    told = [f"- {first} against {second.partition(': ')[2]}: {verdict(*difference(made, MAIN, first, second))}"
+            for first, second in pairs if {first, second} <= rows.keys()]  # fmt: skip
+    return [*lines, *told] if told else []
+
+
+def cautions(tables: Mapping[int, Any]) -> list[str]:
+    """Why the lines below settle less than they say: too few seeds, or rivals that have learned too little."""
+    lines = []
+    for number, rows in tables.items():
+        seeds, floor = rows[FLOORS[0]]["seeds"], max(rows[name]["with"] for name in SINGLE)
+        weak = [name for name in KINDS if rows[name]["with"] < floor]
+        if seeds < LEAST_SEEDS:
+            lines.append(f"**{number} ratings: {seeds} seed(s). What is said below is a first reading, no finding.**")
+        if weak:
+            lines.append(f"**{number} ratings: {', '.join(weak)} lie{'s' * (len(weak) == 1)} below the best video "
+                         f"model on segments, which knows no rating ({floor:.3f}).**")  # fmt: skip
+    return [part for line in lines for part in (line, "")]
