@@ -8,6 +8,7 @@ import numpy as np
 
 from relevance_cells import Taught, by_relevance, hidden_classes, taught_of, tuned
 from relevance_ground import (
+    FOLDS,
     MAKERS,
     NET,
     TUNED,
@@ -16,9 +17,9 @@ from relevance_ground import (
     described_test,
     ground_of,
     judge_of,
+    labelled,
     on_few_frames,
     on_test,
-    parts_of,
     run_of,
     segments_in,
     world_of,
@@ -60,14 +61,14 @@ def bounds_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     for batch_norm in (False, True):
         for experts in (0, 2):
             net = replace(NET, kind="netvlad", batch_norm=batch_norm, experts=experts)
-            start = on_few_frames(lessons.videos, net, lessons.run, world, None)
+            start = on_few_frames(lessons.videos, net, lessons.run, world, labelled(place, seed))
             model = tuned(lessons.videos, start, TUNED, lessons.run, None)
             norm, head = "batch norm" if batch_norm else "no batch norm", "experts" if experts else "logistic"
             rows[f"netvlad, {norm}, {head}"] = judge.figures(on_test(model, world))
     full = FrameVideos(all_rated(world), FrameSettings(step_seconds=1.0), Silent())
     how = replace(TUNED, weak_negatives=0, fit=replace(TUNED.fit, epochs=1, least_steps=KNOWN_STEPS))
     for kind in ("netvlad", "netfv"):
-        model = tuned(full, ground.short[0][kind], how, lessons.run, None)
+        model = tuned(full, ground.short[kind], how, lessons.run, None)
         rows[f"{kind}, every training segment known"] = judge.figures(on_test(model, world))
     return {"rows": rows, "cpu_seconds": round(time.process_time() - began, 1)}
 
@@ -103,12 +104,11 @@ def hidden_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     judge = judge_of(place, seed, ratings).of_classes(classes)
     videos = FrameVideos([without(each, classes) for each in world.train.examples], FrameSettings(step_seconds=1.0),
                          Silent())  # fmt: skip
-    makers = [train_makers(videos, UNSEEN_MAKERS, run, vocabulary=world.vocabulary, chosen=part)
-              for part in parts_of(ground.fold)]  # fmt: skip
+    makers = train_makers(videos, UNSEEN_MAKERS, run, vocabulary=world.vocabulary, chosen=labelled(place, seed))
     rated = rated_segments(videos)
     less = Taught(videos, rated, ratings_of(videos, rated), ground, run)
-    accounts = [each.account(videos, rated) for each in makers]
-    test, _ = described_test(makers[0], world)
+    accounts = [makers.account(videos, rated)] * (FOLDS + 1)
+    test, _ = described_test(makers, world)
     known = ~np.isin(np.arange(len(world.vocabulary)), classes)
     rows = {"hidden: nearest class by description": judge.figures(by_description(test, world.vocabulary, known))}
     rows |= by_relevance("hidden", less.out_of_fold(accounts), accounts[0], test, less, judge, world)

@@ -9,6 +9,7 @@ import numpy as np
 
 from relevance_figures import Judge
 from relevance_ground import (
+    FOLDS,
     KINDS,
     OURS,
     PAPER,
@@ -91,8 +92,8 @@ def cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     segment, honest = lessons.segment_models(TUNED, world)
     rows |= {kind: judge.figures(scores) for kind, scores in segment.items()}
     plain = lessons.accounts()
-    rich = [with_scores(each.segments, told, each.labels) for each, told in zip(plain, lessons.told, strict=True)]
-    test_rich = with_scores(ground.test, segment, ()).segments
+    rich = lessons.with_segment_models(plain)
+    test_rich = with_scores(Account(ground.test), segment, frozenset()).segments
     variants = {
         "CCRL, the paper's features": (papers(plain), paper_words(ground.test), PAPER),
         "CCRL": (plain, ground.test, OURS),
@@ -120,7 +121,7 @@ def further_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     rows = unseen(lessons, judge, plain, world)
     for kind in KINDS:
         how = replace(TUNED, weak_negatives=0)
-        model = tuned(lessons.videos, ground.short[0][kind], how, lessons.run, None)
+        model = tuned(lessons.videos, ground.short[kind], how, lessons.run, None)
         rows[f"{kind}, ratings alone"] = judge.figures(on_test(model, world))
     alone = replace(OURS, weak_negatives=0)
     rows["CCRL, ratings alone"] = judge.figures(lessons.relevance(plain, alone, world).scores(ground.test))
@@ -148,10 +149,10 @@ class Taught:
     def segment_models(self, how: SegmentModelSettings, world: SpeechWorld) -> tuple[dict[str, Any], dict[str, Any]]:
         """Test scores of the segment models, and scores of rated segments by those that have not seen their video."""
         test, honest = {}, {}
-        self.told = [{} for _ in self.ground.makers]
+        self.told = [{} for _ in range(FOLDS + 1)]
         for kind in KINDS:
             for number, part in enumerate(parts_of(self.ground.fold)):
-                model = tuned(self.videos, self.ground.short[number][kind], how, self.run, part)
+                model = tuned(self.videos, self.ground.short[kind], how, self.run, part)
                 self.told[number][kind] = on_rated(model, self.videos, self.rated)
                 if part is None:
                     test[kind] = on_test(model, world)
@@ -160,8 +161,17 @@ class Taught:
         return test, honest
 
     def accounts(self) -> list[Account]:
-        """Rated segments in the words of the models of all videos, then of each fold's."""
-        return [makers.account(self.videos, self.rated) for makers in self.ground.makers]
+        """Rated segments in the words of the video models: the same for all videos and for each fold's."""
+        return [self.ground.makers.account(self.videos, self.rated)] * (FOLDS + 1)
+
+    def with_segment_models(self, accounts: list[Account]) -> list[Account]:
+        """The same with what segment models say: those of all ratings, then those without each fold's."""
+        more = []
+        for account, told, part in zip(accounts, self.told, parts_of(self.ground.fold), strict=True):
+            seen = set(self.owner.tolist()) & set(range(len(self.videos)) if part is None else part)
+            ids = frozenset(self.videos.video_ids[each] for each in seen)
+            more.append(with_scores(account, told, ids))
+        return more
 
     def out_of_fold(self, accounts: list[Account]) -> OutOfFold:
         """Each rated segment by the models that have not seen its video."""
@@ -184,9 +194,12 @@ class Taught:
         return scores
 
 
-def with_scores(segments: Described, more: dict[str, Any], labels: Any) -> Account:
-    scores = {**segments.scores, **{f"segment.{name}": rows for name, rows in more.items()}}
-    return Account(Described(segments.video_ids, scores, segments.encodings, segments.learned_from), labels)
+def with_scores(account: Account, more: dict[str, Any], seen: frozenset[str]) -> Account:
+    """An account with scores of segment models, which have `seen` the ratings of these videos."""
+    own = account.segments
+    scores = {**own.scores, **{f"segment.{name}": rows for name, rows in more.items()}}
+    learned = None if own.learned_from is None else own.learned_from | seen
+    return Account(Described(own.video_ids, scores, own.encodings, learned), account.labels)
 
 
 def papers(accounts: Sequence[Account]) -> list[Account]:

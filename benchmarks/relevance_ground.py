@@ -34,6 +34,7 @@ from whenabouts.training import choose_compute
 KINDS: tuple[NetKind, ...] = ("convnet", "lstm", "transformer", "netvlad", "netfv")
 FOLDS = 2
 FRAMES = 5
+MOST_RATINGS = 240
 MULTIPLES = ("1", "2", "3", "5")
 NET = NetSettings(hidden=128, blocks=2, heads=4)
 WIDTHS = {"transformer": 64}  # the others are as wide as NET
@@ -89,15 +90,16 @@ def run_of(seed: int) -> Run:
 
 @dataclass(frozen=True)
 class Ground:
-    """What does not depend on ratings: models of all videos and of each fold, and segment models before any rating.
+    """What does not depend on ratings: video models, and segment models before any rating, of videos never rated.
 
-    `test` is the test side in the words of the first makers, `of_video` their scores (V, C) of whole test videos,
-    `before` those of test segments (N, C) by the first segment models.
+    `fold` (V,) shares out training videos, so that rated ones are told of by segment models that have not seen them.
+    `test` is the test side in the words of the video models, `of_video` their scores (V, C) of whole test videos,
+    `before` those of test segments (N, C) by the segment models.
     """
 
     fold: Any
-    makers: tuple[Makers, ...]
-    short: tuple[dict[str, ConceptModel], ...]
+    makers: Makers
+    short: dict[str, ConceptModel]
     test: Described
     of_video: dict[str, Any]
     before: dict[str, Any]
@@ -119,29 +121,36 @@ def parts_of(fold: Any) -> list[list[int] | None]:
 
 @lru_cache(maxsize=8)
 def ground_of(place: Place, seed: int) -> Ground:
-    """Train on labels of whole videos alone: nothing rated is known here. Models are kept, and not trained again."""
-    world, videos, run = world_of(place, seed, 0), frames_of(place, seed, 0), run_of(seed)
-    fold = folds_of(len(videos), FOLDS, seed)
-    makers, short = [], []
-    for number, part in enumerate(parts_of(fold)):
-        folder = place.work / "ground" / f"{settings_hash(place.train, place.test)}-{seed}-{number}"
-        makers.append(kept_makers(folder, videos, run, world, part))
-        short.append({kind: kept_model(folder / kind, videos, part, partial(
-            on_few_frames, videos, net_of(kind), run, world, part)) for kind in KINDS})  # fmt: skip
-    before = {kind: on_test(model, world) for kind, model in short[0].items()}
-    return Ground(fold, tuple(makers), tuple(short), *described_test(makers[0], world), before)
+    """Train on labels of whole videos alone: nothing rated is known here. Models are kept, and not trained again.
+
+    As in the challenge, these videos and the rated ones are different ones.
+    """
+    world, videos, run, part = world_of(place, seed, 0), frames_of(place, seed, 0), run_of(seed), labelled(place, seed)
+    folder = place.work / "ground" / f"{settings_hash(place.train, place.test, place.pool)}-{seed}"
+    makers = kept_makers(folder, videos, run, world, part)
+    short = {kind: kept_model(folder / kind, videos, part, partial(
+        on_few_frames, videos, net_of(kind), run, world, part)) for kind in KINDS}  # fmt: skip
+    before = {kind: on_test(model, world) for kind, model in short.items()}
+    return Ground(folds_of(len(videos), FOLDS, seed), makers, short, *described_test(makers, world), before)
 
 
-def kept_model(folder: Path, videos: FrameVideos, part: Any, train: Callable[[], ConceptModel]) -> ConceptModel:
+def labelled(place: Place, seed: int) -> list[int]:
+    """The training videos that are not rated, however many ratings are asked for."""
+    rated = set(world_of(place, seed, MOST_RATINGS).train.rated.video_ids)
+    examples = world_of(place, seed, 0).train.examples
+    return [number for number, example in enumerate(examples) if example.video_id not in rated]
+
+
+def kept_model(folder: Path, videos: FrameVideos, part: list[int], train: Callable[[], ConceptModel]) -> ConceptModel:
     """A model from its folder, else trained and kept there."""
     if not folder.is_dir():
         train().save(folder)
     model = ConceptModel.load(folder)
-    model.learned_from = frozenset(videos.video_ids if part is None else [videos.video_ids[each] for each in part])
+    model.learned_from = frozenset(videos.video_ids[each] for each in part)
     return model
 
 
-def kept_makers(folder: Path, videos: FrameVideos, run: Run, world: SpeechWorld, part: Any) -> Makers:
+def kept_makers(folder: Path, videos: FrameVideos, run: Run, world: SpeechWorld, part: list[int]) -> Makers:
     """The video models, from their folders if they are there."""
     names = [f"video.{kind}" for kind in MAKERS.video_kinds]
     if not all((folder / name).is_dir() for name in names):
@@ -150,7 +159,7 @@ def kept_makers(folder: Path, videos: FrameVideos, run: Run, world: SpeechWorld,
             model.save(folder / name)
     models = {name: kept_model(folder / name, videos, part, partial(ConceptModel.load, folder)) for name in names}
     known = np.zeros(len(world.vocabulary), bool)
-    for index in range(len(videos)) if part is None else part:
+    for index in part:
         known[videos.labels[index].classes] = True
     return Makers(models, tuple(f"video.{kind}" for kind in MAKERS.encoders), MAKERS.whole, known)
 
