@@ -26,7 +26,8 @@ from whenabouts.media.writing import Encoding, write_video
 from whenabouts.recognition.encoder_clips import EncoderClips, Patches, ShortSide, Whole, read_clips
 from whenabouts.recognition.encoder_families import ENCODER_FAMILIES
 from whenabouts.recognition.encoder_files import encoder_files, is_encoder
-from whenabouts.recognition.encoders import EncoderSettings, load_encoder, saved_encoder
+from whenabouts.recognition.encoder_preparation import EncoderSettings
+from whenabouts.recognition.encoders import load_encoder, saved_encoder
 from whenabouts.recognition.streams import ExtractSettings
 from whenabouts.recognition.window_encoder import windows_taken
 from whenabouts.recognition.zero_shot import ZeroShot

@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from whenabouts.core.errors import SettingsError
 from whenabouts.core.progress import Silent
 from whenabouts.core.timing import nearest_frame
 from whenabouts.data.feature_store import FeatureStore
@@ -23,7 +24,8 @@ from whenabouts.nets.conv3d import r3d
 from whenabouts.recognition.backbone import Backbone, BackboneSettings
 from whenabouts.recognition.extraction import ExtractSettings, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
-from whenabouts.recognition.window_encoder import WindowForm
+from whenabouts.recognition.window_encoder import SoundForm, WindowForm
+from whenabouts.recognition.window_source import Windows, WindowSource
 from whenabouts.training.devices import Compute
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -207,3 +209,48 @@ def test_a_video_that_makes_no_numbers_is_told_and_stops_nothing(tmp_path: Path)
     assert row["reason"] == "means@1 makes NaN or infinity of it, at step 0"
     again = ExtractionReport(tmp_path / "extraction.json")
     assert not again.failed_before(entries[0].video)  # another net may make numbers of it
+
+
+def test_large_pictures_come_in_smaller_batches_to_the_same_features(
+    archive: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window of 4 x 32 x 48 pictures has 18,432 bytes: two of them fit, and one is never too much."""
+    shape = BackboneSettings(name="r3d", widths=(4,), blocks=(1,), input="rgb", frames=4, rate=6.0, height=32, width=48)
+    torch.manual_seed(8)
+    backbone, entry = Backbone(shape, shape.build().eval()), next(iter(archive.manifest()))
+    usual = extracted([entry], backbone, tmp_path / "usual", whole=True).read(entry.id, "rgb")
+    for room, most in ((40_000, 2), (10, 1)):
+        monkeypatch.setattr("whenabouts.recognition.windows.BATCH_BYTES", room)
+        source = WindowSource(backbone.form, 0.5, 32, sound=False)  # type: ignore[arg-type]
+        sizes = [len(piece.clips) for piece in source.read([(0, entry.video)]) if isinstance(piece, Windows)]
+        assert (max(sizes), sum(sizes)) == (most, len(usual))
+        bounded = extracted([entry], backbone, tmp_path / f"{room}", whole=True).read(entry.id, "rgb")
+        np.testing.assert_allclose(bounded.values, usual.values, rtol=1e-5, atol=1e-6)
+
+
+def test_windows_too_large_for_memory_are_refused_and_stop_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture 100 times as wide as high: known before it is decoded, told, and tried again with smaller pictures."""
+    entries = []
+    for name, (height, width) in {"long": (16, 1600), "usual": (32, 48)}.items():
+        pictures = (np.full((height, width, 3), 9 * k, np.uint8) for k in range(6))
+        encoding = Encoding(options={"preset": "ultrafast", "threads": "1"})
+        write_video(tmp_path / f"{name}.mp4", pictures, [k / 6 for k in range(6)], rate=Fraction(6), encoding=encoding)
+        entries.append(Entry(probe(tmp_path / f"{name}.mp4")))
+    monkeypatch.setattr("whenabouts.recognition.window_source.WINDOW_BYTES", 1 << 20)
+    encoder = Means(WindowForm(pictures=4, rate=6.0, size=40))
+    store = extracted(entries, encoder, tmp_path)
+    assert store.video_ids("means") == ("usual",)
+    (row,) = ExtractionReport(tmp_path / "extraction.json").rows()
+    assert (row["id"], row["status"]) == ("long", "unreadable")
+    assert "4 pictures of 40 x 4000 pixels make a window of 2 MiB" in row["reason"]
+    assert set(extracted(entries, encoder, tmp_path, short_side=20).video_ids("means")) == {"long", "usual"}
+    assert ExtractionReport(tmp_path / "extraction.json").rows() == []
+
+
+def test_windows_of_absurd_length_are_refused() -> None:
+    with pytest.raises(SettingsError, match="windows of 1000000000 pictures; 4096 are the most"):
+        ExtractSettings(rate=1000.0, window_seconds=1e6).form_of(FORM)
+    with pytest.raises(SettingsError, match="rows of sound"):
+        ExtractSettings(window_seconds=1e6).form_of(SoundForm())

@@ -132,12 +132,9 @@ def _extracted(
     from whenabouts.recognition.extraction import extract
     from whenabouts.recognition.extraction_report import ExtractionReport, report_of
     from whenabouts.recognition.shares import claims_of
-    from whenabouts.recognition.taking import saved_backbone
     from whenabouts.training.devices import choose_compute
 
-    backbones = {stream: saved_backbone(home.backbone_of(stream)) for stream in streams}
-    for backbone in backbones.values():
-        how.form_of(backbone.form)  # Windows that one can't take are told before another's are made.
+    backbones = _backbones(home, streams, how)
     store, compute = home.features(), choose_compute(machine[1], how.precision)
     for reason in store.broken.values():
         terminal.say(reason)
@@ -163,6 +160,16 @@ def _extracted(
             results[stream] = _Result(backbone.source, done, report)
     store.compact()
     return results
+
+
+def _backbones(home: "Project", streams: list[str], how: "ExtractSettings") -> "dict[str, WindowEncoder]":
+    """The backbone of each stream; windows that one can't take are told before another's are made."""
+    from whenabouts.recognition.taking import saved_backbone
+
+    backbones: dict[str, WindowEncoder] = {stream: saved_backbone(home.backbone_of(stream)) for stream in streams}
+    for backbone in backbones.values():
+        how.form_of(backbone.form)
+    return backbones
 
 
 def _beside(home: "Project", backbones: "Mapping[str, WindowEncoder]") -> str:

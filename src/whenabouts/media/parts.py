@@ -28,6 +28,9 @@ Part = Video | Arrays | None
 # A sign of life is sent at least this often while frames come slowly.
 _PULSE_SECONDS = 2.0
 
+# Of large frames fewer are put together: so many bytes of them.
+_CHUNK_BYTES = 64 << 20
+
 
 def video_parts(
     path: Path,
@@ -68,12 +71,16 @@ def cropped(parts: Iterable[Part], crop: int | None) -> Iterator[Part]:
 
 
 def chunked(frames: Iterable[tuple[float, Pixels]], length: int) -> Iterator[Part]:
-    """Frames put together; a change of size begins a new chunk. None while they come slowly."""
+    """At most `length` frames put together, or as many as fit into 64 MiB; a change of size begins a new chunk.
+
+    None while they come slowly.
+    """
     seconds: list[float] = []
     pictures: list[Pixels] = []
     told = monotonic()
     for at, pixels in frames:
-        if pictures and (pixels.shape != pictures[0].shape or len(pictures) == length):
+        full = len(pictures) == length or (len(pictures) + 1) * pixels.nbytes > _CHUNK_BYTES
+        if pictures and (full or pixels.shape != pictures[0].shape):
             yield {"seconds": np.array(seconds), "frames": np.stack(pictures)}
             seconds, pictures, told = [], [], monotonic()
         elif monotonic() - told > _PULSE_SECONDS:

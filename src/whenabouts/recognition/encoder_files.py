@@ -171,25 +171,27 @@ def _checked(files: EncoderFiles) -> EncoderFiles:
             f"{folder} is refused: its {adapters[0]} changes the net with weights of its own. Give a folder in which "
             "the adapter is merged into model.safetensors."
         )
-    if files.weights:
-        parts = _table(folder / "model.safetensors.index.json", optional=True).get("weight_map", {})
-        there = {path.name for path in files.weights}
-        missing = (
-            sorted({str(part) for part in parts.values()} - there) if isinstance(parts, Mapping) else ["weight_map"]
-        )
-        if missing:
-            raise ProjectError(
-                f"{folder} lacks {missing[0]}, which its model.safetensors.index.json names. Put it there."
-            )
-        return files
+    if not files.weights:
+        raise _without_weights(files)
+    parts = _table(folder / "model.safetensors.index.json", optional=True).get("weight_map", {})
+    there = {path.name for path in files.weights}
+    missing = sorted({str(part) for part in parts.values()} - there) if isinstance(parts, Mapping) else ["weight_map"]
+    if missing:
+        raise ProjectError(f"{folder} lacks {missing[0]}, which its model.safetensors.index.json names. Put it there.")
+    return files
+
+
+def _without_weights(files: EncoderFiles) -> InvalidData | ProjectError:
+    """What is wrong with a folder that has no weights to read: they are published as something else, or missing."""
+    folder = files.folder
     others = sorted(path.name for pattern in _OTHERS for path in folder.glob(pattern))
     if others:
-        raise InvalidData(
+        return InvalidData(
             f"{folder} is refused: it holds weights only as {others[0]}. Such files can run code when they are read, "
             "and are not opened here. Give a folder with model.safetensors, which the publisher may offer as another "
             "revision."
         )
-    raise ProjectError(
+    return ProjectError(
         f"{files.name}: there is no model.safetensors in {folder}. Weights are read from that file, or from "
         "model-*-of-*.safetensors with model.safetensors.index.json; publications that hold only pickles are refused."
     )

@@ -12,35 +12,23 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 
 from whenabouts import __version__
-from whenabouts.config import load, read_toml, settings, to_toml
+from whenabouts.config import load, read_toml, to_toml
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.files import read_json, reading_folder, replacing_folder, write_json, write_text
-from whenabouts.recognition.encoder_clips import EncoderClips, Patches, Whole, read_clips
+from whenabouts.recognition.encoder_clips import EncoderClips
 from whenabouts.recognition.encoder_families import ENCODER_FAMILIES, EncoderFamily
 from whenabouts.recognition.encoder_files import EXTRA, EncoderFiles, encoder_files, is_encoder
+from whenabouts.recognition.encoder_preparation import EncoderSettings, clips_of
 from whenabouts.recognition.window_encoder import Vectors, WindowForm, windows_taken
 from whenabouts.training.devices import Compute
-
-
-@settings
-class EncoderSettings:
-    """What a window of an encoder holds, where that is not left to the encoder: `frames` at `rate` a second.
-
-    Left out, `frames` is what the encoder was trained with (1 for those of pictures, whose features are the mean over a
-    window's pictures), and `rate` that of its publisher or, where none is stated, the choice of `ENCODER_FAMILIES`.
-    """
-
-    frames: Annotated[int, Field(ge=1)] | None = None
-    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class EncoderNet(nn.Module):
@@ -175,7 +163,7 @@ def load_encoder(
     kind = str(config.get("model_type"))
     family = _family(kind, files)
     model, unused, forward = _loaded(transformers, files, family, config)
-    clips = _clips(files, family, model.config, kind, how)
+    clips = clips_of(files, family, model.config, kind, how)
     if not words and hasattr(model, "text_model"):
         del model.text_model
     net = EncoderNet(model.eval().requires_grad_(False), forward, family.width(model.config))
@@ -229,18 +217,23 @@ def _loaded(
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise InvalidData(f"{files.folder} can't be read as {named} ({reason}).") from None
     files.check_numbers()
+    _check_weights(model, told, family, files)
+    forward = family.classified if classifies and family.classified is not None else family.forward
+    return model, tuple(sorted(told["unexpected_keys"])), forward
+
+
+def _check_weights(model: Any, told: Mapping[str, Any], family: EncoderFamily, files: EncoderFiles) -> None:
+    """Raise InvalidData where weights are missing, of another shape or not finite; `told` is transformers' word."""
     missing = sorted(name for name in told["missing_keys"] if not name.startswith(family.optional))
     if missing or told.get("mismatched_keys"):
         odd = missing or sorted(str(key) for key in told["mismatched_keys"])
         raise InvalidData(
-            f"{files.folder} does not hold all weights of {named}: {len(odd)} are missing or of another shape (first: "
-            f"{odd[0]}). With random ones in their place its features would say nothing."
+            f"{files.folder} does not hold all weights of {type(model).__name__}: {len(odd)} are missing or of "
+            f"another shape (first: {odd[0]}). With random ones in their place its features would say nothing."
         )
     for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
         if not tensor.isfinite().all() and name not in missing:
             raise InvalidData(f"{files.folder}: {name} holds values that are not finite. The file is damaged.")
-    forward = family.classified if classifies and family.classified is not None else family.forward
-    return model, tuple(sorted(told["unexpected_keys"])), forward
 
 
 @contextlib.contextmanager
@@ -256,48 +249,3 @@ def _quiet(transformers: Any) -> Iterator[None]:
         log.set_verbosity(verbosity)
         if bar:
             log.enable_progress_bar()
-
-
-def _clips(files: EncoderFiles, family: EncoderFamily, config: Any, kind: str, how: EncoderSettings) -> EncoderClips:
-    if how.frames is not None and family.fixed and how.frames != family.frames(config):
-        raise SettingsError(
-            f"{files.name} takes {family.frames(config)} frames, but encoder.frames is {how.frames}. Leave it out."
-        )
-    own = family.frames(config)
-    tubelet = getattr(config, "tubelet_size", 1) if kind == "vjepa2" else 1
-    if how.frames is not None and how.frames % tubelet:
-        raise SettingsError(f"{files.name} takes a multiple of {tubelet} frames, but encoder.frames is {how.frames}.")
-    stated = files.preprocessor(video=family.video)
-    told = {**family.defaults, **{key: value for key, value in stated.items() if value is not None}}
-    if kind == "vjepa2":  # Its preprocessor overrules what its file says of `size`.
-        told["size"] = {"shortest_edge": int(_side(told["crop_size"], files) * 256 / 224)}
-    fps = told.get("fps")
-    rate = how.rate or (float(fps) if isinstance(fps, int | float) and fps > 0 else family.rate)
-    clips = read_clips(told, modality=kind, frames=how.frames or own, rate=rate)
-    if family.one_size:
-        _check_size(clips, files, config)
-    if isinstance(clips.size, Patches) and clips.size.side != config.vision_config.patch_size:
-        raise InvalidData(
-            f"{files.folder}: its net takes patches of {config.vision_config.patch_size} pixels, but its "
-            f"preprocessor's file makes such of {clips.size.side}."
-        )
-    return clips
-
-
-def _check_size(clips: EncoderClips, files: EncoderFiles, config: Any) -> None:
-    """Nets whose positions are learned, or counted on the config's own grid, take pictures of one size."""
-    seen = getattr(config, "vision_config", config)
-    side = getattr(seen, "image_size", None) or getattr(seen, "crop_size", None)
-    wanted = (side, side) if isinstance(side, int) else tuple(side or ())
-    made = clips.crop or (clips.size.of(1, 1) if isinstance(clips.size, Whole) else None)
-    if made != wanted:
-        raise InvalidData(
-            f"{files.folder}: its net takes pictures of {wanted}, but its preprocessor's file makes {made}."
-        )
-
-
-def _side(size: Any, files: EncoderFiles) -> int:
-    try:
-        return int(size["height"]) if isinstance(size, Mapping) else int(size)
-    except (KeyError, TypeError, ValueError):
-        raise InvalidData(f"{files.folder}: the preprocessor's crop_size is {size!r}, not a side or two.") from None

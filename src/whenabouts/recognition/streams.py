@@ -23,6 +23,9 @@ from whenabouts.recognition.window_source import SOUND_SOURCE, SOUND_WIDTH, Fini
 
 RGB, FLOW, AUDIO = "rgb", "flow", "audio"
 
+# Longer windows than any net was made for, which would fill the memory: pictures, and an hour of rows of sound.
+MOST_PICTURES, MOST_ROWS = 4096, 360_000
+
 # What two grids over videos of any length share.
 RASTER = ("start_seconds", "hop_seconds", "window_seconds")
 
@@ -61,6 +64,7 @@ class ExtractSettings:
         """An encoder's own windows, with what is asked for here; SettingsError for such as it can't take."""
         seconds = self.window_seconds or own.window_seconds
         if isinstance(own, SoundForm):
+            _check_length(round(seconds * SOUND_RATE), MOST_ROWS, "rows of sound")
             return dataclasses.replace(own, rows=max(1, round(seconds * SOUND_RATE)))
         form = own
         if own.one_size and (self.short_side is not None or self.whole):
@@ -69,6 +73,7 @@ class ExtractSettings:
                 f"extract.{'whole' if self.whole else 'short_side'}, or run its stream by itself (--modality)."
             )
         if self.rate is not None:
+            _check_length(round(seconds * self.rate), MOST_PICTURES, "pictures")
             form = dataclasses.replace(form, rate=self.rate, pictures=max(1, round(seconds * self.rate)))
         elif self.window_seconds is not None:
             form = dataclasses.replace(form, rate=form.pictures / seconds)
@@ -80,6 +85,14 @@ class ExtractSettings:
         if self.short_side is not None:
             form = dataclasses.replace(form, size=self.short_side)
         return dataclasses.replace(form, crop=None) if self.whole else form
+
+
+def _check_length(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise SettingsError(
+            f"extract.window_seconds and extract.rate make windows of {count} {what}; {most} are the most. Make one of "
+            "them smaller."
+        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
 from whenabouts.media.parts import Arrays
-from whenabouts.media.resizing import middle
+from whenabouts.media.probe import unreadable
+from whenabouts.media.resizing import middle, target_size
 from whenabouts.media.workers import Decoding, Job, decode_many
 from whenabouts.recognition.clip_parts import clip_parts
 from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat, limits_of
@@ -28,6 +30,9 @@ SOUND_WIDTH = 192
 
 # The sides of pictures of which nothing is known.
 _UNKNOWN = 256
+
+# A window of more bytes is not made: a dozen of them may wait at a time, and a net takes many times their memory.
+WINDOW_BYTES = 256 << 20
 
 # Cached frames are read so many at a time.
 _BLOCK = 512
@@ -85,7 +90,7 @@ class WindowSource:
         def jobs() -> Iterator[Job]:
             for number, video in videos:
                 begun.append((number, video, self._cached(video)))
-                yield self._job(video, pictures=begun[-1][2] is None)
+                yield self._job(video, pictures=begun[-1][2] is None, too_large=bool(self._too_large(video)))
 
         limits = limits_of(self.form.flow)
         decodings = cast(Generator[Decoding], decode_many(jobs(), workers=1, ahead=2, limits=limits))
@@ -94,6 +99,9 @@ class WindowSource:
                 yield from self._pieces(under_way, *begun.popleft())
 
     def _pieces(self, under_way: Decoding, number: int, video: Video, cached: Cached | None) -> Iterator[Windows | End]:
+        if reason := self._too_large(video):
+            yield End(number, Finished(unreadable(video.id, video.path, reason, passing=True), None, None))
+            return
         parts = _Parts(under_way)
         windows = FrameWindows(self.form.pictures, rate=self.form.rate, grid=self.grid(), lag=self.form.lag)
         grid: TimeGrid | None = None
@@ -130,17 +138,36 @@ class WindowSource:
         kept = FrameFormat(form.rate, *form.size, flow=form.flow, resize=form.resize)
         return FrameCache(self.cache / "frames", kept).find(video)
 
-    def _job(self, video: Video, *, pictures: bool) -> Job:
-        form = self.form
-        size: int | list[int]
-        if isinstance(form.size, int | tuple):
-            size = form.size if isinstance(form.size, int) else list(form.size)
-        else:
-            size = list(form.size.of(video.height or _UNKNOWN, video.width or _UNKNOWN))
-        how = {"rate": form.rate, "size": size, "crop": form.crop, "resize": form.resize}
+    def _size(self, video: Video) -> tuple[int, int] | int:
+        """(height, width) that its pictures are decoded at, or the length of their shorter side."""
+        size = self.form.size
+        if isinstance(size, int | tuple):
+            return size
+        return size.of(video.height or _UNKNOWN, video.width or _UNKNOWN)
+
+    def _too_large(self, video: Video) -> str:
+        """Why no windows are cut out of a video, where its pictures would fill too much memory; "" where they fit."""
+        size = target_size(self._size(video), video.height, video.width, crop=self.form.crop) or (_UNKNOWN, _UNKNOWN)
+        picture = math.prod(size) * 3
+        window = self.form.pictures * (picture if self.form.crop is None else self.form.crop**2 * 3)
+        if max(window, picture) <= WINDOW_BYTES:
+            return ""
+        return (
+            f"{self.form.pictures} pictures of {size[0]} x {size[1]} pixels make a window of {window / 2**20:.0f} MiB, "
+            f"and {WINDOW_BYTES >> 20} are the most: make extract.short_side smaller"
+        )
+
+    def _job(self, video: Video, *, pictures: bool, too_large: bool) -> Job:
+        form, size = self.form, self._size(video)
+        how = {"rate": form.rate, "size": size if isinstance(size, int) else list(size), "crop": form.crop}
         flow = None if form.flow is None else dataclasses.asdict(form.flow)
-        what = {"video_id": video.id, "pictures": pictures, "sound": self.sound, "flow": flow}
-        return Job(clip_parts, video.path, {**how, **what}, video.id)
+        wanted = {"pictures": pictures and not too_large, "sound": self.sound and not too_large}
+        return Job(
+            clip_parts,
+            video.path,
+            {**how, **wanted, "resize": form.resize, "video_id": video.id, "flow": flow},
+            video.id,
+        )
 
 
 class _Parts:

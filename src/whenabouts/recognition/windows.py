@@ -53,12 +53,21 @@ class FrameWindows:
         return nearest_frame(float(self.grid.begin(window)), self.rate, self.lag)
 
 
-def batched(windows: Iterable[NDArray[Any]], size: int) -> Iterator[NDArray[Any]]:
-    """Windows (F, H, W, C), or of sound (rows, 64), stacked to batches (B, ...) of `size`, the last one smaller."""
+# A batch holds no more bytes than this, unless one window does: large pictures come in smaller batches.
+BATCH_BYTES = 64 << 20
+
+
+def batched(windows: Iterable[NDArray[Any]], size: int, *, most_bytes: int | None = None) -> Iterator[NDArray[Any]]:
+    """Windows (F, H, W, C), or of sound (rows, 64), all of one shape, stacked to batches (B, ...).
+
+    Each is of `size` windows, or of as many as fit into `most_bytes` (None: `BATCH_BYTES`), but of one at least; the
+    last one is smaller.
+    """
     waiting: list[NDArray[Any]] = []
+    room = BATCH_BYTES if most_bytes is None else most_bytes
     for window in windows:
         waiting.append(window)
-        if len(waiting) == size:
+        if len(waiting) >= min(size, max(1, room // max(1, window.nbytes))):
             yield np.stack(waiting)
             waiting = []
     if waiting:

@@ -7,6 +7,7 @@ here; VideoPrism has no scale of its own, and is given CLIP's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -83,25 +84,29 @@ def _described(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     return [(name, vocabulary.descriptions.get(name, "")) for name in vocabulary.names]
 
 
-def _encoded(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
+def _tokenizer(folder: Path) -> Any:
+    """The publisher's own tokenizer; InvalidData where its files are missing or can't be read."""
     import transformers
 
-    folder = encoder.files.folder
     if not any((folder / name).is_file() for name in _TOKENIZERS) and not list(folder.glob("*.model")):
         # transformers would go on with a tokenizer of its own, which knows none of the words.
         raise InvalidData(
             f"{folder} has no tokenizer. Put the publisher's tokenizer.json and tokenizer_config.json there."
         )
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
-        )
+        return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # transformers raises many kinds; none has run anything that the files hold.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InvalidData(
             f"{folder} has no tokenizer that can be read ({reason}). Put the publisher's tokenizer.json and "
             "tokenizer_config.json there."
         ) from None
+
+
+def _encoded(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Vectors (N, D) of texts; InvalidData where the tokenizer can't tell them apart."""
+    folder = encoder.files.folder
+    tokenizer = _tokenizer(folder)
     model: Any = encoder.net.model
     longest = getattr(getattr(model.config, "text_config", None), "max_position_embeddings", 64)
     # SigLIP was trained with texts filled up to their full length, and without a mask over what was filled.
