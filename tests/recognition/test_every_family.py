@@ -1,6 +1,9 @@
 """Every family of nets as a project's backbone: trained on its labels, saved, and run over its videos."""
 
 import dataclasses
+import json
+import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +130,36 @@ def test_what_does_not_fit_is_told() -> None:
     wider = dataclasses.replace(SHAPES["r3d"], widths=(8, 8))
     with pytest.raises(SettingsError, match=r"stem\.0\.weight has shape .* in one net"):
         first_net(wider, clips)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_family_compiles_in_one_piece(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.compile follows all of each net without a break, to the same features; its last step is left out here."""
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+    backbone = saved(SHAPES[name], 2)
+    windows = np.random.default_rng(1).integers(0, 256, (2, 4, 16, 24, 3), np.uint8)
+    usual = backbone.vectors_on(CPU)(windows)
+    compiled = backbone.vectors_on(dataclasses.replace(CPU, compiled=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # so that it is seen if the net ran as it was
+        np.testing.assert_allclose(compiled(windows), usual, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(compiled(windows[:1]), usual[:1], rtol=1e-5, atol=1e-6)
+
+
+def test_a_training_of_a_compiled_net_is_the_same_training(
+    archive: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    videos = labelled_videos(archive.manifest(), archive.vocabulary())[:4]
+    losses = []
+    for compiled in (False, True):
+        run = Run(tmp_path / f"{compiled}", dataclasses.replace(CPU, compiled=compiled), progress=Silent())
+        plan = dataclasses.replace(PLAN, steps=3)
+        trained = pretrain_to(run.cache / "backbone", videos, archive.vocabulary(), SHAPES["r3d"], plan, run)
+        losses.append([row["loss"] for row in trained.history])
+        card = json.loads((run.cache / "backbone" / "card.json").read_text())
+        assert card["computed_on"] == ("cpu float32 compiled" if compiled else "cpu float32")
+    assert losses[0]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)

@@ -135,7 +135,7 @@ def _extracted(
     from whenabouts.training.devices import choose_compute
 
     backbones = _backbones(home, streams, how)
-    store, compute = home.features(), choose_compute(machine[1], how.precision)
+    store, compute = home.features(), choose_compute(machine[1], how.precision, how.compile)
     for reason in store.broken.values():
         terminal.say(reason)
     beside, results = _beside(home, backbones), {}

@@ -85,7 +85,7 @@ def pretrain(
     from whenabouts.recognition.labelled_videos import labelled_videos
     from whenabouts.recognition.pretrain_settings import PretrainSettings
     from whenabouts.recognition.pretraining import Run, pretrain_to
-    from whenabouts.training.devices import Compute, choose_device, compute_dtype
+    from whenabouts.training.devices import choose_device, compute_on
     from whenabouts.training.processes import joined, launched
 
     terminal = Terminal(as_json=as_json)
@@ -107,7 +107,7 @@ def pretrain(
         if begun is not None or modality == "flow":
             speaking.say("It begins at random." if begun is None else f"It begins with the weights of {begun.source}.")
         plan = load(PretrainSettings, told, "[pretrain]")
-        compute = Compute(chosen, compute_dtype(chosen, plan.precision))
+        compute = compute_on(chosen, plan.precision, plan.compile)
         run = Run(home.cache_folder, compute, seed, workers, speaking, begun, spread, world, home.logs_of(modality))
         if cache_gb is not None:
             run = dataclasses.replace(run, room_bytes=cache_gb * 1e9)

@@ -94,7 +94,7 @@ class Backbone:
 
     def vectors_on(self, compute: Compute) -> Vectors:
         """A function from windows, such as clips (B, F, H, W, C) uint8, to features (B, D) float32 on a device."""
-        net = compute.place_net(self.net).eval()
+        net = compute.quick(compute.place_net(self.net).eval())
 
         def forward(windows: NDArray[Any]) -> NDArray[np.float32]:
             with torch.inference_mode(), compute.autocast():

@@ -1,6 +1,7 @@
 """What the labels of drawn videos ask of scores: softmax on one label or on all, or a sigmoid for each."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -15,10 +16,14 @@ from whenabouts.training.loop import Measured
 
 
 def measure_on(compute: Compute, loss: Loss) -> Callable[[nn.Module, ClipBatch], Measured]:
-    """The loss of a batch, and its accuracy: the share of clips whose best class is the drawn one, or one of all."""
+    """The loss of a batch, and its accuracy: the share of clips whose best class is the drawn one, or one of all.
+
+    One such function is for one model: where `compute` compiles nets, that is done at the first batch.
+    """
+    quick = lru_cache(maxsize=1)(compute.quick)
 
     def measure(model: nn.Module, batch: ClipBatch) -> Measured:
-        scores = model(compute.place(batch.clips)).float()
+        scores = quick(model)(compute.place(batch.clips)).float()
         if loss == "softmax":
             classes = compute.place(batch.classes)
             right = scores.argmax(1) == classes

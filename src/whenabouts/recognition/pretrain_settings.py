@@ -30,6 +30,7 @@ class PretrainSettings:
     that label, "softmax_all" on all labels in equal shares, or a "sigmoid" for each label. `subset` learns from so
     many of the videos: drawn evenly ("random"), or so that small classes are kept whole ("tail").
 
+    `compile` puts the net through torch.compile: "auto" on a GPU that it can compile for, never on a CPU.
     `shift` and `colour` are changes at random (see ClipTransform). Of videos longer than `longest_seconds` the
     beginning counts.
     """
@@ -60,6 +61,7 @@ class PretrainSettings:
     colour: Probability = 0.3
     longest_seconds: float = Field(default=1200.0, gt=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Literal["auto", "always", "never"] = "auto"
     report_every: Count = 50
     checkpoint_every: Count = 100
 

@@ -46,8 +46,9 @@ class ExtractSettings:
     windows of one size, or of one number of pictures, refuses others.
 
     `storage` float16 halves the size of the store and rounds values by at most 1 in 2000; videos with values beyond its
-    65504 are kept as float32. `audio` adds statistics of
-    log-mel bands in the same windows for videos that have sound, beside the "rgb" stream.
+    65504 are kept as float32. `audio` adds statistics of log-mel bands in the same windows for videos that have sound,
+    beside the "rgb" stream. `compile` puts backbones through torch.compile: "auto" on a GPU that it can compile for,
+    never on a CPU; encoders from the hub run as they are.
     """
 
     hop_seconds: Hop = 0.5
@@ -59,6 +60,7 @@ class ExtractSettings:
     audio: bool = True
     storage: Literal["float16", "float32"] = "float16"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Literal["auto", "always", "never"] = "auto"
 
     def form_of(self, own: WindowForm | SoundForm) -> WindowForm | SoundForm:
         """An encoder's own windows, with what is asked for here; SettingsError for such as it can't take."""

@@ -1,8 +1,10 @@
 """Where to compute and in which number format."""
 
 import contextlib
+import importlib.util
 import platform
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,17 +16,22 @@ from whenabouts.core.errors import SettingsError
 from whenabouts.training.processes import launched, local_rank
 
 PrecisionName = Literal["auto", "float32", "bfloat16"]
+CompileName = Literal["auto", "always", "never"]
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """A device, the number format of convolutions and products on it, and how clips lie in its memory."""
+    """A device, the number format of convolutions and products on it, and how clips lie in its memory.
+
+    `compiled` nets are put through torch.compile, by those who ask for it: see `quick`.
+    """
 
     device: torch.device
     dtype: torch.dtype
     memory_format: torch.memory_format = torch.channels_last_3d
+    compiled: bool = False
 
     def autocast(self) -> torch.autocast:
         """A context in which torch computes in `dtype` where that is safe; parameters stay float32."""
@@ -45,8 +52,30 @@ class Compute:
                 parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
         return net
 
+    def quick(self, net: nn.Module) -> Callable[..., Any]:
+        """The net as a function, compiled where this says so; it computes with the net's weights as they then are.
+
+        Where torch can't compile it here, for want of a compiler say, it is warned once and the net runs as it is.
+        """
+        if not self.compiled:
+            return net
+        made, failed = torch.compile(net), False
+
+        def forward(*given: Any) -> Any:
+            nonlocal failed
+            if not failed:
+                try:
+                    return made(*given)
+                except _compiling_errors() as error:
+                    failed = True
+                    said = " ".join(str(error).split())[:200]
+                    warnings.warn(f"torch can't compile this net here, and runs it as it is: {said}", stacklevel=2)
+            return net(*given)
+
+        return forward
+
     def __str__(self) -> str:
-        return f"{self.device} {str(self.dtype).removeprefix('torch.')}"
+        return f"{self.device} {str(self.dtype).removeprefix('torch.')}{' compiled' if self.compiled else ''}"
 
 
 def choose_device(name: str) -> torch.device:
@@ -85,10 +114,34 @@ def compute_dtype(device: torch.device, precision: PrecisionName = "auto") -> to
     return torch.bfloat16 if native else torch.float32
 
 
-def choose_compute(name: str = "auto", precision: PrecisionName = "auto") -> Compute:
-    """Device and number format together, as `--device` and a recipe name them."""
-    device = choose_device(name)
-    return Compute(device, compute_dtype(device, precision))
+def choose_compute(
+    name: str = "auto", precision: PrecisionName = "auto", compile_nets: CompileName = "never"
+) -> Compute:
+    """Device, number format and compilation together, as `--device` and a recipe name them."""
+    return compute_on(choose_device(name), precision, compile_nets)
+
+
+def compute_on(device: torch.device, precision: PrecisionName = "auto", compile_nets: CompileName = "never") -> Compute:
+    """How a device that was chosen computes.
+
+    With "auto" nets are compiled on a GPU that torch can compile for; on a CPU it takes longer than it saves.
+    """
+    compiled = compile_nets == "always" or (compile_nets == "auto" and compiles(device))
+    return Compute(device, compute_dtype(device, precision), compiled=compiled)
+
+
+def compiles(device: torch.device) -> bool:
+    """Can torch compile nets for this device with profit: a GPU of capability 7.0 or later, with Triton installed?"""
+    if device.type != "cuda" or importlib.util.find_spec("triton") is None:
+        return False
+    return torch.cuda.get_device_capability(device) >= (7, 0)
+
+
+def _compiling_errors() -> tuple[type[Exception], ...]:
+    """What torch.compile raises where it can't compile, other than what the net itself raises."""
+    from torch._dynamo import exc
+
+    return (exc.TorchDynamoException,)
 
 
 def cpu_flags() -> frozenset[str]:
