@@ -1,13 +1,15 @@
 """R(2+1)D-18 as this package runs it, beside torchvision's graph as torch runs it: training steps and inference.
 
-    python benchmarks/backbone_speed.py [--rounds 7] [--steps 50] [--threads 2]
+    python benchmarks/backbone_speed.py [--rounds 5] [--seeds 10] [--threads 1] [--device auto]
+    python benchmarks/backbone_speed.py --parts losses          one part alone; the others stay as they were written
 
 Both have the same weights. "theirs" is the graph of `torchvision_graph.py`, eager, clips in torch's usual order of
-memory (NCTHW); "ours" is `nets.conv3d.R2Plus1D` placed as `training.devices.Compute` does for every verb. The four
-(float32 and bfloat16 of either) run in turn within each round; the seconds are those that the process computed, so that
-with one thread a busy machine bears little on them; medians of the rounds' ratios count. Then each of float32 theirs
-and ours, and bfloat16 ours, learns from the same clips for `--steps` steps. Writes results/backbone_speed.json and
-backbone_speed.md.
+memory (NCTHW); "ours" is `nets.conv3d.R2Plus1D` placed as `training.devices.Compute` does for every verb, on a GPU
+compiled. Part "speed": the four (float32 and bfloat16 of either) run in turn within each round; on a CPU the seconds
+are those that the process computed, so that with one thread a busy machine bears little on them; medians of the
+rounds' ratios count. Part "losses": float32 theirs and ours, and bfloat16 ours, learn from the same clips for `--steps`
+steps, from each of `--seeds` seeds. Part "families", by default on a GPU alone: `device_rates.py`, with its page.
+Writes results/backbone_speed.json and backbone_speed.md.
 """
 
 import argparse
@@ -23,10 +25,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+import device_rates
+from backbone_speed_page import page
 from torchvision_graph import VideoResNet
 from whenabouts.nets.conv3d import R2Plus1D
 from whenabouts.recognition.backbone import ClipClassifier
-from whenabouts.training.devices import Compute, cpu_flags
+from whenabouts.training.devices import Compute, choose_device, compiles, cpu_flags
 
 RESULTS = Path(__file__).parent / "results"
 CLASSES, BATCH, CLIP = 400, 1, (8, 112, 112)
@@ -37,33 +41,36 @@ GOALS = {
     "ours bfloat16 over theirs float32": ("theirs float32", "ours bfloat16", 2.0),
 }
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+LEARNERS = ("theirs float32", "ours float32", "ours bfloat16")
 
 
 class Runner:
     """One net in one number format: `step` and `infer` on clips in the usual order of memory."""
 
-    def __init__(self, whose, precision, classes):
-        torch.manual_seed(0)
+    def __init__(self, whose, precision, classes, device, seed=0):
+        torch.manual_seed(seed)
         ours = ClipClassifier(R2Plus1D(), classes)
-        self.compute = Compute(torch.device("cpu"), DTYPES[precision])
         self.ours = whose == "ours"
+        self.compute = Compute(device, DTYPES[precision], compiled=self.ours and compiles(device))
         if self.ours:
             self.net = self.compute.place_net(ours)
         else:
             self.net = VideoResNet(classes)
             state = {name.removeprefix("net."): tensor for name, tensor in ours.state_dict().items()}
             self.net.load_state_dict(state)
+            self.net.to(device)
+        self.quick = self.compute.quick(self.net)
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=RATE)
 
     def forward(self, clips):
         """Scores of clips, float32."""
         with self.compute.autocast():
-            return self.net(self.compute.place(clips) if self.ours else clips).float()
+            return self.quick(self.compute.place(clips) if self.ours else clips.to(self.compute.device)).float()
 
     def step(self, clips, labels):
         """One step of SGD; the loss before it."""
         self.net.train()
-        loss = nn.functional.cross_entropy(self.forward(clips), labels)
+        loss = nn.functional.cross_entropy(self.forward(clips), labels.to(self.compute.device))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -76,19 +83,26 @@ class Runner:
             return self.forward(clips)
 
 
-def seconds_of(work, *given):
-    """Seconds that this process computed: on a machine that others use, too, a clock on the wall tells of them."""
-    started = time.process_time()
+def seconds_of(device, work, *given):
+    """Seconds that this process computed: on a machine that others use, too, a clock on the wall tells of them.
+
+    On a GPU, whose seconds are not the process's, those of the clock until it is done.
+    """
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    device_rates.waited(device)
+    started = clock()
     work(*given)
-    return time.process_time() - started
+    device_rates.waited(device)
+    return clock() - started
 
 
-def timed(rounds):
+def timed(rounds, device):
     """Seconds of each runner's training step and inference, one row a round."""
     generator = torch.Generator().manual_seed(1)
     clips = torch.randn(BATCH, 3, *CLIP, generator=generator)
     labels = torch.randint(CLASSES, (BATCH,), generator=generator)
-    runners = {f"{whose} {kind}": Runner(whose, kind, CLASSES) for whose in ("theirs", "ours") for kind in DTYPES}
+    names = [(whose, kind) for whose in ("theirs", "ours") for kind in DTYPES]
+    runners = {f"{whose} {kind}": Runner(whose, kind, CLASSES, device) for whose, kind in names}
     agreed = (runners["theirs float32"].infer(clips) - runners["ours float32"].infer(clips)).abs().max().item()
     for runner in runners.values():
         runner.step(clips, labels)
@@ -96,16 +110,16 @@ def timed(rounds):
     rows = {"training step": [], "inference": []}
     for number in range(rounds):
         order = list(runners.items())[:: 1 if number % 2 else -1]
-        rows["training step"].append({name: seconds_of(runner.step, clips, labels) for name, runner in order})
-        rows["inference"].append({name: seconds_of(runner.infer, clips) for name, runner in order})
+        rows["training step"].append({name: seconds_of(device, runner.step, clips, labels) for name, runner in order})
+        rows["inference"].append({name: seconds_of(device, runner.infer, clips) for name, runner in order})
     return rows, agreed
 
 
-def learned(steps):
-    """Mean loss of the last 10 of `steps` steps on clips whose brightness over time tells their class."""
+def learned(steps, seed, device):
+    """Losses of each learner over `steps` steps on clips whose brightness over time tells their class."""
     losses = {}
-    for name in ("theirs float32", "ours float32", "ours bfloat16"):
-        runner, generator = Runner(*name.split(), LEARNED), torch.Generator().manual_seed(2)
+    for name in LEARNERS:
+        runner, generator = Runner(*name.split(), LEARNED, device, seed), torch.Generator().manual_seed(1000 + seed)
         found = []
         for _ in range(steps):
             labels = torch.randint(LEARNED, (LEARN_BATCH,), generator=generator)
@@ -121,19 +135,14 @@ def spread(ratios):
     return {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    load = [os.getloadavg()[0]]
-    rows, agreed = timed(given.rounds)
-    print(f"timed: {rows}", flush=True)
-    load.append(os.getloadavg()[0])
-    losses = learned(given.steps)
-    load.append(os.getloadavg()[0])
+def apart(losses, name):
+    """By which share a learner's last losses lie above theirs at float32, a number for each seed."""
+    return [row[name]["last 10"] / row["theirs float32"]["last 10"] - 1 for row in losses]
+
+
+def speed_part(given, device):
+    before = os.getloadavg()[0]
+    rows, agreed = timed(given.rounds, device)
     ratios = {
         work: {
             name: {**spread([row[slow] / row[fast] for row in found]), "goal": goal}
@@ -141,65 +150,86 @@ def main():
         }
         for work, found in rows.items()
     }
-    values = {
-        "torch": torch.__version__,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "bfloat16 instructions": sorted(cpu_flags() & {"avx512_bf16", "amx_bf16"}),
-        "threads": given.threads,
-        "load": load,
+    return {
+        "rounds": given.rounds,
+        "load": [before, os.getloadavg()[0]],
         "clip": [BATCH, 3, *CLIP],
         "largest difference of scores": agreed,
         "ratios": ratios,
         "seconds": rows,
-        "losses": losses,
+        **machine(given, device),
     }
-    RESULTS.joinpath("backbone_speed.json").write_text(json.dumps(values, indent=1) + "\n")
-    text = page(values, given)
-    RESULTS.joinpath("backbone_speed.md").write_text(text)
+
+
+def losses_part(given, device):
+    before = os.getloadavg()[0]
+    losses = []
+    for seed in range(given.seeds):
+        losses.append(learned(given.steps, seed, device))
+        print(
+            f"seed {seed}: {', '.join(f'{name} {apart(losses, name)[-1]:+.2%}' for name in LEARNERS[1:])}", flush=True
+        )
+    differences = {}
+    for name in LEARNERS[1:]:
+        found = apart(losses, name)
+        deviation = statistics.stdev(found) if len(found) > 1 else 0.0
+        differences[name] = {"mean": statistics.mean(found), "deviation": deviation, "each": found}
+    return {
+        "steps": given.steps,
+        "seeds": given.seeds,
+        "load": [before, os.getloadavg()[0]],
+        "clip": [LEARN_BATCH, 3, *LEARN_CLIP],
+        "losses": losses,
+        "beside theirs": differences,
+        **machine(given, device),
+    }
+
+
+def families_part(given, device):
+    values = device_rates.measured(given, given.compute)
+    device_rates.RESULTS.joinpath("device_rates.json").write_text(json.dumps(values, indent=1) + "\n")
+    device_rates.RESULTS.joinpath("device_rates.md").write_text(device_rates.page(values))
+    print(device_rates.page(values))
+    return {"device": values["device"]}
+
+
+PARTS = {"speed": speed_part, "losses": losses_part, "families": families_part}
+
+
+def machine(given, device):
+    card = f", {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
+    return {
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores{card}",
+        "bfloat16 instructions": sorted(cpu_flags() & {"avx512_bf16", "amx_bf16"}),
+        "threads": given.threads,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--parts", nargs="*", choices=list(PARTS))
+    parser.add_argument("--out", default=str(RESULTS))
+    device_rates.add_options(parser)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    device = choose_device(given.device)
+    given.compute = device_rates.choose_compute(given.device, "auto", "auto")
+    parts = given.parts or (["speed", "losses"] if device.type == "cpu" else list(PARTS))
+    path = Path(given.out) / "backbone_speed.json"
+    values = json.loads(path.read_text()) if path.exists() else {}
+    for name in parts:
+        values[name] = PARTS[name](given, device)
+        path.write_text(json.dumps(values, indent=1) + "\n")
+    text = page(values)
+    path.with_suffix(".md").write_text(text)
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(text)
-
-
-def page(values, given):
-    """The results as Markdown."""
-    load = ", ".join(f"{value:.1f}" for value in values["load"])
-    flags = ", ".join(values["bfloat16 instructions"]) or "no bfloat16 instructions"
-    command = f"python benchmarks/backbone_speed.py --rounds {given.rounds} --steps {given.steps}"
-    lines = [
-        "# R(2+1)D-18 beside torchvision's graph",
-        "",
-        f"torch {values['torch']}, {values['machine']}, {values['threads']} threads,",
-        f"{flags}; load before, between and after: {load}.",
-        f"Clips {values['clip']}; {given.rounds} rounds, the four in turn; the same weights, whose scores at float32",
-        f"differ by at most {values['largest difference of scores']:.1e}.",
-        f"Made by `{command} --threads {given.threads}`.",
-        "",
-        "Seconds of computing, medians (least to most):",
-        "",
-        "| work | theirs float32 | ours float32 | theirs bfloat16 | ours bfloat16 |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for work, rows in values["seconds"].items():
-        cells = []
-        for name in ("theirs float32", "ours float32", "theirs bfloat16", "ours bfloat16"):
-            found = spread([row[name] for row in rows])
-            cells.append(f"{found['median']:.2f} ({found['least']:.2f} to {found['most']:.2f})")
-        lines.append(f"| {work} | {' | '.join(cells)} |")
-    lines += ["", "How many times as fast, medians of the rounds' ratios (least to most):", ""]
-    lines += ["| work | ratio | median | least to most | goal | |", "|---|---|---:|---:|---:|---|"]
-    for work, ratios in values["ratios"].items():
-        for name, row in ratios.items():
-            reached = "reached" if row["median"] >= row["goal"] else "missed"
-            ends = f"{row['least']:.2f} to {row['most']:.2f}"
-            lines.append(f"| {work} | {name} | {row['median']:.2f} | {ends} | {row['goal']:.1f} | {reached} |")
-    base = values["losses"]["theirs float32"]["last 10"]
-    lines += ["", f"Loss after {given.steps} steps from the same weights on the same clips (mean of the last 10):", ""]
-    lines += ["| | first step | last 10 | beside theirs | goal: within 2 % |", "|---|---:|---:|---:|---|"]
-    for name, row in values["losses"].items():
-        apart = row["last 10"] / base - 1
-        told = "within" if abs(apart) <= 0.02 else "missed"
-        lines.append(f"| {name} | {row['first']:.4f} | {row['last 10']:.4f} | {apart:+.2%} | {told} |")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
