@@ -109,7 +109,7 @@ def test_the_two_graphs_agree_and_learn(speed: ModuleType) -> None:
 
 
 def test_the_slowest_worker_tells_how_much_faster_several_are(rates: ModuleType) -> None:
-    """By hand: one takes 10 CPU seconds, 2 of them to start; of two the slower takes 7: 10 / 7, and 8 / 5 of the work."""
+    """One takes 10 CPU seconds, 2 of them to start; of two the slower takes 7: 10 / 7, and 8 / 5 of the work."""
     import extraction_shards
 
     one = {"cpu": [10.0], "clock": 20.0, "start": 2.0}
