@@ -158,6 +158,30 @@ def test_killed_and_ended_a_verb_goes_on_to_the_same_result(verb: str, before: F
         assert "Round 1 of 2" not in last.said
 
 
+def test_the_default_localizer_killed_goes_on_to_the_same_model(before: Folders, tmp_path: Path) -> None:
+    """`train` as most people type it, with nothing said of which localizer: it keeps its steps, epoch by epoch."""
+    undisturbed, project = (killing.copied(before["train"], tmp_path / name) for name in ("undisturbed", "project"))
+    more = ("--set", "train.epochs=12", "--set", "train.batch_size=2")
+    killing.finish(["train", "--project", str(undisturbed), *more], tmp_path / "logs")
+    words = ["train", "--project", str(project), *more]
+    checkpoint = project / "cache" / "train" / "multiple-instance" / "steps.safetensors"
+    seen = 0
+    for number in (KILL, TERM):
+        run = killing.start(words, tmp_path / "logs")
+        assert killing.end_when(
+            run, lambda seen=seen: checkpoint.exists() and read_place(checkpoint).step > seen, number
+        ), run.said
+        assert run.process.returncode == (-KILL if number == KILL else 128 + number)
+        assert whole(project)
+        seen = read_place(checkpoint).step
+    last = killing.finish([*words, "--json"], tmp_path / "logs")
+    assert json.loads((project / "models" / "localizer" / "card.json").read_text())["localizer"] == "multiple-instance"
+    assert f"resuming at step {seen} from" in last.said
+    assert seen > 0
+    assert killing.content("train", project) == killing.content("train", undisturbed)
+    assert not checkpoint.exists()
+
+
 def test_a_full_disk_and_a_read_only_folder_are_told_and_harm_nothing(before: Folders, tmp_path: Path) -> None:
     project = killing.copied(before["extract"], tmp_path / "project")
     words = killing.words_of("extract", project, "--workers", 1)

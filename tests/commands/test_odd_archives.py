@@ -111,19 +111,23 @@ def test_features_that_are_not_numbers_are_left_out_and_told(
     tmp_path: Path, typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("whenabouts.data.shards.storable", lambda sequence: None)  # Another program wrote them.
-    kept = [features("v0"), features("v1"), features("v2", value=np.nan), features("v3", value=np.inf)]
-    project, folder = project_of(tmp_path / "p", [["a"], ["b"]] * 2, kept)
+    odd = [features(f"v{number}", value=value) for number, value in ((2, np.nan), (3, np.inf), (4, 3e38))]
+    project, folder = project_of(
+        tmp_path / "p", [["a"], ["b"], ["a"], ["b"], ["a"]], [features("v0"), features("v1"), *odd]
+    )
     code, said = typed("train", "--project", folder)
     assert code == 0
     assert "v2: rgb features hold nan at step 0" in said
-    assert "2 of 4 videos are used; left out: 2 broken features." in said
+    assert "v4: rgb features hold 3e+38 at step 0" in said
+    assert "2 of 5 videos are used; left out: 3 broken features." in said
     code, said = typed("find", "--project", folder)
     assert code == 0
-    assert "Left out: 2 broken features." in said
-    project.features().append([features(f"v{number}", value=np.nan) for number in range(4)])
+    assert "Left out: 3 broken features." in said
+    assert "Warning" not in said
+    project.features().append([features(f"v{number}", value=np.nan) for number in range(5)])
     code, said = typed("train", "--project", folder)
     assert code == 1
-    assert "No video can be learned from: 4 broken features" in said
+    assert "No video can be learned from: 5 broken features" in said
 
 
 def test_features_of_several_or_other_widths_are_refused_and_nothing_is_written(tmp_path: Path, typed) -> None:

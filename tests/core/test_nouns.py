@@ -122,6 +122,13 @@ def test_features_know_their_grid() -> None:
     broken[2, 5] = np.nan
     with pytest.raises(InvalidData, match="step 2, column 5"):
         FeatureSequence("v", broken, grid, "rgb", "net@1").check_finite()
+    broken[2, 5] = -3e38
+    with pytest.raises(InvalidData, match=r"hold -3e\+38 at step 2, column 5; they are numbers up to 1e\+18"):
+        FeatureSequence("v", broken, grid, "rgb", "net@1").check_finite()
+    FeatureSequence("v", np.full((4, 8), 65504, np.float16), grid, "rgb", "net@1").check_finite()
+    FeatureSequence("v", np.full((4, 8), 255, np.uint8), grid, "rgb", "net@1").check_finite()
+    with pytest.raises(InvalidData, match="hold inf"):
+        FeatureSequence("v", np.full((4, 8), np.inf, np.float16), grid, "rgb", "net@1").check_finite()
 
 
 def test_scores_fit_grid_and_vocabulary() -> None:

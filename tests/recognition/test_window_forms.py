@@ -206,7 +206,7 @@ def test_a_video_that_makes_no_numbers_is_told_and_stops_nothing(tmp_path: Path)
     assert store.video_ids("means") == ("dark",)
     (row,) = ExtractionReport(tmp_path / "extraction.json").rows()
     assert (row["id"], row["status"], row["passing"]) == ("bright", "unreadable", True)
-    assert row["reason"] == "means@1 makes NaN or infinity of it, at step 0"
+    assert row["reason"] == "means@1 makes nan of it at step 0, which is no feature"
     again = ExtractionReport(tmp_path / "extraction.json")
     assert not again.failed_before(entries[0].video)  # another net may make numbers of it
 

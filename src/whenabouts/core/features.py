@@ -9,6 +9,18 @@ from numpy.typing import NDArray
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import TimeGrid
 
+LARGEST = 1e18
+"""Values beyond this are no features: their squares, summed over a few hundred numbers, overflow float32."""
+
+
+def unusable(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where values are NaN, infinite or beyond `LARGEST`: of the same shape."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return np.zeros(values.shape, np.bool_)
+    limit = min(LARGEST, float(np.finfo(values.dtype).max))
+    found: NDArray[np.bool_] = ~(np.abs(values) <= limit)
+    return found
+
 
 @dataclass(frozen=True)
 class FeatureSequence:
@@ -43,12 +55,13 @@ class FeatureSequence:
         return f"FeatureSequence({self.video_id!r}, {self.modality}, shape {self.values.shape}, {self.values.dtype})"
 
     def check_finite(self) -> None:
-        """Raise InvalidData where a value is NaN or infinite, saying where the first one stands."""
-        if np.issubdtype(self.values.dtype, np.floating) and not np.isfinite(self.values).all():
-            step, column = np.argwhere(~np.isfinite(self.values))[0]
+        """Raise InvalidData where a value is NaN, infinite or beyond `LARGEST`, saying where the first one stands."""
+        odd = unusable(self.values)
+        if odd.any():
+            step, column = np.argwhere(odd)[0]
             raise InvalidData(
-                f"{self.video_id}: {self.modality} features hold {self.values[step, column]} at step {step}, column "
-                f"{column}. Extract this video again, or leave it out."
+                f"{self.video_id}: {self.modality} features hold {self.values[step, column]:g} at step {step}, column "
+                f"{column}; they are numbers up to {LARGEST:g}. Extract this video again, or leave it out."
             )
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from whenabouts.config import settings
 from whenabouts.core.errors import SettingsError
-from whenabouts.core.features import FeatureSequence
+from whenabouts.core.features import FeatureSequence, unusable
 from whenabouts.core.timing import TimeGrid
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
@@ -136,9 +136,11 @@ class Stream:
 
     def judged(self, end: Finished, values: Features) -> Finished:
         """The end of a video; an unreadable one where its features are no numbers: such are not kept."""
-        if end.grid is None or np.isfinite(values).all():
+        odd = unusable(values)
+        if end.grid is None or not odd.any():
             return end
-        reason = f"{self.source} makes NaN or infinity of it, at step {int(np.argmin(np.isfinite(values).all(axis=1)))}"
+        step, column = np.argwhere(odd)[0]
+        reason = f"{self.source} makes {values[step, column]:g} of it at step {step}, which is no feature"
         return Finished(unreadable(end.video.id, end.video.path, reason, passing=True), None, None)
 
     def sequences(self, end: Finished, values: Features) -> list[FeatureSequence]:
