@@ -1,6 +1,6 @@
 """R(2+1)D-18 as this package runs it, beside torchvision's graph as torch runs it: training steps and inference.
 
-    python benchmarks/backbone_speed.py [--rounds 5] [--seeds 10] [--threads 1] [--device auto]
+    python benchmarks/backbone_speed.py [--rounds 5] [--seeds 6] [--threads 1] [--device auto]
     python benchmarks/backbone_speed.py --parts losses          one part alone; the others stay as they were written
 
 Both have the same weights. "theirs" is the graph of `torchvision_graph.py`, eager, clips in torch's usual order of
@@ -20,6 +20,7 @@ import platform
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -140,7 +141,7 @@ def apart(losses, name):
     return [row[name]["last 10"] / row["theirs float32"]["last 10"] - 1 for row in losses]
 
 
-def speed_part(given, device):
+def speed_part(given, device, known, keep):
     before = os.getloadavg()[0]
     rows, agreed = timed(given.rounds, device)
     ratios = {
@@ -161,14 +162,20 @@ def speed_part(given, device):
     }
 
 
-def losses_part(given, device):
-    before = os.getloadavg()[0]
-    losses = []
-    for seed in range(given.seeds):
+def losses_part(given, device, known, keep):
+    """Each seed is kept as soon as it is done: run again, it goes on with the next."""
+    same = known.get("steps") == given.steps and known.get("clip") == [LEARN_BATCH, 3, *LEARN_CLIP]
+    losses, loads = list(known["losses"]) if same else [], list(known["load"]) if same else [os.getloadavg()[0]]
+    for seed in range(len(losses), given.seeds):
         losses.append(learned(given.steps, seed, device))
-        print(
-            f"seed {seed}: {', '.join(f'{name} {apart(losses, name)[-1]:+.2%}' for name in LEARNERS[1:])}", flush=True
-        )
+        told = ", ".join(f"{name} {apart(losses, name)[-1]:+.2%}" for name in LEARNERS[1:])
+        print(f"seed {seed}: {told}", flush=True)
+        part = losses_of(losses, [loads[0], os.getloadavg()[0]], given, device)
+        keep(part)
+    return losses_of(losses, [loads[0], os.getloadavg()[0]], given, device)
+
+
+def losses_of(losses, load, given, device):
     differences = {}
     for name in LEARNERS[1:]:
         found = apart(losses, name)
@@ -176,8 +183,8 @@ def losses_part(given, device):
         differences[name] = {"mean": statistics.mean(found), "deviation": deviation, "each": found}
     return {
         "steps": given.steps,
-        "seeds": given.seeds,
-        "load": [before, os.getloadavg()[0]],
+        "seeds": len(losses),
+        "load": load,
         "clip": [LEARN_BATCH, 3, *LEARN_CLIP],
         "losses": losses,
         "beside theirs": differences,
@@ -185,7 +192,7 @@ def losses_part(given, device):
     }
 
 
-def families_part(given, device):
+def families_part(given, device, known, keep):
     values = device_rates.measured(given, given.compute)
     device_rates.RESULTS.joinpath("device_rates.json").write_text(json.dumps(values, indent=1) + "\n")
     device_rates.RESULTS.joinpath("device_rates.md").write_text(device_rates.page(values))
@@ -210,7 +217,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="auto")
     parser.add_argument("--parts", nargs="*", choices=list(PARTS))
@@ -223,9 +230,13 @@ def main():
     parts = given.parts or (["speed", "losses"] if device.type == "cpu" else list(PARTS))
     path = Path(given.out) / "backbone_speed.json"
     values = json.loads(path.read_text()) if path.exists() else {}
-    for name in parts:
-        values[name] = PARTS[name](given, device)
+
+    def keep(name, part):
+        values[name] = part
         path.write_text(json.dumps(values, indent=1) + "\n")
+
+    for name in parts:
+        keep(name, PARTS[name](given, device, values.get(name, {}), partial(keep, name)))
     text = page(values)
     path.with_suffix(".md").write_text(text)
     with contextlib.suppress(BrokenPipeError):

@@ -77,7 +77,10 @@ def test_losses_are_averaged_over_seeds(
 ) -> None:
     """By hand: 1 % and 3 % above theirs are 2 % +- 1.41 %, of which nobody knows whether it is within 2 %."""
 
+    seen: list[int] = []
+
     def learned(steps: int, seed: int, _: torch.device) -> dict[str, Any]:
+        seen.append(seed)
         theirs = {"first": 2.0, "last 10": 1.0, "all": [1.0] * steps}
         ours = {"first": 2.0, "last 10": 1.01 + 0.02 * seed, "all": [1.0] * steps}
         return {"theirs float32": theirs, "ours float32": theirs, "ours bfloat16": ours}
@@ -95,6 +98,9 @@ def test_losses_are_averaged_over_seeds(
     out = capsys.readouterr().out
     assert "| ours bfloat16 | +2.00% | 1.41% | 1.00% | +1.00% to +3.00% | not certain |" in out
     assert "| ours float32 | +0.00% | 0.00% | 0.00% | +0.00% to +0.00% | within |" in out
+    monkeypatch.setattr("sys.argv", [*words[:4], "3", *words[5:]])
+    speed.main()  # seeds that were done are not done again
+    assert seen == [0, 1, 2]
 
 
 def test_the_two_graphs_agree_and_learn(speed: ModuleType) -> None:
