@@ -1,6 +1,8 @@
 import json
+import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from torch import nn
 
 from whenabouts.config import load, with_overrides
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
+from whenabouts.core.files import sha256_of
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, backbone_at
 from whenabouts.recognition.backbone_settings import BACKBONES
@@ -25,7 +28,7 @@ def backbone() -> Backbone:
     return Backbone(SHAPE, net, nn.Linear(8, 2), Vocabulary(("one", "two")))
 
 
-def test_a_backbone_at_comes_back_as_it_was(tmp_path: Path, backbone: Backbone) -> None:
+def test_a_saved_backbone_comes_back_as_it_was(tmp_path: Path, backbone: Backbone) -> None:
     backbone.save(tmp_path / "b", card={"seed": 3})
     found = Backbone.load(tmp_path / "b")
     assert found.settings == backbone.settings
@@ -207,3 +210,62 @@ def test_plans_that_can_not_be_are_refused(bad: str) -> None:
     table = with_overrides({}, [f"pretrain.{bad}"])["pretrain"]
     with pytest.raises(SettingsError, match=bad.split("=")[0]):
         load(PretrainSettings, table, "[pretrain]")
+
+
+def saved_with(folder: Path, backbone: Backbone, change: Any) -> Path:
+    """A saved backbone with other tensors, whose card agrees with them."""
+    backbone.save(folder)
+    path = folder / "model.safetensors"
+    tensors = safetensors.torch.load_file(path)
+    safetensors.torch.save_file(change(tensors), path)
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {"sha256": sha256_of(path)}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda tensor: torch.full_like(tensor, float("nan")), "not finite"),
+        (lambda tensor: torch.full_like(tensor, float("inf")), "not finite"),
+        (lambda tensor: tensor.to(torch.int8), "holds torch.int8, not torch.float32"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, backbone: Backbone, change: Any, told: str) -> None:
+    name = "stem.0.weight"
+    folder = saved_with(tmp_path / "b", backbone, lambda tensors: {**tensors, name: change(tensors[name])})
+    with pytest.raises(InvalidData, match=rf"{re.escape(name)} .*{re.escape(told)}"):
+        Backbone.load(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_formats_are_read_as_float32(tmp_path: Path, backbone: Backbone, dtype: torch.dtype) -> None:
+    name = "stem.0.weight"
+    folder = saved_with(tmp_path / "b", backbone, lambda tensors: {**tensors, name: tensors[name].to(dtype)})
+    found = Backbone.load(folder).net.state_dict()[name]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, backbone.net.state_dict()[name], rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("widths = [4, 8]", "widths = [60000, 60000]"),
+        ("stem = 4", "stem = 65536"),
+        ("blocks = [1, 1]", "blocks = [1, 256]"),
+    ],
+)
+def test_settings_that_ask_for_more_than_the_file_take_no_memory(
+    tmp_path: Path, backbone: Backbone, before: str, after: str
+) -> None:
+    backbone.save(tmp_path / "b")
+    settings = tmp_path / "b" / "settings.toml"
+    told = settings.read_text()
+    assert before in told
+    settings.write_text(told.replace(before, after))
+    with pytest.raises(InvalidData, match=r"ask for|are missing"):
+        Backbone.load(tmp_path / "b")
+    for absurd in ("[1000000, 8]", "[" + "4, " * 40 + "8]"):
+        settings.write_text(told.replace("widths = [4, 8]", f"widths = {absurd}"))
+        with pytest.raises(SettingsError):
+            Backbone.load(tmp_path / "b")

@@ -173,11 +173,13 @@ def with_weights(shape: Shape, path: Path, vocabulary: Vocabulary | None = None)
         raise InvalidData(f"{path} can't be read as safetensors ({error}). Give a model.safetensors.") from None
     head = {name: tensors.pop(f"fc.{name}") for name in ("weight", "bias") if f"fc.{name}" in tensors}
     try:
-        net = shape.build()
+        with torch.device("meta"):  # Settings that ask for more than the file holds are told before they take memory.
+            net = shape.build()
     except SettingsError as error:
         raise SettingsError(f"{path} and the settings for it: {error}") from None
-    _check_names({name: tuple(t.shape) for name, t in net.state_dict().items()}, tensors, path)
-    net.load_state_dict(tensors)
+    wanted = net.state_dict()
+    _check_names(wanted, tensors, path)
+    net.load_state_dict({name: tensors[name].to(wanted[name].dtype).contiguous() for name in wanted}, assign=True)
     net.eval()
     names = vocabulary or Vocabulary(())
     if len(head) < 2 or not len(names) or tuple(head["weight"].shape) != (len(names), net.width):
@@ -198,7 +200,7 @@ def backbone_at(path: Path, shape: Shape) -> Backbone:
     return with_weights(shape, path)
 
 
-def _check_names(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor], path: Path) -> None:
+def _check_names(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
     missing = [name for name in wanted if name not in found]
     strange = [name for name in found if name not in wanted]
     if missing or strange:
@@ -206,11 +208,13 @@ def _check_names(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tens
             f"{path} is not a net of these settings: {len(missing)} weights are missing (first: {missing[:1]}), "
             f"{len(strange)} are left over (first: {strange[:1]}). Check backbone.widths, .blocks and the names."
         )
-    for name, shape in wanted.items():
-        if tuple(found[name].shape) != shape:
+    for name, tensor in wanted.items():
+        if found[name].shape != tensor.shape:
             raise InvalidData(
-                f"{path}: {name} has shape {tuple(found[name].shape)}, but these settings ask for {shape}. "
-                "Check backbone.widths, .stem, .mid and .input."
+                f"{path}: {name} has shape {tuple(found[name].shape)}, but these settings ask for "
+                f"{tuple(tensor.shape)}. Check backbone.widths, .stem, .mid and .input."
             )
+        if found[name].is_floating_point() != tensor.is_floating_point():
+            raise InvalidData(f"{path}: {name} holds {found[name].dtype}, not {tensor.dtype} or another format of it.")
         if not found[name].isfinite().all():
             raise InvalidData(f"{path}: {name} holds values that are not finite. The file is damaged.")

@@ -25,7 +25,10 @@ from whenabouts.recognition.families import FAMILIES, OF_FAMILIES
 from whenabouts.recognition.frame_cache import FrameFormat
 from whenabouts.recognition.window_encoder import Resize, WindowForm
 
-Count = Annotated[int, Field(ge=1)]
+# No net has more than these; a file that asks for more is not to take time and memory before it is refused.
+Count = Annotated[int, Field(ge=1, le=65_536)]
+Widths = Annotated[tuple[Count, ...], Field(max_length=16)]
+Blocks = Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(max_length=16)]
 Side = Annotated[int, Field(ge=2, le=4096)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Input = Literal["rgb", "rgb+differences", "flow"]
@@ -90,8 +93,8 @@ class BackboneSettings:
     """
 
     name: str = "r2plus1d"
-    widths: tuple[Count, ...] = (16, 32, 64)
-    blocks: tuple[Count, ...] = (1, 1, 1)
+    widths: Widths = (16, 32, 64)
+    blocks: Blocks = (1, 1, 1)
     stem: Count = 16
     mid: MidChannels = "per_convolution"
     block: BlockKind = "basic"

@@ -16,7 +16,10 @@ from whenabouts.nets.clip_net import FeatureNet
 from whenabouts.nets.vggish import VGGish
 from whenabouts.recognition.window_encoder import SOUND_BANDS, SoundForm
 
-Count = Annotated[int, Field(ge=1)]
+# No net has more than these; a file that asks for more is not to take time and memory before it is refused.
+Count = Annotated[int, Field(ge=1, le=65_536)]
+Widths = Annotated[tuple[Count, ...], Field(max_length=16)]
+Blocks = Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(max_length=16)]
 
 SOUND = "sound"
 """The stream of features that backbones of sound make."""
@@ -31,9 +34,9 @@ class SoundSettings:
     """
 
     name: str = "vggish"
-    widths: tuple[Count, ...] = (16, 32, 64, 128)
-    blocks: tuple[Count, ...] = (1, 1, 1, 1)
-    hidden: tuple[Count, ...] = (128,)
+    widths: Widths = (16, 32, 64, 128)
+    blocks: Blocks = (1, 1, 1, 1)
+    hidden: Widths = (128,)
     embedding: Count = 128
     norm: bool = True
     rectified: bool = False
