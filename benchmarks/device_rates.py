@@ -167,7 +167,8 @@ def page(values):
         "# What each family reaches of a device's matrix rate",
         "",
         f"{values['device']}; {values['machine']}; load before and after: "
-        f"{', '.join(f'{load:.1f}' for load in values['load'])}. Made by `python benchmarks/device_rates.py`.",
+        f"{', '.join(f'{load:.1f}' for load in values['load'])}. Made by",
+        f"`{command(values)}`.",
         f"Products of matrices of {values['matrix']} x {values['matrix']}: {rate / 1e12:.2f} TFLOP/s. Batches of"
         f" {values['batch']} clips of {values['frames']} pictures of {values['side']} x {values['side']}, random"
         f" weights at published depth and width; medians of {values['rounds']} rounds.",
@@ -192,6 +193,15 @@ def page(values):
         " processor.",
         "",
     ])  # fmt: skip
+
+
+def command(values):
+    """What made such a page."""
+    sizes = " ".join(
+        f"--{name} {values[name]:g}" for name in ("batch", "frames", "side", "rounds", "matrix", "seconds")
+    )
+    some = "" if len(values["rows"]) == len(NAMES) else f" --only {' '.join(values['rows'])}"
+    return f"python benchmarks/device_rates.py {sizes}{some}"
 
 
 def add_options(parser):
