@@ -63,7 +63,7 @@ def test_the_page_tells_shares_and_hours(rates: ModuleType) -> None:
     one = {"seconds": 0.5, "arithmetic": 6e9}
     values = {
         "device": "card", "machine": "m", "load": [0.0, 0.0], "matrix_rate": 48e9, "matrix": 64, "batch": 2,
-        "frames": 4, "side": 16, "rounds": 1, "rows": {"r3d_18": {"inference": one, "training": one}},
+        "frames": 4, "side": 16, "rounds": 1, "seconds": 60.0, "rows": {"r3d_18": {"inference": one, "training": one}},
         "extraction": {"net": "R3D-18", "video": 120.0, "clock": 4.0, "cpu": 12.0},
     }  # fmt: skip
     text = rates.page(values)
