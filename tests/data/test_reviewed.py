@@ -46,6 +46,15 @@ def test_a_correction_says_absent_on_both_sides_but_not_of_slivers() -> None:
     assert with_reviews([entry], [elsewhere])[0].segments[1] == RatedSegment("swim", 5.0, 8.0, False, "review")
 
 
+def test_a_decision_takes_the_place_of_what_was_said_of_the_same_seconds() -> None:
+    said = (RatedSegment("Dive", 1.0, 2.0, source="chapters"), RatedSegment("dive", 1.0, 3.0, source="chapters"))
+    entry = Entry(Video("a", Path("a.mp4")), segments=said)
+    rejected = review(1, Decided("rejected", "a", "dive", 1.0, 2.0, (1.0, 2.0)))
+    assert with_reviews([entry], [rejected])[0].segments == (
+        said[1], RatedSegment("dive", 1.0, 2.0, False, "review"),
+    )  # fmt: skip
+
+
 def test_a_concept_joins_the_vocabulary_with_three_examples_in_two_videos() -> None:
     vocabulary = Vocabulary(("dive", "swim"), aliases={"plunge": "dive"})
 

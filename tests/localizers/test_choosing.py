@@ -40,6 +40,13 @@ def test_what_checked_segments_show() -> None:
     assert checked.judged.tolist() == [1]
 
 
+def test_checked_segments_that_disagree_judge_nothing() -> None:
+    first = rated("v", (0, 10, 0, True), (0, 10, 0, False), (20, 30, 0, True), (20, 30, 0, True))
+    checked = Checked.of([first], 2)
+    np.testing.assert_array_equal(checked.spans, [[20, 30]])
+    np.testing.assert_array_equal(checked.shown, [[1, -1]])
+
+
 def test_precision_by_hand() -> None:
     """Concept b: shown in the 2nd and 4th segment, not in the 1st and 3rd; a has nothing that lacks it."""
     spans = np.array([[0.0, 10], [10, 20], [20, 30], [30, 40]])
@@ -120,14 +127,23 @@ def test_the_better_one_is_chosen_and_tried_once(
     assert [trial.name for trial in choice.trials] == list(rivals)
     assert choice.trials[1].map > choice.trials[0].map
     assert f"two-stage {choice.trials[0].map:.3f}, cross-class-relevance {choice.trials[1].map:.3f}" in choice.why
-    assert heard.lines[0] == "Trying two-stage on 21 videos, to judge it on 7 others"
+    assert heard.lines[0].startswith(
+        "Trying two-stage, cross-class-relevance on 21 videos, to judge them by checked segments of 7 others."
+    )
+    assert any(
+        line.startswith(f"two-stage: MAP {choice.trials[0].map:.3f} on held-out videos, ") for line in heard.lines
+    )
+    assert choice.to_json()["trials"][1]["name"] == "cross-class-relevance"
+    assert (choice.videos, choice.concepts) == (7, 3)
 
     def failing(*given, **choices):
         raise AssertionError("tried again")
 
     for kind in set(choosing.LOCALIZERS.values()):
         monkeypatch.setattr(kind, "fit", failing)
-    assert chosen(world, rivals, checkpoints=tmp_path) == choice
+    again = Heard()
+    assert chosen(world, rivals, checkpoints=tmp_path, progress=again) == choice
+    assert sum(line.endswith("s, as judged before") for line in again.lines) == 2
     with pytest.raises(AssertionError, match="tried again"):
         chosen(world, rivals, checkpoints=tmp_path, seed=1)
 

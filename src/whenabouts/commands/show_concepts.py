@@ -36,7 +36,7 @@ def draw_classes(looked: "Looked", home: "Project", asked: Asked, path: Path) ->
 
 def draw_precision(looked: "Looked", home: "Project", asked: Asked, path: Path) -> str:
     """Fig. 3 of Ma et al.: average precision of concepts by clusters of descriptions."""
-    from whenabouts.localizers.concepts.class_map import clusters_of
+    from whenabouts.localizers.concepts.class_map import clusters_or_none
     from whenabouts.localizers.concepts.cross_class import CrossClass
     from whenabouts.page.class_pictures import draw_precision_by_cluster
     from whenabouts.page.relating import class_precision
@@ -51,7 +51,7 @@ def draw_precision(looked: "Looked", home: "Project", asked: Asked, path: Path) 
             "No video of another split than train has checked segments, so nothing can be judged. Check some, or train "
             "--localizer cross-class-relevance on rated segments, which holds some out itself."
         )
-    single, clusters = best_single(localizer, pairs), clusters_of(localizer.vocabulary, seed=asked.seed)
+    single, clusters = best_single(localizer, pairs), clusters_or_none(localizer.vocabulary, seed=asked.seed)
     models = [next(iter(pairs.scores)), *([] if single is None else [single])]
     found = class_precision(pairs, localizer.vocabulary, clusters, models, seed=asked.seed)
     draw_precision_by_cluster(found, path)

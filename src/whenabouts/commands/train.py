@@ -1,12 +1,15 @@
 """`whenabouts train`: from features and labels of whole videos to a localizer."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe, Seed
+
+if TYPE_CHECKING:
+    from whenabouts.data.feature_store import FeatureStore
 
 Name = Annotated[
     str | None,
@@ -52,16 +55,16 @@ def train(
     Reads the manifest, the vocabulary and the features of the training videos, writes models/localizer. Of the
     localizers, two-stage and cross-class-relevance learn from rated segments and chapters too. Where there are any, and
     neither a localizer nor settings are given, both and multiple-instance are tried on a hold-out by video, and the
-    best one is trained on all videos; the hold-out also tells what its scores mean (`find --precision`). Settings stand
-    in [train], where `localizer` may name one as well. Killed, it goes on from its last checkpoint, to the same result.
-    One training at a time.
+    best one is trained on all videos; the hold-out also tells what its scores mean (`find --precision`), and
+    reports/choice.json keeps what each has reached. Settings stand in [train], where `localizer` may name one as well.
+    Killed, it goes on from its last checkpoint, to the same result. One training at a time.
 
     --with-reviews takes what was decided in `whenabouts serve` as rated segments, leaves out the videos that were held
     out before, and tells what it has brought on those (reports/learning.json). Concepts that were saved from examples
     join the vocabulary. Where too little was decided to choose a localizer by, the kind that stands there is kept.
     """
     from whenabouts.config import load, tables
-    from whenabouts.core.errors import ProjectError, SettingsError
+    from whenabouts.core.errors import SettingsError
     from whenabouts.core.files import remove_folder, sweep
     from whenabouts.core.locks import claimed
     from whenabouts.data.examples import Examples
@@ -69,7 +72,7 @@ def train(
     from whenabouts.data.project import Project
     from whenabouts.localizers import LOCALIZERS, chosen_localizer
     from whenabouts.localizers.calibration import save_calibration
-    from whenabouts.localizers.choosing import choose_localizer
+    from whenabouts.localizers.choosing import choose_localizer, save_choice
     from whenabouts.localizers.reviewing.lessons import (
         ReviewedLessons,
         rivals_for_reviews,
@@ -88,14 +91,7 @@ def train(
     settings = load(LOCALIZERS[localizer].Settings, told, "[train]")
     home = Project.open(project)
     store, vocabulary = home.features(), home.vocabulary()
-    modalities = tuple(modality or store.modalities())
-    if not modalities:
-        raise ProjectError(f"{home.features_folder} holds no features. Run `whenabouts extract` first.")
-    unknown = [name for name in modalities if name not in store.modalities()]
-    if unknown:
-        raise ProjectError(
-            f"There are no {unknown[0]!r} features. Choose --modality from: {', '.join(store.modalities())}."
-        )
+    modalities = _modalities(store, modality)
     entries = said = [entry for entry in home.manifest().of_split("train") if entry.usable]
     lessons = ReviewedLessons.of(home, terminal, truth=truth) if with_reviews else None
     if lessons is not None:
@@ -107,8 +103,7 @@ def train(
     if examples.missing:
         terminal.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
     folder, cache = home.localizer_folder, home.cache_folder / "train"
-    trials: dict[str, float] = {}
-    calibration = None
+    choice = None
     with claimed(cache, "a training"):
         if free and any(part.present.any() for part in examples.segments):
             rivals = rivals_for_reviews(home) if with_reviews else None
@@ -116,9 +111,8 @@ def train(
                 examples, examples.segments, terminal, vocabulary=vocabulary, seed=seed, device=device,
                 checkpoints=cache / "trials", rivals=rivals,
             )  # fmt: skip
-            terminal.say(f"Chose {choice.name}: {choice.why}.")
-            calibration = choice.calibration
-            localizer, trials = choice.name, {trial.name: trial.map for trial in choice.trials}
+            terminal.say(f"Chose {choice.name}: {choice.why}. It now learns from all videos.")
+            localizer = choice.name
             settings = rivals[localizer] if rivals is not None else LOCALIZERS[localizer].Settings()
         unfinished = cache / localizer
         trained = LOCALIZERS[localizer].fit(
@@ -127,7 +121,8 @@ def train(
         if vocabulary.names != home.vocabulary().names:
             home.write_vocabulary(vocabulary, home.vocabulary_settings())
         trained.save(folder)
-        save_calibration(home, calibration)
+        save_calibration(home, None if choice is None else choice.calibration)
+        save_choice(home, choice)
         lacking = set(examples.missing)
         Lessons.of(home, [entry for entry in said if entry.id not in lacking]).save(home)
         for done in (unfinished, cache / "trials"):
@@ -140,5 +135,21 @@ def train(
     terminal.result(
         f"Wrote {folder}: {localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos.",
         {"folder": str(folder), "localizer": localizer, "concepts": len(vocabulary), "modalities": list(modalities),
-         "without_features": len(examples.missing), "trials": trials, **facts},
+         "without_features": len(examples.missing),
+         "trials": {} if choice is None else {trial.name: trial.map for trial in choice.trials}, **facts},
     )  # fmt: skip
+
+
+def _modalities(store: "FeatureStore", asked: list[str] | None) -> tuple[str, ...]:
+    """The features to read, all where none are asked for; ProjectError for those that are not there."""
+    from whenabouts.core.errors import ProjectError
+
+    modalities = tuple(asked or store.modalities())
+    if not modalities:
+        raise ProjectError(f"{store.folder} holds no features. Run `whenabouts extract` first.")
+    unknown = [name for name in modalities if name not in store.modalities()]
+    if unknown:
+        raise ProjectError(
+            f"There are no {unknown[0]!r} features. Choose --modality from: {', '.join(store.modalities())}."
+        )
+    return modalities

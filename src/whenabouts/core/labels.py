@@ -96,3 +96,19 @@ class SegmentLabels:
 
     def __len__(self) -> int:
         return len(self.video_ids)
+
+    def settled(self) -> tuple["SegmentLabels", int]:
+        """Each rating of one video's span and class once, as most raters say, and how many were left out.
+
+        Left out are those that as many affirm as deny. Without a rating twice it is the same object.
+        """
+        rows = np.column_stack([self.spans, self.classes])
+        distinct, first, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        if len(distinct) == len(self):
+            return self, 0
+        votes = np.bincount(place.ravel(), np.where(self.present, 1, -1), minlength=len(distinct))
+        kept = np.flatnonzero(votes)
+        own = first[kept]
+        ids = tuple(self.video_ids[row] for row in own.tolist())
+        settled = SegmentLabels(ids, self.spans[own], self.classes[own], votes[kept] > 0)
+        return settled, len(distinct) - len(kept)

@@ -23,14 +23,22 @@ def with_reviews(entries: Iterable[Entry], reviews: Iterable[Review]) -> list[En
     """Entries with the standing `reviews` of their videos as rated segments behind those that they have.
 
     Confirmed, corrected and added moments are rated present. Rejected ones are rated absent, and so is what a
-    correction cut off from the found moment: who moves an edge says where the concept is not. A later decision takes
-    from earlier ones nothing: give `standing` reviews.
+    correction cut off from the found moment: who moves an edge says where the concept is not. What an entry says itself
+    of the same concept in the same seconds gives way. A later decision takes from earlier ones nothing: give `standing`
+    reviews.
     """
     told: dict[str, list[RatedSegment]] = {}
     for review in reviews:
         told.setdefault(review.decided.video_id, []).extend(_segments(review.decided))
-    return [replace(entry, segments=(*entry.segments, *told[entry.id])) if entry.id in told else entry
-            for entry in entries]  # fmt: skip
+    return [_reviewed(entry, told[entry.id]) if entry.id in told else entry for entry in entries]
+
+
+def _reviewed(entry: Entry, told: list[RatedSegment]) -> Entry:
+    def what(segment: RatedSegment) -> tuple[str, float, float]:
+        return spelling(segment.name), segment.start_seconds, segment.end_seconds
+
+    answered = set(map(what, told))
+    return replace(entry, segments=(*(each for each in entry.segments if what(each) not in answered), *told))
 
 
 def grown(vocabulary: Vocabulary, reviews: Iterable[Review], *, examples: int = 3, videos: int = 2) -> Vocabulary:

@@ -7,10 +7,11 @@ before those that do not.
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray, temporal_iou
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
+from whenabouts.data.freshness import folder_checksum
+from whenabouts.data.project import Project
 from whenabouts.evaluation.average_precision import not_interpolated
 from whenabouts.localizers import DEFAULT, LOCALIZERS
 from whenabouts.localizers.calibration import Calibration, Ratings, right_moments
@@ -36,26 +39,39 @@ LEAST_VIDEOS = 12  # with checked segments; of fewer, too few would be left to j
 class Trial:
     """What one localizer reached on held-out videos: mean average precision over concepts, and what its scores mean.
 
-    Without ratings of both kinds of the moments that it found nobody knows what they mean.
+    Without ratings of both kinds of the moments that it found nobody knows what they mean. `seconds` is how long it
+    took to train and judge it.
     """
 
     name: str
     map: float
     calibration: Calibration | None = field(default=None, compare=False)
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The localizer to take, what each reached, and why it was chosen, for people."""
+    """The localizer to take, what each reached, and why it was chosen, for people.
+
+    `videos` were held out to judge by, and `concepts` of theirs could be.
+    """
 
     name: str
     trials: tuple[Trial, ...]
     why: str
+    videos: int = 0
+    concepts: int = 0
 
     @property
     def calibration(self) -> Calibration | None:
         """What the chosen localizer's scores mean."""
         return next((trial.calibration for trial in self.trials if trial.name == self.name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, without what scores mean."""
+        trials = [{"name": each.name, "map": each.map, "seconds": round(each.seconds, 1)} for each in self.trials]
+        return {"chosen": self.name, "why": self.why, "held_out_videos": self.videos, "concepts": self.concepts,
+                "trials": trials}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,8 @@ class Checked:
     def of(cls, parts: Sequence[SegmentLabels], classes: int) -> "Checked":
         """Join the ratings of several videos."""
         ids, spans, rows = list[str](), [np.zeros((0, 2))], [np.zeros((0, classes), np.int64)]
-        for part in parts:
+        for each in parts:
+            part, _ = each.settled()
             own, place = np.unique(part.spans, axis=0, return_inverse=True)
             shown = np.full((len(own), classes), -1, np.int64)
             shows = np.zeros(len(own), bool)
@@ -119,24 +136,40 @@ def choose_localizer(
     kept = _Part(examples, np.flatnonzero(~held_out).tolist())
     others = _Part(examples, np.flatnonzero(held_out).tolist())
     settings = {name: LOCALIZERS[name].Settings() for name in RIVALS} if rivals is None else rivals
+    progress.say(
+        f"Trying {', '.join(settings)} on {len(kept)} videos, to judge them by checked segments of {len(others)} "
+        "others. Name one by --localizer to leave that out."
+    )
     trials = []
     for name, how in settings.items():
-        progress.say(f"Trying {name} on {len(kept)} videos, to judge it on {len(others)} others")
         folder = None if checkpoints is None else checkpoints / name
         identity = _identity(examples, segments, held_out, as_table(how), seed, vocabulary)
-        trial = _known(folder, identity, name)
+        trial, again = _known(folder, identity, name), ", as judged before"
         if trial is None:
+            progress.say(f"Trying {name}")
+            begun, again = time.monotonic(), ""
             localizer = LOCALIZERS[name].fit(
                 kept, how, progress, vocabulary=vocabulary, seed=seed, device=device, checkpoints=folder
             )
             found = Moments.concatenate([_found(localizer, other) for other in others], vocabulary)
-            trial = Trial(name, precision_of(found, checked), _calibrated(found, checked, len(vocabulary)))
+            curves = _calibrated(found, checked, len(vocabulary))
+            trial = Trial(name, precision_of(found, checked), curves, time.monotonic() - begun)
             _keep(folder, identity, trial)
+        progress.say(f"{name}: MAP {trial.map:.3f} on held-out videos, {trial.seconds:.0f} s{again}")
         trials.append(trial)
     best = max(trials, key=lambda trial: trial.map)
     told = ", ".join(f"{trial.name} {trial.map:.3f}" for trial in trials)
     why = f"MAP over {len(checked.judged)} concepts of {len(others)} held-out videos: {told}"
-    return Choice(best.name, tuple(trials), why)
+    return Choice(best.name, tuple(trials), why, len(others), len(checked.judged))
+
+
+def save_choice(project: Project, choice: Choice | None) -> None:
+    """Write reports/choice.json, how the localizer that stands there was chosen; None: it was not, so remove it."""
+    path = project.reports_folder / "choice.json"
+    if choice is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_json(path, {"model": folder_checksum(project.localizer_folder), **choice.to_json()})
 
 
 def held_out_videos(segments: Sequence[SegmentLabels], seed: int) -> BoolArray:
@@ -229,8 +262,9 @@ def _known(folder: Path | None, identity: str, name: str) -> Trial | None:
         if told.get("identity") != identity:
             return None
         curves = told.get("calibration")
-        return Trial(name, float(told["map"]), None if curves is None else Calibration.from_json(curves))
-    except (OSError, InvalidData):
+        known = None if curves is None else Calibration.from_json(curves)
+        return Trial(name, float(told["map"]), known, float(told.get("seconds", 0.0)))
+    except (OSError, InvalidData, KeyError, TypeError, ValueError):
         return None
 
 
@@ -239,4 +273,5 @@ def _keep(folder: Path | None, identity: str, trial: Trial) -> None:
         remove_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         curves = None if trial.calibration is None else trial.calibration.to_json()
-        write_json(folder / "judged.json", {"identity": identity, "map": trial.map, "calibration": curves})
+        told = {"identity": identity, "map": trial.map, "calibration": curves, "seconds": trial.seconds}
+        write_json(folder / "judged.json", told)

@@ -124,7 +124,7 @@ def draw_precision_by_cluster(found: ClassPrecision, path: Path) -> None:
     ]
     for number in np.unique(of).tolist():
         mine = places[of == number]
-        name = "alone" if number == ALONE else found.clusters.names[number]
+        name = "no words shared" if number == ALONE else found.clusters.names[number]
         fill = _NOBODY.fill if number == ALONE else looks[name].fill
         axes.axhspan(mine[0] - 0.5, mine[-1] + 0.5, color=fill, alpha=0.16, linewidth=0)
         axes.text(1.03, mine.mean(), plain(name), fontsize=7, color=INK, va="center", clip_on=False, parse_math=False)

@@ -7,7 +7,7 @@ pytest.importorskip("sklearn")
 
 from whenabouts.core import InvalidData, Vocabulary, WhenaboutsError
 from whenabouts.localizers.concepts import class_map as mapping
-from whenabouts.localizers.concepts.class_map import ALONE, class_map, clusters_of
+from whenabouts.localizers.concepts.class_map import ALONE, class_map, clusters_of, clusters_or_none
 
 TOPICS = {
     "cars": ("a car with wheels and an engine", ("sedan", "coupé", "van", "рысь")),
@@ -45,6 +45,8 @@ def test_too_few_words_are_told() -> None:
         clusters_of(Vocabulary(("a", "b", "c", "d")))
     with pytest.raises(InvalidData, match="Of 0 concepts 0"):
         clusters_of(Vocabulary(()))
+    assert clusters_or_none(Vocabulary(("a", "b"))).of.tolist() == [ALONE, ALONE]
+    assert clusters_or_none(VOCABULARY).names == clusters_of(VOCABULARY).names
 
 
 def test_all_classes_with_one_text_are_one_cluster() -> None:

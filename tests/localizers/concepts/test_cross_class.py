@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from whenabouts.config import load, read_toml
-from whenabouts.core import InvalidData, Moments, SegmentLabels
+from whenabouts.core import InvalidData, Moments, SegmentLabels, SettingsError
 from whenabouts.core.files import read_json, sha256_of, write_json
 from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.features import PlantedWorld
@@ -21,7 +21,7 @@ from whenabouts.localizers.concepts.cross_class import CrossClass
 from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
 from whenabouts.localizers.concepts.described import Leak, OutOfFold
 from whenabouts.localizers.concepts.frames import FrameVideos
-from whenabouts.localizers.concepts.makers import MakerSettings, out_of_fold, train_makers
+from whenabouts.localizers.concepts.makers import MakerSettings, names_told, out_of_fold, train_makers
 from whenabouts.localizers.concepts.relevance import RelevanceSettings
 from whenabouts.localizers.concepts.segment_models import SegmentModelSettings, rated_segments
 from whenabouts.localizers.concepts.video_models import VideoModelSettings
@@ -175,6 +175,30 @@ def test_too_few_ratings_are_told_and_models_judge(world: PlantedWorld, kept, to
     np.testing.assert_allclose(model.score(features).scores[0], described.scores["video.logistic"][0], rtol=1e-5)
 
 
+def test_ratings_that_disagree_are_left_out_and_told_and_the_same_twice_counts_once(world: PlantedWorld) -> None:
+    def doubled(number: int, rated: SegmentLabels) -> SegmentLabels:
+        rows = np.concatenate([np.arange(len(rated)), np.arange(len(rated))])
+        present = np.concatenate([rated.present, ~rated.present if number == 0 else rated.present])
+        return SegmentLabels(rated.video_ids * 2, rated.spans[rows], rated.classes[rows], present)
+
+    examples = [
+        replace(example, segments=doubled(number, example.segments))
+        for number, example in enumerate(world.examples[:LEARNED])
+    ]
+    heard = Heard()
+    twice = FrameVideos(examples, SETTINGS.frames, heard)
+    once = FrameVideos(world.examples[1:LEARNED], SETTINGS.frames, Silent())
+    assert f"{len(world.examples[0].segments)} ratings of a segment are denied as often as affirmed" in heard.lines[-1]
+    assert twice.disputed == len(world.examples[0].segments)
+    assert len(twice.segments[0]) == 0
+    ours, theirs = rated_segments(twice), rated_segments(once)
+    assert [segment.video - 1 for segment in ours] == [segment.video for segment in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        assert sorted(zip(one.classes, one.present, strict=True)) == sorted(
+            zip(other.classes, other.present, strict=True)
+        )
+
+
 def test_with_one_fold_models_never_see_a_rated_video(world: PlantedWorld) -> None:
     makers = replace(MAKERS, video_kinds=("logistic",), encoders=(), folds=1, rates={"logistic": 0.02})
     quick = replace(SETTINGS, makers=makers)
@@ -220,7 +244,43 @@ def test_a_killed_training_goes_on_to_the_same_model(
     assert again.relevance.scorer.raw() == model.relevance.scorer.raw()
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"without": ("nothing",)}, "'nothing' names no column"),
+        ({"without": ("similarity.lstm",)}, "'similarity.lstm' names no column"),
+        ({"without": ("*",)}, r"Without \* no column is left"),
+    ],
+)
+def test_a_relevance_model_that_can_not_be_is_refused_before_any_model_is_trained(
+    world: PlantedWorld, monkeypatch: pytest.MonkeyPatch, changes, told: str
+) -> None:
+    def failing(*given, **choices):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(cross_class, "train_makers", failing)
+    with pytest.raises(SettingsError, match=told):
+        fitted(world, replace(SETTINGS, relevance=replace(SETTINGS.relevance, **changes)))
+
+
+def test_columns_are_those_that_were_checked_before(model: CrossClass) -> None:
+    scores, encoders = names_told(MAKERS)
+    features = model.relevance.features
+    assert features.models == tuple(scores)
+    assert list(features.references.rated) == encoders
+
+
+def test_a_video_that_is_no_candidate_has_no_moment(model: CrossClass, world: PlantedWorld, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    strict = CrossClass.load(tmp_path / "model", changes={"candidates": 0.0, "top_classes": 0, "class_threshold": 1.0})
+    assert len(strict.localize(world.examples[-1].features)) == 0
+
+
 def test_settings_that_can_not_be() -> None:
+    with pytest.raises(ValueError, match="no class feature 'indx'"):
+        RelevanceSettings(class_features=("indx",))
+    with pytest.raises(ValueError, match="each class feature is named once"):
+        RelevanceSettings(class_features=("index", "index"))
     with pytest.raises(ValueError, match="encoders are of video_kinds"):
         MakerSettings(video_kinds=("logistic",), encoders=("lstm",))
     with pytest.raises(ValueError, match="need two folds at least"):

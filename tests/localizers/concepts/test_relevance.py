@@ -192,8 +192,6 @@ def test_what_can_not_be_learned_from_is_told(world: Spoken) -> None:
         fitted(replace(world, ratings=one))
     with pytest.raises(SettingsError, match=r"'similarity\.lstm' names no column"):
         fitted(world, replace(QUICK, without=("similarity.lstm",)))
-    with pytest.raises(SettingsError, match="no class feature 'idx'"):
-        fitted(world, replace(QUICK, class_features=("idx",)))
 
 
 def test_weak_negatives_by_hand() -> None:

@@ -54,6 +54,14 @@ def clusters_of(vocabulary: Vocabulary, *, seed: int = 0) -> Clusters:
     return Clusters(of, _named(words, vectors, of))
 
 
+def clusters_or_none(vocabulary: Vocabulary, *, seed: int = 0) -> Clusters:
+    """As `clusters_of`, but all classes are ALONE where too few share a word."""
+    try:
+        return clusters_of(vocabulary, seed=seed)
+    except InvalidData:
+        return Clusters(np.full(len(vocabulary), ALONE, np.int64), ())
+
+
 def class_map(vocabulary: Vocabulary, *, seed: int = 0) -> ClassMap:
     """Clusters, and places by t-SNE (van der Maaten and Hinton, 2008) of the same bags of words.
 

@@ -20,13 +20,23 @@ from whenabouts.core.scores import ScoreSequence
 from whenabouts.core.timing import FloatArray, IntArray, TimeGrid
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
+from whenabouts.localizers.concepts.class_facts import ClassFacts
 from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
 from whenabouts.localizers.concepts.described import Described, Fold, OutOfFold
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
 from whenabouts.localizers.concepts.looks import candidate_classes, cutoffs_of, looks, moments_of
-from whenabouts.localizers.concepts.makers import Makers, mean_of_video, out_of_fold, ratings_of, train_makers, unrated
+from whenabouts.localizers.concepts.makers import (
+    Makers,
+    mean_of_video,
+    names_told,
+    out_of_fold,
+    ratings_of,
+    train_makers,
+    unrated,
+)
 from whenabouts.localizers.concepts.model import runs_of_spans
+from whenabouts.localizers.concepts.pair_features import check_columns
 from whenabouts.localizers.concepts.relevance import RelevanceModel, Why
 from whenabouts.localizers.concepts.segment_models import RatedSegment, rated_segments
 from whenabouts.localizers.model_folder import Card, read_model, write_model
@@ -80,8 +90,10 @@ class CrossClass:
         run = Run(progress, choose_compute(device, settings.precision), seed, checkpoints)
         rated = rated_segments(videos)
         chosen = unrated(videos, rated) if settings.makers.folds == 1 else None
-        makers = train_makers(videos, settings.makers, run.under("whole"), vocabulary=vocabulary, chosen=chosen)
         lacking = _lacking(rated, settings)
+        if not lacking:
+            _check_columns(videos, rated, settings, vocabulary)
+        makers = train_makers(videos, settings.makers, run.under("whole"), vocabulary=vocabulary, chosen=chosen)
         if lacking:
             progress.say(
                 f"{lacking} So the mean of the models ranks segments. Rate some, or import chapters, and train again: "
@@ -188,10 +200,19 @@ def _relevance(
     model = RelevanceModel.fit(told, whole, ratings, settings.relevance, vocabulary=vocabulary, seed=run.seed)
     facts = model.training
     run.progress.say(
-        f"Relevance from {facts['rated_pairs']} ratings: MAP {facts['map_held_out']:.3f} on held-out videos, "
-        f"{facts['map_retrained_on_all']:.3f} there after learning from all."
+        f"Relevance from {facts['rated_pairs']} ratings: MAP {facts['map_held_out']:.3f} on {facts['held_out_pairs']} "
+        f"of them in held-out videos, {facts['map_retrained_on_all']:.3f} there after learning from all."
     )
     return model
+
+
+def _check_columns(
+    videos: FrameVideos, rated: Sequence[RatedSegment], settings: CrossClassSettings, vocabulary: Vocabulary
+) -> None:
+    """Raise SettingsError for a relevance model that can't be, before models are trained for it."""
+    how, (scores, encoders) = settings.relevance, names_told(settings.makers)
+    facts = ClassFacts(vocabulary, videos.labels, ratings_of(videos, rated).rated_classes(len(vocabulary)))
+    check_columns(scores, encoders, facts, class_features=how.class_features, without=how.without)
 
 
 def _lacking(rated: Sequence[RatedSegment], settings: CrossClassSettings) -> str:

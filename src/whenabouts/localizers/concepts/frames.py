@@ -89,7 +89,9 @@ class FrameVideos:
     """The usable ones among `examples`, checked once and kept in memory while there is room.
 
     `skipped` counts the others by reason. Videos without a label stay: they may hold rated segments, or be known to
-    show nothing. Features of one modality must come from one maker, else FeatureMismatch.
+    show nothing. A segment that was rated twice for a concept counts once, as most raters say; `disputed` counts those
+    that as many affirm as deny, which are left out. Features of one modality must come from one maker, else
+    FeatureMismatch.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class FrameVideos:
     ) -> None:
         self._examples, self._how = examples, how
         self.skipped: Counter[str] = Counter()
+        self.disputed = 0
         self.video_ids: list[str] = []
         self.labels: list[VideoLabels] = []
         self.segments: list[SegmentLabels] = []
@@ -144,9 +147,13 @@ class FrameVideos:
             self._rows.append(row)
             self.video_ids.append(example.video_id)
             self.labels.append(example.labels)
-            self.segments.append(example.segments)
+            settled, disputed = example.segments.settled()
+            self.segments.append(settled)
+            self.disputed += disputed
             self.grids.append(grid)
             self.contents.append(_content(sequences))
+        if self.disputed:
+            progress.say(f"{self.disputed} ratings of a segment are denied as often as affirmed, so they are left out.")
         if not self._rows:
             raise InvalidData(f"No video can be learned from: {self.told()}. Import labels and extract features.")
         return tuple(streams[modality] for modality in sorted(streams))

@@ -150,6 +150,12 @@ class Makers:
         return cls(models, tuple(f"video.{kind}" for kind in how.encoders), how.whole, known)
 
 
+def names_told(how: MakerSettings) -> tuple[list[str], list[str]]:
+    """Names of scores, and of encodings, by which such models will describe segments."""
+    scores = [f"video.{kind}{ending}" for kind in how.video_kinds for ending in (("", WHOLE) if how.whole else ("",))]
+    return scores + [f"segment.{kind}" for kind in how.segment_kinds], [FRAMES, *how.encoders]
+
+
 def mean_of_video(of_video: Mapping[str, Matrix]) -> Matrix:
     """Mean probabilities (C,) over models of what `Makers.of_video` gave, 0 for unknown classes."""
     mean: Matrix = np.nan_to_num(np.mean([rows[0] for rows in of_video.values()], axis=0))

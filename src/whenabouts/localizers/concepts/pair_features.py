@@ -40,13 +40,18 @@ class Columns:
         return len(self.names)
 
     def kept(self, without: Sequence[str]) -> NDArray[np.bool_]:
-        """(F,) False for columns that a pattern of `without` names; SettingsError for one that names none."""
+        """(F,) False for columns that a pattern of `without` names.
+
+        SettingsError for a pattern that names none, and where none is left.
+        """
         gone = np.zeros(len(self), bool)
         for pattern in without:
             hit = np.array([_named(name, pattern) for name in self.names], bool)
             if not hit.any():
                 raise SettingsError(f"{pattern!r} names no column. There are: {', '.join(self.names)}.")
             gone |= hit
+        if gone.all():
+            raise SettingsError(f"Without {', '.join(without)} no column is left. There are: {', '.join(self.names)}.")
         return ~gone
 
     def taken(self, kept: NDArray[np.bool_]) -> "Columns":
@@ -108,7 +113,7 @@ class PairFeatures:
     ) -> None:
         self.models, self.references = tuple(models), references
         self.class_features, self.without = dict(class_features), tuple(without)
-        every = _columns(self.models, references, class_features)
+        every = _columns(self.models, list(references.rated), class_features)
         self._kept = every.kept(without)
         self.columns = every.taken(self._kept)
 
@@ -235,12 +240,22 @@ def below(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[A
     return {name.removeprefix(prefix): values for name, values in state.items() if name.startswith(prefix)}
 
 
-def _columns(models: Sequence[str], references: References, class_features: Mapping[str, ClassFeature]) -> Columns:
+def check_columns(
+    models: Sequence[str],
+    encoders: Sequence[str],
+    facts: ClassFacts,
+    *,
+    class_features: Sequence[str],
+    without: Sequence[str],
+) -> None:
+    """Raise SettingsError where rows of such models and encoders can't be made, or would have no column."""
+    _columns(models, encoders, {name: _feature_named(name).fit(facts) for name in class_features}).kept(without)
+
+
+def _columns(models: Sequence[str], encoders: Sequence[str], class_features: Mapping[str, ClassFeature]) -> Columns:
     names = [f"scores.{name}" for name in models]
-    names += [
-        f"similarity.{name}.{sign}.{form}" for name in references.rated for sign in SIGNS for form in ("sum", "mean")
-    ]
-    if references.rated:
+    names += [f"similarity.{name}.{sign}.{form}" for name in encoders for sign in SIGNS for form in ("sum", "mean")]
+    if encoders:
         names += [f"similarity.{sign}.count" for sign in SIGNS]
     kinds: list[ColumnKind] = ["q"] * len(names)
     for name, feature in class_features.items():

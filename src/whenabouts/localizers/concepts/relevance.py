@@ -19,6 +19,7 @@ from whenabouts.config import settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.boosting import Trees, TreeSettings, train_trees
+from whenabouts.localizers.concepts.class_features import CLASS_FEATURES
 from whenabouts.localizers.concepts.described import Account, Described, OutOfFold, Ratings
 from whenabouts.localizers.concepts.lessons import (
     HeldOut,
@@ -65,6 +66,13 @@ class RelevanceSettings:
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
     more_rounds: Annotated[float, Field(ge=1)] = 1.1
     block_pairs: Annotated[int, Field(ge=1)] = 131_072
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.class_features if name not in CLASS_FEATURES]
+        if unknown:
+            raise ValueError(f"there is no class feature {unknown[0]!r}: choose of {', '.join(CLASS_FEATURES)}")
+        if len(set(self.class_features)) != len(self.class_features):
+            raise ValueError(f"each class feature is named once, but there is {list(self.class_features)}")
 
     @classmethod
     def paper(cls) -> Self:
@@ -220,6 +228,8 @@ class RelevanceModel:
         """Probabilities (N, K) of segments for `classes` (K,), all where none are named; in blocks of pairs."""
         of = np.arange(len(self.vocabulary)) if classes is None else np.asarray(classes, np.int64)
         result = np.zeros((len(segments), len(of)), np.float32)
+        if not len(of):
+            return result
         for chosen, rows in self.features.blocks(segments, classes=of, size=self.how.block_pairs):
             result[chosen] = self.scorer.predict(rows).reshape(-1, len(of))
         return result
