@@ -57,7 +57,7 @@ def clips_of(files: EncoderFiles, family: EncoderFamily, config: Any, kind: str,
 def _check_size(clips: EncoderClips, files: EncoderFiles, config: Any) -> None:
     """Nets whose positions are learned, or counted on the config's own grid, take pictures of one size."""
     seen = getattr(config, "vision_config", config)
-    side = getattr(seen, "image_size", None) or getattr(seen, "crop_size", None)
+    side = getattr(seen, "crop_size", None) or getattr(seen, "image_size", None)
     wanted = (side, side) if isinstance(side, int) else tuple(side or ())
     made = clips.crop or (clips.size.of(1, 1) if isinstance(clips.size, Whole) else None)
     if made != wanted:
