@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from whenabouts.core import Moments, SegmentLabels, Vocabulary
+from whenabouts.core import Moments, SegmentLabels, VideoLabels, Vocabulary
 from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 from whenabouts.localizers import choosing
@@ -155,6 +155,33 @@ def test_of_equals_the_first_is_chosen(world: PlantedWorld, monkeypatch: pytest.
     assert chosen(world, dict(reversed(rivals.items()))).name == "cross-class-relevance"
 
 
+def test_where_chapters_judge_nothing_labels_of_videos_help(world: PlantedWorld) -> None:
+    """A video with chapters of one concept alone says nothing of others, but its label does."""
+    alone = [
+        replace(example, segments=rated(example.video_id, (1, 3, number % 3, True), (5, 8, number % 3, True)),
+                labels=VideoLabels.of([number % 3]))
+        for number, example in enumerate(world.examples)
+    ]  # fmt: skip
+    rivals = {"two-stage": two_stage(IDLE)}
+    choice = chosen(world, rivals, alone)
+    assert choice.why == (
+        "too little is checked to judge by: no concept has a segment that shows it and another that does not in 7 "
+        "held-out videos"
+    )
+    labels = [example.labels for example in alone]
+    held = np.flatnonzero(held_out_videos([example.segments for example in alone], 0))
+    assert chosen(world, rivals, alone, labels=labels).concepts == len(np.unique(held % 3)) > 1
+    unknown = [replace(each, absent="unknown") for each in labels]
+    assert chosen(world, rivals, alone, labels=unknown).concepts == 0
+
+
+def test_what_a_video_lacks_its_segments_lack() -> None:
+    checked = Checked.of([rated("v", (0, 1, 0, True)), rated("w", (0, 1, 1, True), (2, 3, 2, False))], 4)
+    told = checked.with_labels({"v": VideoLabels.of([0, 3]), "w": VideoLabels.of([1], absent="unknown")})
+    np.testing.assert_array_equal(told.shown, [[1, 0, 0, -1], [-1, 1, -1, -1], [-1, -1, 0, -1]])
+    assert told.judged.tolist() == [1]
+
+
 def test_too_little_to_judge_by(world: PlantedWorld) -> None:
     few = [
         replace(example, segments=SegmentLabels.empty()) if number > 5 else example
@@ -162,4 +189,4 @@ def test_too_little_to_judge_by(world: PlantedWorld) -> None:
     ]
     choice = chosen(world, {}, few)
     assert (choice.name, choice.trials) == ("multiple-instance", ())
-    assert choice.why == "too little is checked to judge by"
+    assert choice.why == "too little is checked to judge by: segments of 6 videos, and 12 are needed"

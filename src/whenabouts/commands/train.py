@@ -109,7 +109,7 @@ def train(
             rivals = rivals_for_reviews(home) if with_reviews else None
             choice = choose_localizer(
                 examples, examples.segments, terminal, vocabulary=vocabulary, seed=seed, device=device,
-                checkpoints=cache / "trials", rivals=rivals,
+                checkpoints=cache / "trials", rivals=rivals, labels=examples.labels,
             )  # fmt: skip
             terminal.say(f"Chose {choice.name}: {choice.why}. It now learns from all videos.")
             localizer = choice.name

@@ -18,7 +18,7 @@ import numpy as np
 from whenabouts.config import as_table
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import read_json, remove_folder, write_json
-from whenabouts.core.labels import SegmentLabels
+from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray, temporal_iou
@@ -105,6 +105,16 @@ class Checked:
             rows.append(shown)
         return cls(tuple(ids), np.concatenate(spans), np.concatenate(rows))
 
+    def with_labels(self, labels: Mapping[str, VideoLabels]) -> "Checked":
+        """The same, where segments also lack what their whole video is known to lack."""
+        shown = self.shown.copy()
+        for row, video_id in enumerate(self.video_ids):
+            own = labels[video_id]
+            absent = own.known(shown.shape[1])
+            absent[own.classes] = False
+            shown[row, absent & (shown[row] < 0)] = 0
+        return Checked(self.video_ids, self.spans, shown)
+
     @property
     def judged(self) -> IntArray:
         """Classes (K,) that are shown by one segment at least, and not by another."""
@@ -122,17 +132,24 @@ def choose_localizer(
     device: str = "cpu",
     checkpoints: Path | None = None,
     rivals: Mapping[str, object] | None = None,
+    labels: Sequence[VideoLabels] = (),
 ) -> Choice:
     """Try each rival on a hold-out by video, and choose the best; of equals the first.
 
-    `segments` are the examples' own, so that features are read for training alone. `rivals` are names and settings,
+    `segments` are the examples' own, so that features are read for training alone. So are `labels`: where checked
+    segments judge no concept by themselves, as chapters of one concept a video do not, segments of videos that are
+    known to lack it do. `rivals` are names and settings,
     else RIVALS with their own. With a folder `checkpoints` a rival that has been judged is not tried again. Where too
     little is checked, the first of the rivals, else the default, is chosen and the reason told.
     """
     held_out = held_out_videos(segments, seed)
-    checked = Checked.of([segments[row] for row in np.flatnonzero(held_out).tolist()], len(vocabulary))
+    rows = np.flatnonzero(held_out).tolist()
+    checked = Checked.of([segments[row] for row in rows], len(vocabulary))
+    if rows and not len(checked.judged) and labels:
+        ids = {segments[row].video_ids[0]: labels[row] for row in rows}
+        checked = checked.with_labels(ids)
     if not len(checked.judged):
-        return Choice(next(iter(rivals or (DEFAULT,))), (), "too little is checked to judge by")
+        return Choice(next(iter(rivals or (DEFAULT,))), (), _too_little(segments, len(rows)))
     kept = _Part(examples, np.flatnonzero(~held_out).tolist())
     others = _Part(examples, np.flatnonzero(held_out).tolist())
     settings = {name: LOCALIZERS[name].Settings() for name in RIVALS} if rivals is None else rivals
@@ -170,6 +187,16 @@ def save_choice(project: Project, choice: Choice | None) -> None:
         path.unlink(missing_ok=True)
     else:
         write_json(path, {"model": folder_checksum(project.localizer_folder), **choice.to_json()})
+
+
+def _too_little(segments: Sequence[SegmentLabels], held_out: int) -> str:
+    showing = sum(bool(part.present.any()) for part in segments)
+    if not held_out:
+        return f"too little is checked to judge by: segments of {showing} videos, and {LEAST_VIDEOS} are needed"
+    return (
+        f"too little is checked to judge by: no concept has a segment that shows it and another that does not in "
+        f"{held_out} held-out videos"
+    )
 
 
 def held_out_videos(segments: Sequence[SegmentLabels], seed: int) -> BoolArray:

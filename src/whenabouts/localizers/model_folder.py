@@ -93,6 +93,9 @@ def read_card(folder: Path) -> Card:
         beside = dict(values.get("beside", {}))
         if any(name != Path(name).name for name in beside):
             raise InvalidData(f"{folder / 'card.json'} names files outside its folder: {sorted(beside)}.")
+        for name, kind in (("localizer", str), ("training", dict)):
+            if not isinstance(values[name], kind):
+                raise TypeError(f"{name} is {str(values[name])[:40]!r}")
         return Card(values["localizer"], streams, values["training"], values.get("sha256"), beside)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidData(f"{folder / 'card.json'} is broken: {error}. Run `whenabouts train` again.") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from whenabouts.config import load, read_toml
 from whenabouts.core import InvalidData, Moments, SegmentLabels, SettingsError
@@ -14,7 +15,7 @@ from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.features import PlantedWorld
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
-from whenabouts.localizers import chosen_localizer
+from whenabouts.localizers import chosen_localizer, load_localizer
 from whenabouts.localizers.concepts import cross_class
 from whenabouts.localizers.concepts.boosting import TreeSettings
 from whenabouts.localizers.concepts.cross_class import CrossClass
@@ -334,3 +335,38 @@ def test_the_papers_preset(world: PlantedWorld) -> None:
     found = model.localize(world.examples[-1].features)
     assert set(found.spans[:, 0] % 5.0) == {0.0}
     assert len(found) == 3 * -(-world.examples[-1].features["rgb"].grid.duration_seconds // 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("models.video.netvlad.net.classifier.weight", lambda x: x * float("nan"), "numbers are finite"),
+        ("models.video.logistic.frames.deviation", lambda x: x * 0, "deviations above 0"),
+        ("models.video.logistic.frames.mean", lambda x: x[:-1], "deviations above 0"),
+        ("cutoffs", lambda x: x[:-1], "cutoffs are 3 finite numbers"),
+        ("cutoffs", lambda x: x + float("inf"), "cutoffs are 3 finite numbers"),
+        ("relevance.features.rated.netvlad.positive.own", lambda x: x * float("inf"), "are finite"),
+        ("relevance.features.rated.netvlad.positive.own", lambda x: x * 2, "not those of all their videos"),
+        ("relevance.features.rated.frames.negative.own_counts", lambda x: x + 7, "not those of all their videos"),
+        ("relevance.held_out.single.video.netvlad", lambda x: x[:-1], "Held-out pairs do not go together"),
+    ],
+)
+def test_numbers_that_can_not_be_are_refused(model: CrossClass, tmp_path: Path, name: str, change, told: str) -> None:
+    """Even where the checksum in the card is that of the broken file."""
+    folder = tmp_path / "model"
+    model.save(folder)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, name: change(tensors[name]).contiguous()}, folder / "model.safetensors")
+    card = read_json(folder / "card.json")
+    write_json(folder / "card.json", {**card, "sha256": sha256_of(folder / "model.safetensors")})
+    with pytest.raises(InvalidData, match=told):
+        CrossClass.load(folder)
+
+
+@pytest.mark.parametrize("change", [{"training": 3}, {"training": []}, {"localizer": {}}])
+def test_a_card_that_tells_nonsense_is_refused(model: CrossClass, tmp_path: Path, change) -> None:
+    model.save(tmp_path / "model")
+    card = read_json(tmp_path / "model" / "card.json")
+    write_json(tmp_path / "model" / "card.json", {**card, **change})
+    with pytest.raises(InvalidData, match=r"card.json is broken"):
+        load_localizer(tmp_path / "model")

@@ -25,7 +25,7 @@ from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettin
 from whenabouts.localizers.concepts.described import Described, Fold, OutOfFold
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
-from whenabouts.localizers.concepts.looks import candidate_classes, cutoffs_of, looks, moments_of
+from whenabouts.localizers.concepts.looks import candidate_classes, checked_cutoffs, cutoffs_of, looks, moments_of
 from whenabouts.localizers.concepts.makers import (
     Makers,
     mean_of_video,
@@ -164,8 +164,8 @@ class CrossClass:
         if arrays:
             own = {name.removeprefix("relevance."): values for name, values in arrays.items()}
             relevance = RelevanceModel.of_state(own, saved.beside, settings.relevance, vocabulary=saved.vocabulary,
-                                                training=saved.card.training["relevance"])  # fmt: skip
-        cutoffs = saved.tensors["cutoffs"].numpy()
+                                                training=saved.card.training.get("relevance", {}))  # fmt: skip
+        cutoffs = checked_cutoffs(saved.tensors["cutoffs"].numpy(), len(saved.vocabulary))
         return cls(makers, relevance, settings, cutoffs=cutoffs, training=saved.card.training)
 
     def _scored(self, features: Mapping[str, FeatureSequence], *, candidates_only: bool) -> ScoreSequence:

@@ -1,11 +1,12 @@
 """Where a segment model looks in a video, in which videos at all, and how moments are made of what it sees there."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.moments import Moments
 from whenabouts.core.scores import ScoreSequence
@@ -79,6 +80,13 @@ def cutoffs_of(scores: NDArray[np.float32], labels: Sequence[VideoLabels], times
     ranked = -np.sort(-scores, axis=0, kind="stable")
     last = ranked[np.clip(kept - 1, 0, count - 1), np.arange(classes)].astype(np.float64)
     return np.where((kept > 0) & (kept < count), last, 0.0)
+
+
+def checked_cutoffs(cutoffs: NDArray[Any], classes: int) -> FloatArray:
+    """Cutoffs (C,) as they were saved; InvalidData where they are not so many finite numbers."""
+    if cutoffs.shape != (classes,) or cutoffs.dtype.kind != "f" or not np.isfinite(cutoffs).all():
+        raise InvalidData(f"A model's cutoffs are {classes} finite numbers, but got {cutoffs.shape}. Train again.")
+    return cutoffs.astype(np.float64)
 
 
 def looks(grid: TimeGrid, seconds: float) -> FloatArray:

@@ -143,6 +143,9 @@ class ConceptModel:
     ) -> Self:
         """The model whose `tensors` these are; InvalidData where they don't fit."""
         net = build_net(how.net, streams, len(vocabulary))
+        broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
+        if broken:
+            raise InvalidData(f"A model's numbers are finite, but {broken[0]} holds others. Train again.")
         try:
             net.load_state_dict(
                 {name.removeprefix("net."): value for name, value in tensors.items() if name.startswith("net.")}
@@ -150,6 +153,9 @@ class ConceptModel:
             mean, deviation = (tensors[f"frames.{name}"].numpy() for name in ("mean", "deviation"))
         except (RuntimeError, KeyError) as error:
             raise InvalidData(f"Model and settings do not belong together: {error}. Train again.") from None
+        width = (sum(stream.width for stream in streams),)
+        if mean.shape != width or deviation.shape != width or not (deviation > 0).all():
+            raise InvalidData(f"Frames are scaled by {width[0]} means and deviations above 0. Train again.")
         reader = FrameReader(streams, how.frames, mean, deviation)
         return cls(net, how, reader, vocabulary=vocabulary, training=training, device=device)
 

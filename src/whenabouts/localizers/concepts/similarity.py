@@ -83,9 +83,17 @@ class RatedSegments:
         whole = [each.dtype == np.int64 for each in (self.counts, self._videos, self._classes, self._own_counts)]
         if shapes != ((count,), (pairs,), (pairs, width), (pairs,)) or not all(whole):
             raise InvalidData(f"Sums of rated segments do not go together: {shapes}. Train again.")
+        numbers = [each.dtype.kind == "f" and bool(np.isfinite(each).all()) for each in (self.totals, self._own)]
+        if not all(numbers) or (self.counts < 0).any() or (self._own_counts < 1).any():
+            raise InvalidData("Sums of rated segments are finite, of one segment at least each. Train again.")
         keys = self._videos * count + self._classes
         if pairs and not (self._classes.min() >= 0 and self._classes.max() < count and (np.diff(keys) > 0).all()):
             raise InvalidData("Sums of rated segments are not in order of videos and classes. Train again.")
+        of_own = np.zeros_like(self.totals, np.float64)
+        np.add.at(of_own, self._classes, self._own.astype(np.float64))
+        right = np.bincount(self._classes, self._own_counts, count) == self.counts
+        if not right.all() or not np.allclose(of_own, self.totals, rtol=1e-3, atol=1e-3):
+            raise InvalidData("Sums of rated segments are not those of all their videos. Train again.")
 
     def similarity(self, encodings: ArrayLike, video_numbers: ArrayLike) -> Similarity:
         """Similarity of segments, encodings (N, d) in videos (N,), to each class, without the segment's own video.

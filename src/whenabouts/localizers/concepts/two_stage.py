@@ -23,7 +23,7 @@ from whenabouts.data.examples import Example
 from whenabouts.localizers.concepts.distillation import distil, usual_members
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
-from whenabouts.localizers.concepts.looks import candidate_classes, cutoffs_of, looks, moments_of
+from whenabouts.localizers.concepts.looks import candidate_classes, checked_cutoffs, cutoffs_of, looks, moments_of
 from whenabouts.localizers.concepts.model import ConceptModel, runs_of_spans
 from whenabouts.localizers.concepts.segment_models import (
     rated_segments,
@@ -145,13 +145,17 @@ class TwoStage:
             if own:
                 models[name] = ConceptModel.from_tensors(
                     own, shape, saved.card.streams, vocabulary=saved.vocabulary,
-                    training=saved.card.training.get(name, {}), device=choose_device(device),
+                    training=saved.card.training.get(name) or {}, device=choose_device(device),
                 )  # fmt: skip
         if "video" not in models or not {"taught", "cutoffs"} <= saved.tensors.keys():
             raise InvalidData(f"{folder} lacks a part of the model. Run `whenabouts train` again.")
-        ratings = saved.tensors.get("ratings")
-        return cls(models["video"], models.get("segment"), settings, taught=saved.tensors["taught"].numpy(),
-                   cutoffs=saved.tensors["cutoffs"].numpy(), training=saved.card.training,
+        classes, ratings = len(saved.vocabulary), saved.tensors.get("ratings")
+        taught = saved.tensors["taught"].numpy()
+        whole = taught.dtype == bool and (ratings is None or not ratings.is_floating_point())
+        if not whole or any(tuple(each.shape) != (classes,) for each in (taught, ratings) if each is not None):
+            raise InvalidData(f"{folder} does not tell of {classes} concepts what was rated. Train again.")
+        return cls(models["video"], models.get("segment"), settings, taught=taught,
+                   cutoffs=checked_cutoffs(saved.tensors["cutoffs"].numpy(), classes), training=saved.card.training,
                    ratings=None if ratings is None else ratings.numpy())  # fmt: skip
 
     def _segment_scores(self, frames: NDArray[np.float32], runs: IntArray) -> NDArray[np.float32]:
