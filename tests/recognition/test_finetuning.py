@@ -244,6 +244,7 @@ def test_examples_are_videos_or_their_rated_segments() -> None:
     assert [(example.video.id, example.span, example.labels.classes.tolist()) for example in found] == [
         ("v", (0.5, 1.0), [0]),
         ("v", (2.0, 4.0), [1, 2]),
+        ("v", (7.0, 8.0), []),
         ("w", None, [0]),
     ]
     whole = examples_of((entry, plain), names, "videos")

@@ -13,7 +13,8 @@ Kind = Annotated[
     str,
     typer.Argument(
         help="What to read: folders, csv, hashtags, ytdlp, chapters, subtitles, nfo, xmp, losslesscut, label-studio, "
-        "via, elan, boris, teacher, youtube8m, thumos14, activitynet, charades, ava, volleyball or features.",
+        "via, elan, boris, teacher, youtube8m, thumos14, activitynet, charades, ava, volleyball, kinetics, something, "
+        "epic-kitchens or features.",
     ),
 ]
 Root = Annotated[Path, typer.Argument(help="The folder of the videos or features; for csv and data sets, the file.")]

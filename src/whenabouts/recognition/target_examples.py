@@ -53,8 +53,8 @@ class Cut:
 def examples_of(entries: Sequence[Entry], vocabulary: Vocabulary, kind: Kind) -> list[Example]:
     """The examples of entries whose files can be used, in order.
 
-    "segments" are the spans that are rated as showing something, those of equal times joined to one example; a video
-    without any stands for itself.
+    "segments" are the spans that are rated as showing something, those of equal times joined to one example, without a
+    label where that is none of the vocabulary; a video without any stands for itself.
     """
     found = []
     for entry in entries:
@@ -76,6 +76,9 @@ def _spans(entry: Entry, vocabulary: Vocabulary) -> dict[tuple[float, float], se
     ):
         if present:
             spans.setdefault((start, end), set()).add(index)
+    for part in entry.segments:
+        if part.present:
+            spans.setdefault((part.start_seconds, part.end_seconds), set())
     return spans
 
 

@@ -6,6 +6,7 @@ from whenabouts.data.importers.activitynet import import_activitynet
 from whenabouts.data.importers.ava import import_ava
 from whenabouts.data.importers.behaviour import import_boris, import_elan, import_losslesscut
 from whenabouts.data.importers.charades import import_charades
+from whenabouts.data.importers.clip_lists import import_epic_kitchens, import_kinetics, import_something
 from whenabouts.data.importers.embedded import import_chapters
 from whenabouts.data.importers.features import import_features
 from whenabouts.data.importers.folders import import_folders
@@ -32,6 +33,9 @@ IMPORTERS: Mapping[str, Importer] = {
     "charades": import_charades,
     "ava": import_ava,
     "volleyball": import_volleyball,
+    "kinetics": import_kinetics,
+    "something": import_something,
+    "epic-kitchens": import_epic_kitchens,
     "features": import_features,
     "label-studio": import_label_studio,
     "via": import_via,

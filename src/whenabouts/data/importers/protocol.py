@@ -15,6 +15,7 @@ from whenabouts.core.timing import TimeGrid
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.box_files import BoxRow
 from whenabouts.data.hashtags import HashtagSettings
+from whenabouts.data.importers.clip_list_settings import ClipListSettings, EpicKitchensSettings
 from whenabouts.data.manifest import Entry, Manifest
 
 VIDEO_ENDINGS = (
@@ -240,6 +241,9 @@ class ImportSettings:
     charades: CharadesSettings = field(default_factory=CharadesSettings)
     ava: AvaSettings = field(default_factory=AvaSettings)
     volleyball: VolleyballSettings = field(default_factory=VolleyballSettings)
+    kinetics: ClipListSettings = field(default_factory=ClipListSettings)
+    something: ClipListSettings = field(default_factory=ClipListSettings)
+    epic_kitchens: EpicKitchensSettings = field(default_factory=EpicKitchensSettings)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     annotations: AnnotationSettings = field(default_factory=AnnotationSettings)
 
