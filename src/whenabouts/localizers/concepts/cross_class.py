@@ -1,6 +1,5 @@
 """The cross-class localizer: candidates by video models, then one relevance model of pairs (Ma et al., 2019)."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -232,11 +231,6 @@ def _facts(
     videos: FrameVideos, rated: int, classes: int, makers: Makers, relevance: RelevanceModel | None
 ) -> dict[str, Any]:
     """What is known about the training, in plain JSON values."""
-    silent = [
-        not labels.known(classes).any() and not len(ratings)
-        for labels, ratings in zip(videos.labels, videos.segments, strict=True)
-    ]
-    left_out = videos.skipped + Counter({"without a label": sum(silent)})
-    facts: dict[str, Any] = {"videos": len(videos) - sum(silent), "left_out": dict(left_out), "rated_segments": rated}
+    facts: dict[str, Any] = {**videos.counts(classes), "rated_segments": rated}
     facts["models"] = {name: dict(model.training) for name, model in makers.models.items()}
     return facts if relevance is None else facts | {"relevance": dict(relevance.training)}

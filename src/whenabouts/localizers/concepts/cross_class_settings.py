@@ -1,42 +1,31 @@
 """Settings of the cross-class localizer."""
 
 from dataclasses import replace
-from typing import Literal
 
 from whenabouts.config import settings
 from whenabouts.localizers.concepts.boosting import TreeSettings
 from whenabouts.localizers.concepts.frames import FrameSettings
+from whenabouts.localizers.concepts.looks import LookSettings
 from whenabouts.localizers.concepts.makers import MakerSettings
-from whenabouts.localizers.concepts.networks import CountOrZero, NetSettings
+from whenabouts.localizers.concepts.networks import NetSettings
 from whenabouts.localizers.concepts.relevance import RelevanceSettings
 from whenabouts.localizers.concepts.segment_models import SegmentModelSettings
-from whenabouts.localizers.concepts.settings import NotNegative, Positive, Share
 from whenabouts.localizers.concepts.video_models import VideoModelSettings
 from whenabouts.training.devices import PrecisionName
 
 
 @settings
-class CrossClassSettings:
+class CrossClassSettings(LookSettings):
     """Video models that choose candidates and speak of segments, and a relevance model that ranks pairs.
 
-    `makers` are the models, `relevance` learns from what they say. The rest is as in the two-stage localizer: a video
-    is a candidate for a concept by its mean video score; segments of `segment_seconds` are looked at every
-    `hop_seconds`; runs of high scores, or each segment, become moments.
+    `makers` are the models, `relevance` learns from what they say. Where it looks, and what becomes a moment, is as in
+    `LookSettings`, by the video models' mean scores of whole videos.
     """
 
     frames: FrameSettings = FrameSettings()
     makers: MakerSettings = MakerSettings()
     relevance: RelevanceSettings = RelevanceSettings()
     precision: PrecisionName = "float32"
-
-    candidates: NotNegative = 3.0
-    class_threshold: Share = 0.1
-    top_classes: CountOrZero = 1
-    segment_seconds: Positive = 0.5
-    hop_seconds: Positive = 0.5
-    moments: Literal["runs", "segments"] = "runs"
-    run_threshold: Share = 0.5
-    length_credit: NotNegative = 0.5
 
     @classmethod
     def paper(cls) -> "CrossClassSettings":

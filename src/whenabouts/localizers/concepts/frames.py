@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +121,14 @@ class FrameVideos:
     def frames(self, index: int) -> Matrix:
         """Frames (T, D) of one video, as the net reads them."""
         return self.reader.scaled(self._raw(index))
+
+    def counts(self, classes: int) -> dict[str, Any]:
+        """`videos`, how many of `classes` say anything, and the others, `left_out`, by reason: plain JSON values."""
+        silent = sum(
+            not labels.known(classes).any() and not len(ratings)
+            for labels, ratings in zip(self.labels, self.segments, strict=True)
+        )
+        return {"videos": len(self) - silent, "left_out": dict(self.skipped + Counter({"without a label": silent}))}
 
     def told(self) -> str:
         """What was left out, for people."""

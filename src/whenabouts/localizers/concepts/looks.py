@@ -1,11 +1,12 @@
 """Where a segment model looks in a video, in which videos at all, and how moments are made of what it sees there."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whenabouts.config import CountOrZero, NotNegative, Positive, Probability, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.moments import Moments
@@ -16,48 +17,35 @@ from whenabouts.localizers.decoding import moments_of_runs
 SLACK = 1e-6
 
 
-class Looking(Protocol):
-    """Settings of a localizer that chooses candidates first and looks at segments then: see `TwoStageSettings`."""
+@settings
+class LookSettings:
+    """Which videos are candidates, where they are looked at, and what becomes a moment.
 
-    @property
-    def candidates(self) -> float:
-        """How many times as many candidates as labelled videos; 0: all videos."""
-        ...
+    A concept's candidates are the `candidates` times as many videos as have its label with the best video scores (0:
+    all videos); a new video is one if its score reaches theirs and `class_threshold`, and for its `top_classes` best
+    concepts always. Segments of `segment_seconds` are looked at every `hop_seconds`. `moments`: "segments" makes each
+    look a moment, as in the challenge, "runs" those in a row that reach `run_threshold` of the way from a concept's
+    lowest to its highest score in the video, scored by their mean times their number to the power `length_credit`.
+    """
 
-    @property
-    def class_threshold(self) -> float:
-        """The least video score of a candidate."""
-        ...
-
-    @property
-    def top_classes(self) -> int:
-        """For how many best concepts a video is always a candidate."""
-        ...
-
-    @property
-    def moments(self) -> Literal["runs", "segments"]:
-        """What becomes a moment."""
-        ...
-
-    @property
-    def run_threshold(self) -> float:
-        """Where runs begin, from a concept's lowest to its highest score."""
-        ...
-
-    @property
-    def length_credit(self) -> float:
-        """The power of a run's length in its score."""
-        ...
+    candidates: NotNegative = 3.0
+    class_threshold: Probability = 0.1
+    top_classes: CountOrZero = 1
+    segment_seconds: Positive = 0.5
+    hop_seconds: Positive = 0.5
+    moments: Literal["runs", "segments"] = "runs"
+    run_threshold: Probability = 0.5
+    length_credit: NotNegative = 0.5
 
 
-def candidate_classes(video_scores: NDArray[np.float32], cutoffs: FloatArray, how: Looking) -> IntArray:
+def candidate_classes(video_scores: NDArray[np.float32], cutoffs: FloatArray, how: LookSettings) -> IntArray:
     """Classes (P,) for which a video with such scores (C,) is a candidate."""
     floor = np.maximum(cutoffs if how.candidates else 0.0, how.class_threshold)
     best = np.argsort(-video_scores, kind="stable")[: how.top_classes]
     return np.union1d(np.flatnonzero(video_scores >= floor), best).astype(np.int64)
 
 
-def moments_of(scores: ScoreSequence, classes: IntArray, how: Looking) -> Moments:
+def moments_of(scores: ScoreSequence, classes: IntArray, how: LookSettings) -> Moments:
     """Moments of a video's candidate classes (P,): runs of high scores, or each step by itself."""
     if not scores.grid.steps:
         return Moments.empty(scores.vocabulary)

@@ -1,6 +1,5 @@
 """The two-stage localizer: which videos may hold a concept, then which of their segments (Ma et al., 2019)."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -203,11 +202,6 @@ def _facts(
     video: ConceptModel, segment: ConceptModel | None, videos: FrameVideos, rated: int, classes: int
 ) -> dict[str, Any]:
     """What is known about the training, in plain JSON values."""
-    silent = [
-        not labels.known(classes).any() and not len(ratings)
-        for labels, ratings in zip(videos.labels, videos.segments, strict=True)
-    ]
-    left_out = videos.skipped + Counter({"without a label": sum(silent)})
-    facts: dict[str, Any] = {"videos": len(videos) - sum(silent), "left_out": dict(left_out), "rated_segments": rated}
+    facts: dict[str, Any] = {**videos.counts(classes), "rated_segments": rated}
     facts["video"] = dict(video.training)
     return facts if segment is None else facts | {"segment": dict(segment.training)}
