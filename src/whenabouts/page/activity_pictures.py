@@ -1,0 +1,128 @@
+"""Pictures of what a head for activities looks at, after Fig. 4 of Zhang, Li & Marsic (CVPR 2021); needs matplotlib."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whenabouts.core.timing import FloatArray
+from whenabouts.page.pictures import INK, _figure, _finish
+from whenabouts.recognition.activity_maps import Maps, activated_boxes, normalised
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#4477aa", "#cc3311", "#228833", "#aa3377", "#cc9900", "#009988")
+_WIDTH, _GAP, _LABEL, _TITLE = 9.0, 0.06, 1.5, 0.34  # inches
+_MOST_NAMES = 60  # of a heat map whose cells are labelled
+
+
+@dataclass(frozen=True)
+class ClipPicture:
+    """One clip: frames (T, H, W, 3), one for each time of its maps, and maps (T, h, w) by name.
+
+    `boxed` are the activities whose activated regions are drawn into the frames, `beside` maps that are only shown,
+    such as the backbone's. `notes` stand behind names.
+    """
+
+    title: str
+    frames: NDArray[np.uint8]
+    seconds: tuple[float, ...]
+    boxed: dict[str, Maps]
+    beside: dict[str, Maps]
+    notes: dict[str, str]
+
+
+def draw_activity_maps(clips: Sequence[ClipPicture], path: Path) -> None:
+    """Fig. 4a and b: frames with a box around what each activity looks at, its map below, and the backbone's own."""
+    rows = [1 + len(clip.boxed) + len(clip.beside) for clip in clips]
+    columns = max(len(clip.frames) for clip in clips)
+    cell = (_WIDTH - _LABEL - columns * _GAP) / columns
+    tall = [cell * clip.frames.shape[1] / clip.frames.shape[2] for clip in clips]
+    height = sum(count * (each + _GAP) + _TITLE for count, each in zip(rows, tall, strict=True)) + 0.1
+    figure = _figure(height, layout=None)
+    top = height
+    for clip, cell_height in zip(clips, tall, strict=True):
+        top -= _TITLE
+        figure.text(0.1 / _WIDTH, (top + 0.1) / height, clip.title, fontsize=9, color=INK, parse_math=False)
+        shown = {name: normalised(maps) for name, maps in clip.boxed.items()}
+        beside = {name: normalised(maps) for name, maps in clip.beside.items()}
+        names = ["", *shown, *beside]
+        for name in names:
+            top -= cell_height + _GAP
+            note = clip.notes.get(name, "")
+            colour = COLOURS[list(shown).index(name) % len(COLOURS)] if name in shown else INK
+            figure.text(0.1 / _WIDTH, (top + cell_height / 2) / height, f"{name}\n{note}".strip(), fontsize=7.5,
+                        color=colour, va="center", parse_math=False, wrap=True)  # fmt: skip
+            for column in range(len(clip.frames)):
+                left = _LABEL + column * (cell + _GAP)
+                place = (left / _WIDTH, top / height, cell / _WIDTH, cell_height / height)
+                axes = _bare(figure.add_axes(place))
+                if name:
+                    axes.imshow((shown | beside)[name][column], cmap="magma", vmin=0, vmax=1, aspect="auto")
+                else:
+                    _framed(axes, clip, shown, column)
+    _finish(figure, path)
+
+
+def draw_observation(clips: Sequence[ClipPicture], path: Path) -> None:
+    """Fig. 4c: what one observation looks at in several videos; the first of each clip's boxed maps."""
+    draw_activity_maps(clips, path)
+
+
+def draw_correlation(values: FloatArray, names: Sequence[str], path: Path, *, title: str, highest: float = 1.0) -> None:
+    """A heat map (A, A) of what goes with what: rows are conditions, columns what comes with them, names at both."""
+    count = len(names)
+    side = min(max(3.5, 0.3 * count + 2.2), 30.0)
+    figure = _figure(side)
+    figure.set_figwidth(side + 0.6)
+    axes = figure.subplots()
+    drawn = axes.imshow(values, cmap="Blues", vmin=0, vmax=max(highest, 1e-12))
+    axes.set_title(title, loc="left", fontsize=9, color=INK, parse_math=False)
+    if count <= _MOST_NAMES:
+        axes.set_xticks(range(count), list(names), rotation=90, parse_math=False)
+        axes.set_yticks(range(count), list(names), parse_math=False)
+    axes.tick_params(labelsize=7, colors=INK, length=0)
+    for side_name in ("top", "left", "right", "bottom"):
+        axes.spines[side_name].set_visible(False)
+    if count <= 20:
+        for row, column in np.ndindex(values.shape):
+            if values[row, column] >= 0.005:
+                dark = values[row, column] > 0.6 * highest
+                axes.text(column, row, f"{100 * values[row, column]:.0f}", ha="center", va="center", fontsize=6,
+                          color="white" if dark else INK)  # fmt: skip
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.6)
+    bar.ax.tick_params(labelsize=7, colors=INK)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    _finish(figure, path)
+
+
+def _bare(axes: "Axes") -> "Axes":
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in ("top", "left", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+    return axes
+
+
+def _framed(axes: "Axes", clip: ClipPicture, shown: dict[str, Maps], column: int) -> None:
+    """A frame with the boxes of all activities."""
+    from matplotlib.patches import Rectangle
+
+    frame = clip.frames[column]
+    height, width = frame.shape[:2]
+    axes.imshow(frame, aspect="auto", extent=(0, width, height, 0), interpolation="nearest")
+    for number, maps in enumerate(shown.values()):
+        colour: Any = COLOURS[number % len(COLOURS)]
+        for x0, y0, x1, y1 in activated_boxes(maps[column]).tolist():
+            corner, size = (x0 * width, y0 * height), ((x1 - x0) * width, (y1 - y0) * height)
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor="white", linewidth=2.4))
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=1.4))
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    if clip.seconds:
+        axes.text(0.03, 0.04, f"{clip.seconds[column]:.1f} s", transform=axes.transAxes, fontsize=6.5, color="white",
+                  bbox={"facecolor": "black", "alpha": 0.5, "pad": 1, "linewidth": 0})  # fmt: skip
