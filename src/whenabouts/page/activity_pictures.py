@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whenabouts.core.timing import FloatArray
-from whenabouts.page.pictures import INK, _figure, _finish
+from whenabouts.page.pictures import INK, finish, new_figure, plain
 from whenabouts.recognition.activity_maps import Maps, activated_boxes, normalised
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def draw_activity_maps(clips: Sequence[ClipPicture], path: Path) -> None:
     cell = (_WIDTH - _LABEL - columns * _GAP) / columns
     tall = [cell * clip.frames.shape[1] / clip.frames.shape[2] for clip in clips]
     height = sum(count * (each + _GAP) + _TITLE for count, each in zip(rows, tall, strict=True)) + 0.1
-    figure = _figure(height, layout=None)
+    figure = new_figure(height)
     top = height
     for clip, cell_height in zip(clips, tall, strict=True):
         top -= _TITLE
-        figure.text(0.1 / _WIDTH, (top + 0.1) / height, clip.title, fontsize=9, color=INK, parse_math=False)
+        figure.text(0.1 / _WIDTH, (top + 0.1) / height, plain(clip.title, 90), fontsize=9, color=INK, parse_math=False)
         shown = {name: normalised(maps) for name, maps in clip.boxed.items()}
         beside = {name: normalised(maps) for name, maps in clip.beside.items()}
         names = ["", *shown, *beside]
@@ -55,8 +55,8 @@ def draw_activity_maps(clips: Sequence[ClipPicture], path: Path) -> None:
             top -= cell_height + _GAP
             note = clip.notes.get(name, "")
             colour = COLOURS[list(shown).index(name) % len(COLOURS)] if name in shown else INK
-            figure.text(0.1 / _WIDTH, (top + cell_height / 2) / height, f"{name}\n{note}".strip(), fontsize=7.5,
-                        color=colour, va="center", parse_math=False, wrap=True)  # fmt: skip
+            words, middle = f"{plain(name, 22)}\n{note}".strip(), (top + cell_height / 2) / height
+            figure.text(0.1 / _WIDTH, middle, words, fontsize=7.5, color=colour, va="center", parse_math=False)
             for column in range(len(clip.frames)):
                 left = _LABEL + column * (cell + _GAP)
                 place = (left / _WIDTH, top / height, cell / _WIDTH, cell_height / height)
@@ -65,26 +65,21 @@ def draw_activity_maps(clips: Sequence[ClipPicture], path: Path) -> None:
                     axes.imshow((shown | beside)[name][column], cmap="magma", vmin=0, vmax=1, aspect="auto")
                 else:
                     _framed(axes, clip, shown, column)
-    _finish(figure, path)
-
-
-def draw_observation(clips: Sequence[ClipPicture], path: Path) -> None:
-    """Fig. 4c: what one observation looks at in several videos; the first of each clip's boxed maps."""
-    draw_activity_maps(clips, path)
+    finish(figure, path, legend=False)
 
 
 def draw_correlation(values: FloatArray, names: Sequence[str], path: Path, *, title: str, highest: float = 1.0) -> None:
     """A heat map (A, A) of what goes with what: rows are conditions, columns what comes with them, names at both."""
     count = len(names)
     side = min(max(3.5, 0.3 * count + 2.2), 30.0)
-    figure = _figure(side)
+    figure = new_figure(side, layout="constrained")
     figure.set_figwidth(side + 0.6)
     axes = figure.subplots()
     drawn = axes.imshow(values, cmap="Blues", vmin=0, vmax=max(highest, 1e-12))
     axes.set_title(title, loc="left", fontsize=9, color=INK, parse_math=False)
     if count <= _MOST_NAMES:
-        axes.set_xticks(range(count), list(names), rotation=90, parse_math=False)
-        axes.set_yticks(range(count), list(names), parse_math=False)
+        axes.set_xticks(range(count), [plain(name) for name in names], rotation=90, parse_math=False)
+        axes.set_yticks(range(count), [plain(name) for name in names], parse_math=False)
     axes.tick_params(labelsize=7, colors=INK, length=0)
     for side_name in ("top", "left", "right", "bottom"):
         axes.spines[side_name].set_visible(False)
@@ -97,7 +92,7 @@ def draw_correlation(values: FloatArray, names: Sequence[str], path: Path, *, ti
     bar = figure.colorbar(drawn, ax=axes, shrink=0.6)
     bar.ax.tick_params(labelsize=7, colors=INK)
     bar.outline.set_visible(False)  # type: ignore[operator]
-    _finish(figure, path)
+    finish(figure, path, legend=False)
 
 
 def _bare(axes: "Axes") -> "Axes":
