@@ -1,7 +1,7 @@
 """Worlds of the multi-label tables, the backbone of each seed, and its feature maps of all clips, kept as files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -112,7 +112,7 @@ def backbone_of(kind: str, seed: int, place: Place) -> nn.Module:
     if not path.is_file():
         net = pretrained(kind, seed, place)
         with replacing(path) as part:
-            save_file(net.state_dict(), part)
+            save_file({name: each.contiguous() for name, each in net.state_dict().items()}, part)
     net.load_state_dict(load_file(path))
     return net.eval()
 
@@ -197,11 +197,3 @@ def _sound_tensors(world: str, seed: int, place: Place) -> dict[str, Tensor]:
     labels = torch.from_numpy(made.train.labels).float()
     return {"train": maps(made.train), "labels": labels, "video_labels": labels, "test 4": maps(made.test),
             "truth": torch.from_numpy(made.test.labels)}  # fmt: skip
-
-
-def smaller(train: int, test: int) -> None:
-    """For tests: fewer videos and steps, from here on."""
-    VIDEOS.update(train=train, test=test)
-    STREAMS.update(train=train, test=test)
-    BACKBONE_STEPS.update(video=2, sound=2)
-    KNOBS["base"] = replace(KNOBS["base"], frames=32)
