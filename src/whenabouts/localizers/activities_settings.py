@@ -43,10 +43,10 @@ class ActivitiesSettings:
     windows: Count = 8
     top_share: Share = 0.25
     unknown_weight: Probability = 0.5
-    epochs: Count = 60
+    epochs: Count = 40
     batch_size: Count = 16
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 1e-2
     momentum: Probability = 0.9
     weight_decay: NotNegative = 0.01
 

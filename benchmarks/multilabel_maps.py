@@ -1,0 +1,189 @@
+"""What maps of activities show on planted videos, in numbers and in pictures (Fig. 4 of the paper).
+
+    python benchmarks/multilabel_maps.py --out benchmarks/results     writes multilabel_maps.json, .md, pictures
+
+Uses backbones, features and tuning that `benchmarks/multilabel.py` has left in --work, and makes what lacks.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from multilabel_cells import STEPS, chosen, head_of, learn
+from multilabel_claims import Estimate
+from multilabel_rows import HEAD, MODELS, PLAIN
+from multilabel_worlds import FRAMES, RATE, Place, backbone_of, clips_of, features_of, video_world
+from whenabouts.core.files import write_json, write_text
+from whenabouts.core.timing import BoolArray
+from whenabouts.data.worlds.activity_videos import ActivityVideos
+from whenabouts.nets.activity_heads import ActivityHead, PooledHead
+from whenabouts.page.activity_pictures import ClipPicture, draw_activity_maps, draw_correlation
+from whenabouts.recognition.activity_maps import ClipMaps, Maps, clip_maps, heights, share_inside
+from whenabouts.recognition.views import clip_frames
+
+SHARED = Path(os.environ.get("WHENABOUTS_SHARED", Path(__file__).parents[2] / "shared"))
+TIMES = FRAMES // 2  # of a clip's maps: each is of two frames
+MEASURES = ("share inside", "height while on", "height while off")
+
+
+def frames_of(start: int, side: ActivityVideos) -> list[int]:
+    """Frames of one clip."""
+    return clip_frames(start, RATE, side.frames.shape[1], frames=FRAMES).tolist()
+
+
+def region_of(side: ActivityVideos, video: int, activity: int, frames: list[int], shape: tuple[int, int]) -> BoolArray:
+    """Where (T, rows, columns) an activity is seen in the two frames of each time of a map."""
+    each = side.region(video, activity, frames, shape)
+    region: BoolArray = each.reshape(len(frames) // 2, 2, *shape).any(axis=1)
+    return region
+
+
+def pooled_map(head: PooledHead, maps: Tensor, activity: int) -> Maps:
+    """Which share each place has in a log-sum-exp of one activity: its softmax (T, H, W)."""
+    logits = torch.einsum("c,cthw->thw", head.weight[activity], maps)
+    found: Maps = logits.flatten().softmax(dim=0).view(logits.shape).double().numpy()
+    return found
+
+
+@torch.inference_mode()
+def measured(heads: dict[str, nn.Module], backbone: nn.Module, side: ActivityVideos) -> dict[str, dict[str, float]]:
+    """Means of all measures over the activities of all test videos, in the middle clip of each video."""
+    found: dict[str, dict[str, list[float]]] = {}
+    start = (side.frames.shape[1] - ((FRAMES - 1) * RATE + 1)) // 2
+    frames = frames_of(start, side)
+    for video in range(len(side)):
+        maps = backbone(clips_of(side, [video], [np.asarray(frames)]))
+        looked = {name: clip_maps(head(maps), maps) for name, head in heads.items() if isinstance(head, ActivityHead)}
+        for activity in np.flatnonzero(side.clip_labels(video, frames[0], frames[-1])).tolist():
+            region = region_of(side, video, activity, frames, maps.shape[3:])
+            shown: dict[str, Maps] = {name: each.activities[activity] for name, each in looked.items()}
+            shown |= {f"{name}, places' softmax": pooled_map(head, maps[0], activity)
+                      for name, head in heads.items() if isinstance(head, PooledHead)}  # fmt: skip
+            shown |= {"the backbone's own map": next(iter(looked.values())).backbone,
+                      "chance (every place alike)": np.ones(region.shape)}  # fmt: skip
+            for name, each in shown.items():
+                kept = found.setdefault(name, {measure: [] for measure in MEASURES})
+                kept["share inside"].append(share_inside(each, region))
+                on, off = heights(each, region)
+                kept["height while on"].append(on)
+                kept["height while off"].append(off)
+    return {
+        name: {measure: float(np.nanmean(values)) for measure, values in each.items()} for name, each in found.items()
+    }
+
+
+def picture_of(head: nn.Module, backbone: nn.Module, side: ActivityVideos, video: int, start: int) -> ClipPicture:
+    """One clip with the maps of the activities that are under way, most of them first."""
+    frames = frames_of(start, side)
+    with torch.inference_mode():
+        maps = backbone(clips_of(side, [video], [np.asarray(frames)]))
+        looked: ClipMaps = clip_maps(head(maps), maps)
+    boxed, notes = {}, {}
+    for activity in np.flatnonzero(side.clip_labels(video, frames[0], frames[-1])).tolist():
+        name = side.vocabulary.names[activity]
+        boxed[name] = looked.activities[activity]
+        region = region_of(side, video, activity, frames, maps.shape[3:])
+        notes[name] = f"{100 * share_inside(boxed[name], region):.0f} % inside"
+    seconds = tuple(each / 12 for each in frames[1::2])
+    return ClipPicture(f"test video {video}", side.frames[video][frames[1::2]], seconds,
+                       boxed, {"backbone": looked.backbone}, notes)  # fmt: skip
+
+
+def observation_picture(
+    head: nn.Module, backbone: nn.Module, side: ActivityVideos, which: tuple[int, int], start: int
+) -> ClipPicture:
+    """What one observation looks at in one video; `which` are observation and video."""
+    frames = frames_of(start, side)
+    with torch.inference_mode():
+        maps = backbone(clips_of(side, [which[1]], [np.asarray(frames)]))
+        looked = clip_maps(head(maps), maps)
+    title = f"observation {which[0]}, test video {which[1]}"
+    return ClipPicture(title, side.frames[which[1]][frames[1::2]], (), {f"observation {which[0]}":
+                       looked.observations[which[0]]}, {}, {})  # fmt: skip
+
+
+@torch.inference_mode()
+def busiest(head: ActivityHead, backbone: nn.Module, side: ActivityVideos) -> int:
+    """The observation on which activities lean most, over all test videos."""
+    frames = [np.asarray(frames_of(16, side))]
+    total = torch.stack([head(backbone(clips_of(side, [video], frames))).mixing[0].amax(dim=0)
+                         for video in range(len(side))])  # fmt: skip
+    return int(total.mean(dim=0).argmax())
+
+
+def heads_of(seed: int, place: Place) -> dict[str, nn.Module]:
+    """The heads that are looked at, each with the rate and dropout that tuning chose."""
+    features, made = features_of("base", seed, place), {}
+    for name in (HEAD, PLAIN, "log-sum-exp"):
+        rate, dropout = chosen(MODELS[name], place)
+        made[name] = head_of(MODELS[name], features, dropout, seed)
+        learn(made[name], [(features.train, features.labels)], STEPS, rate, seed)
+        made[name].eval()
+    return made
+
+
+def draw(out: Path, seed: int, heads: dict[str, nn.Module], place: Place) -> None:
+    """The pictures of one seed: two videos with several activities, one observation, the correlation map."""
+    side, backbone = video_world("base", seed).test, backbone_of("video", seed, place)
+    head = heads[HEAD]
+    assert isinstance(head, ActivityHead)
+    many = [video for video in range(len(side)) if side.clip_labels(video, 16, 44).sum() >= 2][:2]
+    draw_activity_maps([picture_of(head, backbone, side, video, 16) for video in many], out / "multilabel_maps.png")
+    number = busiest(head, backbone, side)
+    draw_activity_maps([observation_picture(head, backbone, side, (number, video), 16) for video in many],
+                       out / "multilabel_observation.png")  # fmt: skip
+    assert head.co_occurrence is not None
+    draw_correlation(head.co_occurrence.double().numpy(), side.vocabulary.names, out / "multilabel_correlation.png",
+                     title="P(column | row) in training videos, percent")  # fmt: skip
+
+
+def page(told: dict[str, dict[str, dict[str, Any]]], seeds: int) -> Iterator[str]:
+    """The numbers as a table."""
+    yield "# Where heads look, on planted videos\n"
+    yield "Made by `python benchmarks/multilabel_maps.py --out benchmarks/results`.\n"
+    yield (
+        f"Maps of the activities that are under way in the middle clip of each test video of the base world, {seeds} "
+        "seeds, 95 % intervals over seeds. `share inside`: how much of a map lies in the cells that the activity's box "
+        "touches, in percent. `height`: the highest place of a time over the highest of the clip, in percent, at times "
+        "at which the activity is on and at which it is off.\n"
+    )
+    yield "| map | share inside | height while on | height while off |"
+    yield "|---|---|---|---|"
+    for name, values in told.items():
+        yield f"| {name} | " + " | ".join(values[measure]["told"] for measure in MEASURES) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("multilabel-work"))
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    place = Place(options.work, SHARED / "data" / "fsdd")
+    by_seed = []
+    for seed in range(options.seeds):
+        heads = heads_of(seed, place)
+        by_seed.append(measured(heads, backbone_of("video", seed, place), video_world("base", seed).test))
+        if seed == 0:
+            draw(options.out, seed, heads, place)
+    told = {}
+    for name in by_seed[0]:
+        estimates = {measure: Estimate.of([each[name][measure] for each in by_seed]) for measure in MEASURES}
+        told[name] = {measure: {**each.to_json(), "told": each.told()} for measure, each in estimates.items()}
+    write_json(options.out / "multilabel_maps.json", {"seeds": options.seeds, "maps": told})
+    write_text(options.out / "multilabel_maps.md", "\n".join(page(told, options.seeds)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
