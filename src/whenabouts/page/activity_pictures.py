@@ -91,7 +91,7 @@ def draw_correlation(values: FloatArray, names: Sequence[str], path: Path, *, ti
                           color="white" if dark else INK)  # fmt: skip
     bar = figure.colorbar(drawn, ax=axes, shrink=0.6)
     bar.ax.tick_params(labelsize=7, colors=INK)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     finish(figure, path, legend=False)
 
 
