@@ -157,6 +157,8 @@ def joined(device: torch.device, *, patience_seconds: float = 600.0) -> Iterator
         store, rank, size = next(rendezvous("env://", timeout=patience))
         store.set_timeout(patience)
         backend = "nccl" if device.type == "cuda" else "gloo"
+        # torchrun may start all anew after a loss, before the same store: what the lost ones said must not be heard.
+        store = PrefixStore(f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         groups = PrefixStore("group", store)
         dist.init_process_group(backend, store=groups, rank=rank, world_size=size, timeout=patience)
     except (RuntimeError, ValueError) as error:
