@@ -130,7 +130,8 @@ def table(values):
         "",
         f"{values['videos']} videos of {values['seconds']:g} s, 240 x 320; R(2+1)D (16, 32, 64) on the CPU; each worker"
         f" a process bound to one core; medians of {values['rounds']} rounds (least to most), in turn; all make the"
-        " same features to the bit. Written by `python benchmarks/extraction_shards.py`.",
+        " same features to the bit. Written by `python benchmarks/extraction_shards.py --videos"
+        f" {values['videos']} --seconds {values['seconds']:g}`.",
         "",
         "| workers | CPU seconds of the slowest | of them to start | of all | times as fast as one |"
         " without the start | by the clock |",
