@@ -28,7 +28,7 @@ from whenabouts.core.timing import BoolArray
 from whenabouts.data.worlds.activity_videos import ActivityVideos
 from whenabouts.nets.activity_heads import ActivityHead, PooledHead
 from whenabouts.page.activity_pictures import ClipPicture, draw_activity_maps, draw_correlation
-from whenabouts.recognition.activity_maps import ClipMaps, Maps, clip_maps, heights, share_inside
+from whenabouts.recognition.activity_maps import ClipMaps, Maps, clip_maps, heights, normalised, share_inside
 from whenabouts.recognition.views import clip_frames
 
 SHARED = Path(os.environ.get("WHENABOUTS_SHARED", Path(__file__).parents[2] / "shared"))
@@ -91,12 +91,12 @@ def picture_of(head: nn.Module, backbone: nn.Module, side: ActivityVideos, video
     boxed, notes = {}, {}
     for activity in np.flatnonzero(side.clip_labels(video, frames[0], frames[-1])).tolist():
         name = side.vocabulary.names[activity]
-        boxed[name] = looked.activities[activity]
+        boxed[name] = normalised(looked.activities[activity])
         region = region_of(side, video, activity, frames, maps.shape[3:])
-        notes[name] = f"{100 * share_inside(boxed[name], region):.0f} % inside"
+        notes[name] = f"{100 * share_inside(looked.activities[activity], region):.0f} % inside"
     seconds = tuple(each / 12 for each in frames[1::2])
     return ClipPicture(f"test video {video}", side.frames[video][frames[1::2]], seconds,
-                       boxed, {"backbone": looked.backbone}, notes)  # fmt: skip
+                       boxed, {"backbone": normalised(looked.backbone)}, notes)  # fmt: skip
 
 
 def observation_picture(
@@ -109,7 +109,7 @@ def observation_picture(
         looked = clip_maps(head(maps), maps)
     title = f"observation {which[0]}, test video {which[1]}"
     return ClipPicture(title, side.frames[which[1]][frames[1::2]], (), {f"observation {which[0]}":
-                       looked.observations[which[0]]}, {}, {})  # fmt: skip
+                       normalised(looked.observations[which[0]])}, {}, {})  # fmt: skip
 
 
 @torch.inference_mode()

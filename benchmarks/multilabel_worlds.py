@@ -195,5 +195,5 @@ def _sound_tensors(world: str, seed: int, place: Place) -> dict[str, Tensor]:
         return maps_of(net, torch.from_numpy(side.maps)[:, None])
 
     labels = torch.from_numpy(made.train.labels).float()
-    return {"train": maps(made.train), "labels": labels, "video_labels": labels, "test 4": maps(made.test),
+    return {"train": maps(made.train), "labels": labels, "video_labels": labels.clone(), "test 4": maps(made.test),
             "truth": torch.from_numpy(made.test.labels)}  # fmt: skip

@@ -1,5 +1,7 @@
 """`whenabouts show`: pictures of what a project's localizer sees and finds."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -7,6 +9,7 @@ import typer
 
 from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Device, Json, ProjectFolder, Seed
+from whenabouts.commands.show_activities import ACTIVITY_PICTURES, ActivityLook
 from whenabouts.commands.show_concepts import CONCEPT_PICTURES, Asked
 from whenabouts.core.errors import ProjectError, SettingsError
 
@@ -22,7 +25,10 @@ MOMENTS = "moments"
 
 Wanted = Annotated[
     list[str] | None,
-    typer.Argument(help="moments, classes, precision, together, best, why, or all.", show_default=MOMENTS),
+    typer.Argument(
+        help="moments, classes, precision, together, best, why, activities, observation, correlation, or all.",
+        show_default=MOMENTS,
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="The folder to write to.", show_default="PROJECT/pictures")]
 TruthFile = Annotated[
@@ -67,12 +73,15 @@ def show(
     three best segments of some concepts by both. why: what moved the score of one moment, the best one where
     --concept, --video and --at do not say which.
 
+    activities: what each activity looks at in the middle clips of the videos with most labels, over frames, and the
+    backbone's own map. observation: what one observation looks at in several videos. correlation: which activity looks
+    at which other one. These three read models/activities and the videos themselves.
+
     all draws what can be drawn. Reads the manifest, the features and models/localizer; needs matplotlib and, for
     classes, precision and together, scikit-learn (extra plots).
     """
     from whenabouts.core.errors import WhenaboutsError
     from whenabouts.data.project import Project
-    from whenabouts.localizers import load_localizer
     from whenabouts.page.pictures import require_matplotlib
 
     terminal = Terminal(as_json=as_json)
@@ -80,17 +89,23 @@ def show(
     require_matplotlib()
     home = Project.open(project)
     known = None if truth is None else _known(truth, subset)
-    localizer = load_localizer(home.localizer_folder, device=device)
+    models = _Models(home, device, split, videos, terminal)
     folder, written, facts = out or home.folder / "pictures", list[Path](), dict[str, Any]()
     asked = Asked(tuple(concept or ()), video, at, videos, seed)
     for name in wanted:
         try:
             if name == MOMENTS:
-                files, facts["shown"] = _draw_moments(home, localizer, (split, known, videos), folder, kind, terminal)
+                files, facts["shown"] = _draw_moments(
+                    home, models.localizer, (split, known, videos), folder, kind, terminal
+                )
                 written += files
             else:
                 path = folder / f"{name}.{kind}"
-                facts[name] = CONCEPT_PICTURES[name](_looked(home, localizer, split, terminal), home, asked, path)
+                if name in ACTIVITY_PICTURES:
+                    facts[name] = ACTIVITY_PICTURES[name](models.activities, asked, path)
+                else:
+                    looked = _looked(home, models.localizer, split, terminal)
+                    facts[name] = CONCEPT_PICTURES[name](looked, home, asked, path)
                 terminal.say(f"{path.name}: {facts[name]}.")
                 written.append(path)
         except WhenaboutsError as error:
@@ -103,9 +118,35 @@ def show(
     terminal.result(f"Wrote {', '.join(path.name for path in written)} to {folder}.", values)
 
 
+@dataclass(frozen=True)
+class _Models:
+    """The models of a project, each read when the first picture needs it."""
+
+    home: "Project"
+    device: str
+    split: str
+    videos: int
+    terminal: Terminal
+
+    @cached_property
+    def localizer(self) -> "Localizer":
+        from whenabouts.localizers import load_localizer
+
+        return load_localizer(self.home.localizer_folder, device=self.device)
+
+    @cached_property
+    def activities(self) -> "ActivityLook":
+        from whenabouts.page.activity_looks import look
+        from whenabouts.recognition.activity_model import ActivityModel
+
+        model = ActivityModel.load(self.home.models_folder / "activities")
+        entries = _usable(self.home, self.split)
+        return ActivityLook(model, look(model, entries, self.videos, self.home.cache_folder, self.terminal))
+
+
 def _wanted(pictures: list[str] | None) -> list[str]:
     """Names of pictures, each once; SettingsError for an unknown one."""
-    every = [MOMENTS, *CONCEPT_PICTURES]
+    every = [MOMENTS, *CONCEPT_PICTURES, *ACTIVITY_PICTURES]
     asked = list(dict.fromkeys(pictures or [MOMENTS]))
     unknown = [name for name in asked if name not in (*every, "all")]
     if unknown:

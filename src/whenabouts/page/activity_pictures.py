@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whenabouts.core.timing import FloatArray
 from whenabouts.page.pictures import INK, finish, new_figure, plain
-from whenabouts.recognition.activity_maps import Maps, activated_boxes, normalised
+from whenabouts.recognition.activity_maps import Maps, activated_boxes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ _MOST_NAMES = 60  # of a heat map whose cells are labelled
 
 @dataclass(frozen=True)
 class ClipPicture:
-    """One clip: frames (T, H, W, 3), one for each time of its maps, and maps (T, h, w) by name.
+    """One clip: frames (T, H, W, 3), one for each time of its maps, and maps (T, h, w) in [0, 1] by name.
 
     `boxed` are the activities whose activated regions are drawn into the frames, `beside` maps that are only shown,
     such as the backbone's. `notes` stand behind names.
@@ -48,9 +48,7 @@ def draw_activity_maps(clips: Sequence[ClipPicture], path: Path) -> None:
     for clip, cell_height in zip(clips, tall, strict=True):
         top -= _TITLE
         figure.text(0.1 / _WIDTH, (top + 0.1) / height, plain(clip.title, 90), fontsize=9, color=INK, parse_math=False)
-        shown = {name: normalised(maps) for name, maps in clip.boxed.items()}
-        beside = {name: normalised(maps) for name, maps in clip.beside.items()}
-        names = ["", *shown, *beside]
+        shown, names = clip.boxed, ["", *clip.boxed, *clip.beside]
         for name in names:
             top -= cell_height + _GAP
             note = clip.notes.get(name, "")
@@ -62,7 +60,7 @@ def draw_activity_maps(clips: Sequence[ClipPicture], path: Path) -> None:
                 place = (left / _WIDTH, top / height, cell / _WIDTH, cell_height / height)
                 axes = _bare(figure.add_axes(place))
                 if name:
-                    axes.imshow((shown | beside)[name][column], cmap="magma", vmin=0, vmax=1, aspect="auto")
+                    axes.imshow((clip.boxed | clip.beside)[name][column], cmap="magma", vmin=0, vmax=1, aspect="auto")
                 else:
                     _framed(axes, clip, shown, column)
     finish(figure, path, legend=False)
