@@ -11,7 +11,17 @@ pytest.importorskip("matplotlib")
 from whenabouts.core.scores import ScoreSequence
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.page.pictures import FOUND, TRUTH, Shown, WinnerRow, draw_attention, draw_moments, draw_winners
+from whenabouts.page.pictures import (
+    FOUND,
+    TRUTH,
+    Shown,
+    WinnerRow,
+    draw_attention,
+    draw_moments,
+    draw_winners,
+    in_legend,
+    plain,
+)
 
 GRID = TimeGrid.of_length(20.0, 1.0)
 NAMES = Vocabulary(("run", "jump"))
@@ -85,3 +95,9 @@ def test_winners_of_different_numbers_of_steps_stand_in_one_picture(tmp_path: Pa
     text = (tmp_path / "w.svg").read_text()
     assert text.count("<image") == 5
     assert "no picture" in text
+
+
+def test_names_are_short_and_turn_nothing() -> None:
+    assert plain("a\u202e b\n c") == "a b c"
+    assert plain("x" * 50) == "x" * 39 + "…"
+    assert in_legend("_$x$") == r" _\$x\$"

@@ -1,5 +1,6 @@
 """Pictures of what a localizer sees, after figures 3, 6 and 7 of Zeng et al. (TIP 2019); needs matplotlib."""
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ TRUTH, FOUND, CURVE, ATTENTION, INK, FAINT = "#4477aa", "#228833", "#444444", "#
 WIDTH, MARGIN, GAP, TITLE, LANE, LEGEND = 9.0, 0.2, 0.08, 0.5, 0.9, 0.25  # inches
 UNDATED: Mapping[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 """What keeps the time of day out of files, by format; so the same picture gives the same bytes."""
+_TURNS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 TICKS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
@@ -223,8 +225,11 @@ def _winner_lane(axes: "Axes", row: WinnerRow, shades: Sequence[Any]) -> None:
 
 
 def plain(label: str, longest: int = 40) -> str:
-    """A name for ticks and texts that read no formulas: in one line, cut where it is too long."""
-    short = " ".join(label.split())
+    """A name for ticks and texts that read no formulas: in one line, cut where it is too long.
+
+    Marks that turn the direction of writing are left away, for they would turn what stands behind the name, too.
+    """
+    short = " ".join(_TURNS.sub("", label).split())
     return short if len(short) <= longest else short[: longest - 1] + "…"
 
 

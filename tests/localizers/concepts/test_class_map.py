@@ -56,6 +56,10 @@ def test_all_classes_with_one_text_are_one_cluster() -> None:
     assert found.names == ("other",)
 
 
+def test_names_of_clusters_differ() -> None:
+    assert mapping._distinct(["car", "car", "boat", "car"]) == ["car", "car (2)", "boat", "car (3)"]
+
+
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mapping, "find_spec", lambda name: None)
     with pytest.raises(WhenaboutsError, match=r"pip install 'whenabouts\[plots\]'"):

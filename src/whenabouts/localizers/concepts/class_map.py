@@ -129,7 +129,17 @@ def _named(words: tuple[str, ...], vectors: Matrix, of: IntArray) -> tuple[str, 
         best = [place for place in np.argsort(-telling, kind="stable").tolist() if telling[place] > 0]
         long = [words[place] for place in best if len(words[place]) > 2] or [words[place] for place in best]
         names.append(", ".join(long[:2]) or "other")
-    return tuple(names)
+    return tuple(_distinct(names))
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The same names, with a number behind those that stand there before."""
+    seen: dict[str, int] = {}
+    told = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return told
 
 
 def _placed(vectors: Matrix, seed: int) -> FloatArray:
