@@ -140,19 +140,20 @@ def matrix_rate(compute):
     return side**3 / best / 1e9
 
 
-def processes(folder, number, device):
+def processes(folder, number, device, share):
     """What a training of so many processes of one thread each tells, started by torchrun."""
     words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(number), __file__,
-             "--as-process", str(folder), "--device", device]  # fmt: skip
+             "--as-process", str(folder), "--device", device, "--share", str(share)]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     made = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     return json.loads(made.stdout.strip().splitlines()[-1])
 
 
-def as_process(folder, device):
+def as_process(folder, device, share):
     """One of the processes: rates of four quarters of a training, and CPU seconds a clip."""
     chosen = choose_device(device)
-    shape, batch, count, _ = NETS["the default net, 8 x 48 x 64"]
+    shape, batch, whole, _ = NETS["the default net, 8 x 48 x 64"]
+    count = max(4, round(share * whole))
     with joined(chosen) as world:
         compute, notes = Compute(chosen, compute_dtype(chosen)), Notes()
         setting = Setting(folder, shape, batch, math.inf, compute, 1)
@@ -188,8 +189,11 @@ def table(values):
         "# Pre-training beside its parts",
         "",
         f"{values['videos']} videos of {values['seconds']:g} s, 240 x 320, {RATE} pictures a second, a key frame every "
-        f"2 s; {values['compute']}; {values['threads']} thread(s) of torch, {values['workers']} workers; medians of "
-        f"{values['rounds']} rounds (least to most); written by `python benchmarks/pretraining_speed.py`.",
+        f"2 s; {values['share']:g} of the batches; "
+        f"{values['compute']}; {values['threads']} thread(s) of torch, {values['workers']} workers; medians of "
+        f"{values['rounds']} rounds (least to most); written by `python benchmarks/pretraining_speed.py "
+        f"--rounds {values['rounds']} --videos {values['videos']} --seconds {values['seconds']:g} "
+        f"--share {values['share']:g} --nets {values['nets']}`.",
         "",
         "| net | clips from | | clips alone | steps alone | training | reached of 1 / (1 / clips + 1 / steps) "
         "| waiting |",
@@ -199,7 +203,12 @@ def table(values):
         for source, row in sources.items():
             for kind, unit in (("clock", "clips a second"), ("cpu", "clips a CPU second")):
                 cells = " | ".join(told(row[kind][part]) for part in ("clips", "steps", "both"))
-                waiting = told({key: 100 * share for key, share in row["waiting"].items()}, "{:.1f} %")
+                few = round(values["share"] * NETS[name][2]) <= 4 * values["workers"]  # All are drawn ahead at once.
+                waiting = (
+                    "too few batches to tell"
+                    if few
+                    else told({key: 100 * share for key, share in row["waiting"].items()}, "{:.1f} %")
+                )
                 reached = told(row[kind]["reached"], "{:.2f}")
                 lines.append(
                     f"| {name} | {source} | {unit} | {cells} | {reached} | {waiting if kind == 'clock' else ''} |"
@@ -218,6 +227,9 @@ def table(values):
             f"Training {name} from memory does {100 * share:.0f} % of the multiply-accumulates of one product of large "
             f"matrices ({values['matrix_rate']:.0f} x 10^9 a second), three passes a step counted."
         )
+    missing = [name for name in NETS if name not in values["measured"]]
+    if missing:
+        lines += ["", f"Not run: {', '.join(missing)}."]
     load = ", ".join(f"{number:.1f}" for number in values["load"])
     return "\n".join([*lines, "", f"Machine: {values['machine']}; load before, between and after: {load}.", ""])
 
@@ -228,12 +240,14 @@ def main():
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--share", type=float, default=1.0, help="of the batches in a round")
+    parser.add_argument("--nets", type=int, default=len(NETS), help="only the first so many nets")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", default=str(Path(__file__).parent / "results"))
     parser.add_argument("--as-process", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.as_process:
-        as_process(Path(options.as_process), options.device)
+        as_process(Path(options.as_process), options.device, options.share)
         return
     chosen = choose_device(options.device)
     compute, load = Compute(chosen, compute_dtype(chosen)), [os.getloadavg()[0]]
@@ -242,7 +256,8 @@ def main():
         folder = Path(name)
         for number in range(options.videos):
             make_video(folder / f"{number:02d}.mp4", options.seconds, 240, 320, number)
-        for net, (shape, batch, count, _) in NETS.items():
+        for net, (shape, batch, whole, _) in list(NETS.items())[: options.nets]:
+            count = max(2, round(options.share * whole))
             settings = {
                 source: Setting(folder, shape, batch, room, compute, options.workers)
                 for source, room in SOURCES.items()
@@ -261,7 +276,7 @@ def main():
         runs = {str(number): [] for number in (1, 2)}
         for _ in range(2):
             for number, kept in runs.items():
-                kept.append(processes(folder, number, options.device))
+                kept.append(processes(folder, number, options.device, options.share))
     several = {
         number: {
             "rates": spread([rate for run in kept for rate in run["rates"]]),
@@ -273,9 +288,9 @@ def main():
     shares = {
         net: 3 * macs * found[net]["kept frames"]["clock"]["steps"]["median"] / rate
         for net, (*_, macs) in NETS.items()
-        if macs is not None
+        if macs is not None and net in found
     }
-    values = {name: getattr(options, name) for name in ("videos", "seconds", "workers", "rounds")}
+    values = {name: getattr(options, name) for name in ("videos", "seconds", "workers", "rounds", "share", "nets")}
     values |= {"compute": str(compute), "threads": torch.get_num_threads(), "measured": found, "processes": several}
     values |= {"matrix_rate": rate, "matrix_shares": shares, "load": [*load, os.getloadavg()[0]]}
     values["machine"] = f"{os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
