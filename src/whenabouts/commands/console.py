@@ -3,9 +3,23 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+_collecting: ContextVar[list[dict[str, Any]] | None] = ContextVar("collecting", default=None)
+
+
+@contextmanager
+def collected_results() -> Iterator[list[dict[str, Any]]]:
+    """Within the block results go to the list that this gives, and not to stdout: for callers in Python."""
+    results: list[dict[str, Any]] = []
+    token = _collecting.set(results)
+    try:
+        yield results
+    finally:
+        _collecting.reset(token)
 
 
 class Terminal:
@@ -43,4 +57,8 @@ class Terminal:
 
     def result(self, text: str, values: dict[str, Any]) -> None:
         """The verb's outcome on stdout: `values` as one JSON object under --json, else `text`."""
+        collecting = _collecting.get()
+        if collecting is not None:
+            collecting.append(values)
+            return
         sys.stdout.write((json.dumps(values, ensure_ascii=False, allow_nan=False) if self.as_json else text) + "\n")

@@ -34,6 +34,12 @@ class Moments:
     """video_ids (M,), spans (M, 2) in seconds, classes (M,), scores (M,), kinds (M,), over one vocabulary.
 
     Index with a boolean mask, a slice or an array of row numbers to get other `Moments`.
+
+    >>> found = Moments.build(["a", "b"], [[1, 3], [2, 8]], [0, 0], Vocabulary(("dive",)), scores=[0.5, 0.75])
+    >>> found.ranked(1)
+    Moments(1 in 1 videos, 1 concepts)
+    >>> [(moment.video_id, moment.score) for moment in found[found.scores > 0.6]]
+    [('b', 0.75)]
     """
 
     video_ids: NDArray[np.str_]

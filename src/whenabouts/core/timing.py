@@ -156,7 +156,11 @@ def as_spans(spans: ArrayLike) -> FloatArray:
 
 
 def temporal_iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
-    """Temporal intersection over union of each pair of spans: (N, 2), (M, 2) -> (N, M); 0 where both are empty."""
+    """Temporal intersection over union of each pair of spans: (N, 2), (M, 2) -> (N, M); 0 where both are empty.
+
+    >>> temporal_iou([[0, 4]], [[2, 6], [8, 9]]).round(3).tolist()
+    [[0.333, 0.0]]
+    """
     a = np.asarray(first, np.float64).reshape(-1, 1, 2)
     b = np.asarray(second, np.float64).reshape(1, -1, 2)
     shared = np.clip(np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0]), 0.0, None)
@@ -166,7 +170,11 @@ def temporal_iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
 
 
 def runs_of(selected: ArrayLike) -> IntArray:
-    """Booleans (T,) -> runs (R, 2) `[first, stop)` of consecutive True."""
+    """Booleans (T,) -> runs (R, 2) `[first, stop)` of consecutive True.
+
+    >>> runs_of([False, True, True, False, True]).tolist()
+    [[1, 3], [4, 5]]
+    """
     flags = np.concatenate([[0], np.asarray(selected, bool).astype(np.int8), [0]])
     edges = np.diff(flags)
     return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1).astype(np.int64)
@@ -193,7 +201,11 @@ def clock(seconds: float) -> str:
 
 
 def seconds_of(text: str) -> float:
-    """`1:02:03.4`, `2:03` or `63.4` -> seconds; raises InvalidData for anything else."""
+    """`1:02:03.4`, `2:03` or `63.4` -> seconds; raises InvalidData for anything else.
+
+    >>> seconds_of("1:02:03.4")
+    3723.4
+    """
     parts: Sequence[str] = text.strip().replace(",", ".").split(":")
     try:
         numbers = [float(part) for part in parts]

@@ -11,6 +11,9 @@ def one_line(text: str) -> str:
     r"""Text for a format of lines or of XML: breaks as `\n`, other control signs as `\uXXXX`, `\` itself as `\\`.
 
     Blanks at both ends, which readers drop, are `\u0020`.
+
+    >>> print(one_line("cake\n cutting"))
+    cake\n cutting
     """
     line = "".join(_SIGNS.get(sign) or (sign if _plain(sign) else f"\\u{ord(sign):04x}") for sign in text)
     inner = line.strip(" ")
