@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import whenabouts
+from whenabouts.core.files import read_json
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
 from whenabouts.data.reviews import Decided, ReviewStore
 from whenabouts.data.worlds.features import planted_world
