@@ -49,6 +49,7 @@ from whenabouts.localizers.concepts.unseen import (
 )
 
 LINEAR = replace(OURS, model="linear")
+ONE = ("netvlad",)
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "without similarity": ("similarity",),
     "without similarity of mean frames": ("similarity.frames",),
@@ -94,10 +95,12 @@ def cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     plain = lessons.accounts()
     rich = lessons.with_segment_models(plain)
     test_rich = with_scores(Account(ground.test), segment, frozenset()).segments
+    test_one = with_scores(Account(ground.test), {kind: segment[kind] for kind in ONE}, frozenset()).segments
     variants = {
         "CCRL, the paper's features": (papers(plain), paper_words(ground.test), PAPER),
         "CCRL": (plain, ground.test, OURS),
         "CCRL, linear": (plain, ground.test, LINEAR),
+        "CCRL + NetVLAD, linear": (lessons.with_segment_models(plain, ONE), test_one, LINEAR),
         "CCRL + segment models": (rich, test_rich, OURS),
         "CCRL + segment models, linear": (rich, test_rich, LINEAR),
     }
@@ -164,13 +167,13 @@ class Taught:
         """Rated segments in the words of the video models: the same for all videos and for each fold's."""
         return [self.ground.makers.account(self.videos, self.rated)] * (FOLDS + 1)
 
-    def with_segment_models(self, accounts: list[Account]) -> list[Account]:
+    def with_segment_models(self, accounts: list[Account], kinds: Sequence[str] = KINDS) -> list[Account]:
         """The same with what segment models say: those of all ratings, then those without each fold's."""
         more = []
         for account, told, part in zip(accounts, self.told, parts_of(self.ground.fold), strict=True):
             seen = set(self.owner.tolist()) & set(range(len(self.videos)) if part is None else part)
             ids = frozenset(self.videos.video_ids[each] for each in seen)
-            more.append(with_scores(account, told, ids))
+            more.append(with_scores(account, {kind: told[kind] for kind in kinds}, ids))
         return more
 
     def out_of_fold(self, accounts: list[Account]) -> OutOfFold:

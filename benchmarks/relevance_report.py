@@ -79,12 +79,12 @@ def introduction(made: Made, tables: Mapping[int, Any], sizes: Mapping[str, Any]
         "test, so that it fits the time: real recordings, drawn streams. Seeds (each a world and its models) by number "
         f"of ratings a class: {shapes}. Nets are 128 wide (the Transformer 64), with 16 clusters; two folds make rows "
         "out of fold.", "",
-        "**Who was given what.** All models get the same ratings, the same labels of videos to learn from before "
-        "(video models 20 random frames of a video at a time, segment models 5), and the same weak negatives (2 a "
-        'segment, at half weight), except in "ratings alone". **Settings** were chosen on seed 100 with 80 ratings, '
-        "which is in no table, by three trials for every model: a rate of each video model, of each segment model "
-        "before and again after ratings come, of the trees, and a ridge of the linear model (`relevance_ground.py`). "
-        "Seed 0, which was seen before that, is left out.", "",
+        "**Who was given what.** Nets first learn labels of videos that are not rated, as in the challenge (video "
+        "models from 20 random frames of a video at a time, segment models from 5); then all models get the same "
+        "ratings and the same weak negatives (2 a segment, at half weight), except in \"ratings alone\". **Settings** "
+        "come from seed 100 with 80 ratings, which is in no table: of each net three rates before ratings and two or "
+        "three after; the relevance models, and localizers without ratings, had no trial of theirs. Seed 0, seen "
+        "before that, is left out.", "",
         "**Figures** are MAP over 66 speakers and digits by speakers: `all` counts every true segment, `rated` those "
         "that raters saw. Candidates: 3 times as many videos as should hold the class, by the mean of four video "
         "models. [ ]: 95 % over seeds and test videos, both drawn again, of `all` with candidates. A claim holds where "
