@@ -66,7 +66,7 @@ def curve(way: str, learner: Learner, found, rng: np.random.Generator, reviewer:
     """mAP after each round, with the minutes that the decisions took and the share that was right."""
     answers, points = [], []
     for count in ROUNDS:
-        rows = chosen(way, found, answers, learner.world.train, count - len(answers), rng)
+        rows = chosen(way, found, answers, learner.world, count - len(answers), rng=rng)
         answers += [reviewer.judge(str(found.video_ids[r]), int(found.classes[r]), found.spans[r]) for r in rows]
         localizer = learner.learned(answers)
         points.append({"decisions": len(answers), "map": learner.measured(localizer),

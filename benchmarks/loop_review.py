@@ -1,7 +1,7 @@
 """A simulated reviewer, the ways to choose what to ask, and the localizer that learns from the answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,16 +13,13 @@ from whenabouts.core.timing import temporal_iou
 from whenabouts.data.examples import Example
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
-from whenabouts.localizers.concepts.fitting import Run
-from whenabouts.localizers.concepts.frames import FrameVideos
-from whenabouts.localizers.concepts.segment_models import (
-    rated_segments,
-    rating_counts,
-    taught_classes,
-    train_segment_model,
-)
-from whenabouts.localizers.concepts.two_stage import TwoStage
-from whenabouts.localizers.concepts.video_models import train_video_model
+from whenabouts.localizers.concepts.looks import moments_of
+from whenabouts.localizers.concepts.settings import TwoStageSettings
+from whenabouts.localizers.decoding import likely_classes
+from whenabouts.localizers.multiple_instance import MultipleInstance
+from whenabouts.localizers.multiple_instance_training import MultipleInstanceTraining
+from whenabouts.localizers.own_labels import learn_own_labels
+from whenabouts.localizers.training_videos import TrainingVideos
 from whenabouts.page.review.queue import Judged, queue, usefulness
 from whenabouts.page.review.trust import Candidates, chances
 from whenabouts.training import choose_compute
@@ -31,7 +28,7 @@ CONFIRM, CORRECT = 0.5, 0.1
 """A moment is confirmed from this tIoU with a true one on, its edges are moved from that on, else it is rejected."""
 SECONDS = {"confirmed": 2.0, "rejected": 2.0, "corrected": 8.0}
 """What a decision takes beside watching the moment, in seconds: set beforehand, not measured on people."""
-WAYS = ("queue", "uncertainty", "random")
+WAYS = ("queue", "uncertainty", "random", "oracle")
 TIOU = 0.5
 
 
@@ -73,35 +70,41 @@ class Reviewer:
 
 
 class Learner:
-    """A two-stage localizer whose video model is learned once, and whose segment model is learned from ratings."""
+    """A multiple-instance localizer: its net is learned once, its own labels again after each batch of answers."""
 
     def __init__(self, world: LoopWorld, seed: int) -> None:
-        self.world, self.run = world, Run(Silent(), choose_compute("cpu", "float32"), seed)
-        self.videos = FrameVideos(world.train, world.settings.frames, Silent())
-        self.video = train_video_model(self.videos, world.settings.video, self.run, vocabulary=world.vocabulary)
+        self.world, self.settings = world, world.settings
+        self.videos = TrainingVideos(world.train, len(world.vocabulary), world.settings, Silent())
+        compute = choose_compute("cpu", "float32")
+        self.device = compute.device
+        training = MultipleInstanceTraining(self.videos, world.settings, compute, Silent(), seed=seed, checkpoints=None)
+        self.net = training.run()
+        self.plain = list(self.videos.videos)
         self.truth = Truth.of(_of(world.truth, world.test), video_ids=[each.video_id for each in world.test])
 
-    def learned(self, answers: Sequence[Answer]) -> TwoStage:
-        """The localizer after these answers."""
+    def learned(self, answers: Sequence[Answer]) -> MultipleInstance:
+        """The localizer after these answers; the one before is of no use any more."""
         by_video: dict[str, list] = {}
         for each in answers:
             by_video.setdefault(each.video_id, []).extend((*span, each.concept, yes) for *span, yes in each.rated)
-        self.videos.segments = [_labels(video_id, by_video.get(video_id, [])) for video_id in self.videos.video_ids]
-        settings, count = self.world.settings, len(self.world.vocabulary)
-        rated = rated_segments(self.videos)
-        taught = taught_classes(rated, count, weak=settings.segment.weak_negatives > 0)
-        segment = None
-        if taught.any():
-            segment = train_segment_model(self.videos, settings.segment, self.run, vocabulary=self.world.vocabulary,
-                                          video_model=self.video)  # fmt: skip
-        return TwoStage(self.video, segment, settings, taught=taught, cutoffs=np.zeros(count), training={},
-                        ratings=rating_counts(rated, count))  # fmt: skip
+        self.videos.videos = [replace(each, rated=_labels(each.video_id, by_video.get(each.video_id, [])))
+                              for each in self.plain]  # fmt: skip
+        learn_own_labels(self.net, self.videos, self.settings, self.device, Silent())
+        return MultipleInstance(self.net, self.settings, streams=self.videos.streams, vocabulary=self.world.vocabulary,
+                                training={}, device=self.device)  # fmt: skip
 
-    def found(self, localizer: TwoStage, examples: Sequence[Example]) -> Moments:
+    def found(self, localizer: MultipleInstance, examples: Sequence[Example]) -> Moments:
         """Moments in videos."""
-        return Moments.concatenate([localizer.localize(each.features) for each in examples], self.world.vocabulary)
+        parts = [self._single(localizer, each) if self.world.single else localizer.localize(each.features)
+                 for each in examples]  # fmt: skip
+        return Moments.concatenate(parts, self.world.vocabulary)
 
-    def measured(self, localizer: TwoStage) -> float:
+    def _single(self, localizer: MultipleInstance, example: Example) -> Moments:
+        scores = localizer.score(example.features)
+        likely = likely_classes(scores.video_scores, threshold=self.settings.class_threshold, top=1)
+        return moments_of(scores, likely, TwoStageSettings(moments="segments"))
+
+    def measured(self, localizer: MultipleInstance) -> float:
         """mAP at tIoU 0.5 on the test videos."""
         found = self.found(localizer, self.world.test)
         names = np.asarray(found.vocabulary.names)
@@ -126,28 +129,48 @@ class Learner:
 
 
 def chosen(
-    way: str,
-    found: Moments,
-    answers: Sequence[Answer],
-    examples: Sequence[Example],
-    count: int,
-    rng: np.random.Generator,
+    way: str, found: Moments, answers: Sequence[Answer], world: LoopWorld, count: int, *, rng: np.random.Generator
 ) -> list[int]:
     """Rows of the moments to ask about next; none that resembles one that was asked about already.
 
     "random": any; "uncertainty": those whose chance of being right, by rank, label and answers, is nearest to 1/2;
-    "queue": as the page asks. All three choose among the same moments.
+    "queue": as the page asks; "oracle", which knows the truth: those that hit (at a tIoU of 0.5) true moments that were
+    not met yet, at random. All choose among the same moments.
     """
     judged = _judged(found, answers)
     open_rows = np.setdiff1d(np.arange(len(found)), judged.rows)
     if way == "random":
         return rng.permutation(open_rows)[:count].tolist()
-    candidates = _candidates(found, examples)
+    if way == "oracle":
+        return _true_ones(found, open_rows, answers, _of(world.truth, world.train), count, rng=rng)
+    candidates = _candidates(found, world.train)
     if way == "uncertainty":
         p = chances(candidates, judged.rows, judged.right)
         ranked = open_rows[np.argsort(np.abs(p[open_rows] - 0.5), kind="stable")]
         return ranked[:count].tolist()
     return queue(usefulness(candidates, judged), candidates.videos, found.classes, count)
+
+
+def _true_ones(
+    found: Moments, rows: np.ndarray, answers: Sequence[Answer], truth: Moments, count: int, *, rng: np.random.Generator
+) -> list[int]:
+    """Of open rows the best on each of `count` true moments, which no answer has met."""
+    met: dict[tuple[str, int], list] = {}
+    for each in answers:
+        met.setdefault((each.video_id, each.concept), []).append(each.found)
+    place: dict[tuple[str, int], list[int]] = {}
+    for row in rows.tolist():
+        place.setdefault((str(found.video_ids[row]), int(found.classes[row])), []).append(row)
+    picked: list[int] = []
+    for number in rng.permutation(len(truth)).tolist():
+        key, span = (str(truth.video_ids[number]), int(truth.classes[number])), [truth.spans[number]]
+        own = place.get(key, [])
+        known = key in met and temporal_iou(met[key], span).max() >= CONFIRM
+        if own and not known and len(picked) < count:
+            overlaps = temporal_iou(found.spans[own], span)[:, 0]
+            if overlaps.max() >= CONFIRM:
+                picked.append(own.pop(int(overlaps.argmax())))
+    return picked
 
 
 def _candidates(found: Moments, examples: Sequence[Example]) -> Candidates:

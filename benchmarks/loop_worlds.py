@@ -14,29 +14,28 @@ from whenabouts.data.worlds.speech_sound import read_recordings
 from whenabouts.data.worlds.speech_streams import SpeechSettings
 from whenabouts.data.worlds.timeline_world import timeline_world
 from whenabouts.data.worlds.timelines import TimelineShape
-from whenabouts.localizers.concepts.networks import NetSettings
-from whenabouts.localizers.concepts.segment_models import SegmentModelSettings
-from whenabouts.localizers.concepts.settings import TwoStageSettings
-from whenabouts.localizers.concepts.video_models import VideoModelSettings
-from whenabouts.localizers.reviewing.lessons import HALFWAY
+from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings
 
 PLANTED_VIDEOS = (60, 60)
 PLANTED = TimelineShape(classes=10)
 SPEECH_STREAMS = (300, 120)
 SPEECH_CONCEPTS = 16
 """Digits and speakers: a digit by a speaker is in too few of so few streams."""
-NET = NetSettings(kind="netvlad", hidden=64, other_clusters=8)
 
 
 @dataclass(frozen=True)
 class LoopWorld:
-    """Training and test examples without a rated segment, the true moments of both, and how the localizer is set."""
+    """Training and test examples without a rated segment, the true moments of both, and how the localizer is set.
+
+    `single`: each segment is a moment of its own, as this world's truth is.
+    """
 
     train: tuple[Example, ...]
     test: tuple[Example, ...]
     truth: Moments
     vocabulary: Vocabulary
-    settings: TwoStageSettings
+    settings: MultipleInstanceSettings
+    single: bool
 
 
 def loop_world(name: str, seed: int, *, speech: Path, cache: Path) -> LoopWorld:
@@ -47,10 +46,10 @@ def loop_world(name: str, seed: int, *, speech: Path, cache: Path) -> LoopWorld:
 def _planted(seed: int) -> LoopWorld:
     train, test = PLANTED_VIDEOS
     world = timeline_world("thumos14", train=train, test=test, seed=seed, timelines=PLANTED)
-    settings = TwoStageSettings(video=VideoModelSettings(net=NET), segment=SegmentModelSettings(net=NET),
-                                segment_seconds=1.0, class_threshold=0.05, halfway=HALFWAY)  # fmt: skip
     truth = Moments.concatenate([world.train.truth, world.test.truth], world.vocabulary)
-    return LoopWorld(world.train.examples, world.test.examples, truth, world.vocabulary, settings)
+    return LoopWorld(
+        world.train.examples, world.test.examples, truth, world.vocabulary, MultipleInstanceSettings(), False
+    )
 
 
 def _speech(seed: int, recordings: Path, cache: Path) -> LoopWorld:
@@ -58,12 +57,10 @@ def _speech(seed: int, recordings: Path, cache: Path) -> LoopWorld:
                            seed=seed)  # fmt: skip
     world = speech_world(read_recordings(recordings), shape, cache)
     vocabulary = Vocabulary(world.vocabulary.names[:SPEECH_CONCEPTS])
-    settings = TwoStageSettings(video=VideoModelSettings(net=NET), segment=SegmentModelSettings(net=NET),
-                                segment_seconds=5.0, hop_seconds=5.0, moments="segments", class_threshold=0.05,
-                                halfway=HALFWAY)  # fmt: skip
     parts = [_segments(side.examples, side.presence, vocabulary) for side in (world.train, world.test)]
     train, test = (tuple(_narrowed(each) for each in side.examples) for side in (world.train, world.test))
-    return LoopWorld(train, test, Moments.concatenate(parts, vocabulary), vocabulary, settings)
+    how = MultipleInstanceSettings(segment_seconds=5.0, class_threshold=0.05, class_share=0.0)
+    return LoopWorld(train, test, Moments.concatenate(parts, vocabulary), vocabulary, how, True)
 
 
 def _narrowed(example: Example) -> Example:

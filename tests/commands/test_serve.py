@@ -19,7 +19,7 @@ from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.project import Project
 from whenabouts.data.reviews import ReviewStore
 from whenabouts.page.server.library import key_of
-from whenabouts.page.server.running import listening
+from whenabouts.page.server.running import listening, own_names, reached_at
 
 
 @pytest.fixture
@@ -106,3 +106,11 @@ def test_a_port_that_is_taken_and_a_token_that_is_too_short_are_told(home: Proje
             listening("127.0.0.1", port)
     with pytest.raises(SettingsError, match="16 characters"):
         serve(project=home.folder, token="short")
+    with pytest.raises(SettingsError, match="--host"):
+        serve(project=home.folder, name=["videos.example"])
+
+
+def test_it_tells_an_address_that_others_reach() -> None:
+    assert reached_at("192.168.1.5") == "192.168.1.5"
+    assert reached_at("0.0.0.0") not in ("0.0.0.0", "")
+    assert all(name == name.lower() and name[0] != "." for name in own_names())

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.decisions import Decided, Review
 from whenabouts.data.manifest import Entry, RatedSegment
 from whenabouts.data.reviewed import grown, with_reviews
-from whenabouts.data.reviews import Decided, Review
 
 
 def review(number: int, decided: Decided) -> Review:

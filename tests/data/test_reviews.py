@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.data.reviews import Decided, ReviewStore, standing
+from whenabouts.data.decisions import Decided, standing
+from whenabouts.data.reviews import ReviewStore
 
 WRITER = """
 import sys
 from pathlib import Path
-from whenabouts.data.reviews import Decided, ReviewStore
+from whenabouts.data.decisions import Decided
+from whenabouts.data.reviews import ReviewStore
 store = ReviewStore(Path(sys.argv[1]))
 number = int(sys.argv[2])
 while True:

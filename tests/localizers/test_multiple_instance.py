@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from whenabouts.core import Moments
+from whenabouts.core.labels import SegmentLabels
 from whenabouts.core.progress import Silent
+from whenabouts.core.timing import TimeGrid
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
@@ -17,6 +19,9 @@ from whenabouts.localizers import load_localizer
 from whenabouts.localizers.multiple_instance import MultipleInstance
 from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings as Settings
 from whenabouts.localizers.multiple_instance_training import seen_blocks, stretches, with_background
+from whenabouts.localizers.own_labels import memberships
+from whenabouts.localizers.training_videos import TrainingVideo
+from whenabouts.nets.discriminants import soft_members
 
 QUICK = Settings(epochs=4)
 
@@ -189,3 +194,21 @@ def test_models_from_before_own_labels_are_read_as_they_were(world: PlantedWorld
     features = world.examples[0].features
     again = load_localizer(tmp_path / "model").localize(features)
     assert np.array_equal(again.scores, made.localize(features).scores)
+
+
+def test_rated_segments_are_members_or_are_not() -> None:
+    """Six segments of half a second; the video is labelled with class 0, and classes 0 and 2 are rated."""
+    rated = SegmentLabels(("v",) * 3, [[0.0, 1.5], [1.0, 2.0], [2.5, 3.0]], [0, 0, 2], [False, True, True])
+    grid = TimeGrid.of_length(3.0, 0.5)
+    video = TrainingVideo(0, "v", grid, (0,), np.array([1.0, 0.0, 0.0]), 1.0, "", rated)
+    logits = torch.tensor([[5.0], [4.0], [0.0], [0.0], [5.0], [0.0]], dtype=torch.float64).expand(6, 3)
+    found = memberships(video, logits, Settings(rated_weight=3.0))
+    assert found.classes.tolist() == [0, 2]
+    soft = soft_members(logits[:, :1], 0.6)[:, 0].tolist()
+    # Rejected until 1.5 s, but confirmed from 1 s on; what nobody rated stays as soft as it was.
+    assert found.members[:, 0].tolist() == [0.0, 0.0, 1.0, 1.0, *soft[4:]]
+    assert found.counted[:, 0].tolist() == [3.0, 3.0, 3.0, 3.0, 1.0, 1.0]
+    assert found.members[:, 1].tolist() == [0.0] * 5 + [1.0]
+    assert found.counted[:, 1].tolist() == [0.0] * 5 + [3.0]
+    without = memberships(video, logits, Settings(rated_weight=0.0))
+    assert (without.classes.tolist(), without.members[:, 0].tolist()) == ([0], soft)

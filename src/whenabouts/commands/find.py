@@ -62,7 +62,8 @@ def find(
     of their number: moments that stand out more, and for longer, come first.
 
     Reads the manifest, the features and models/localizer; writes moments/moments.json, and subtitles with one cue per
-    moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. Those settings of the model that
+    moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. What has changed since moments were
+    last found is told, and listed in reports/changes.json. Those settings of the model that
     matter in use can be changed in [train]. Features that a file or the backbone has outgrown are told.
 
     --precision needs a localizer that `train` chose on checked segments: these tell what its scores mean. What is
@@ -109,13 +110,14 @@ def find(
     if calibration is not None and precision is not None:
         moments = moments[likely(moments, calibration, precision)]
     with locked(home.folder):
+        changes = _changes(home, moments)
         _write(moments, home.moments_folder, card)
     best = moments if wanted is None else moments[moments.classes == wanted]
     if html is not None:
         _write_page(html, home, entries, best, localizer, terminal=terminal)
     files = {entry.id: str(file_of(entry.video.path)) for entry in entries}
     _tell(terminal, found, moments, best.ranked(top), files, folder=home.moments_folder, html=html,
-          advice=_advice(localizer))  # fmt: skip
+          advice=_advice(localizer), changes=changes)  # fmt: skip
 
 
 def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", manifest: "Manifest") -> None:
@@ -148,6 +150,26 @@ def _advice(localizer: "Localizer") -> str:
     if hasattr(localizer.Settings, "run_threshold"):
         return ', or raise train.run_threshold, which counts where train.moments is "runs"'
     return ""
+
+
+def _changes(home: "Project", moments: "Moments") -> dict[str, int] | None:
+    """How many of the moments that stand there are kept, moved, new and gone; all of it in reports/changes.json.
+
+    None where nothing was found before, or it can't be read any more.
+    """
+    from whenabouts.core.errors import WhenaboutsError
+    from whenabouts.core.files import read_json, write_json
+    from whenabouts.core.moments import Moments
+    from whenabouts.evaluation.changes import changes_between
+
+    try:
+        before = Moments.from_json(read_json(home.moments_folder / "moments.json"))
+    except (OSError, WhenaboutsError):
+        return None
+    told = changes_between(before, moments, shown=None)
+    write_json(home.reports_folder / "changes.json", told)
+    counts: dict[str, int] = told["moments"]
+    return counts
 
 
 def _write(moments: "Moments", folder: Path, card: "MomentsCard") -> None:
@@ -187,6 +209,7 @@ def _tell(
     folder: Path,
     html: Path | None,
     advice: str,
+    changes: dict[str, int] | None,
 ) -> None:
     """What was left out, then the best moments with their files, and what was written."""
     from whenabouts.core.timing import clock
@@ -204,6 +227,14 @@ def _tell(
         f"{row.score:8.3f}  {time}  {row.concept}  {files[row.video_id]}" for time, row in zip(times, best, strict=True)
     ]
     last = f"Wrote {folder / 'moments.json'}: {len(moments)} moments in {found.videos} videos."
+    last += (
+        ""
+        if changes is None or changes["kept"] == changes["before"] == changes["after"]
+        else (
+            f" Since the last time {changes['kept']} are kept, {changes['moved']} moved, {changes['new']} new, "
+            f"{changes['gone']} gone (reports/changes.json)."
+        )
+    )
     last += "" if html is None else f" The page is {html}."
     shown = [
         {"video": row.video_id, "file": files[row.video_id], "concept": row.concept, "start": row.start_seconds,
@@ -211,5 +242,6 @@ def _tell(
         for row in best
     ]  # fmt: skip
     values = {"folder": str(folder), "moments": len(moments), "videos": found.videos, "left_out": dict(found.left_out),
-              "covered": found.covered, "best": shown, "html": None if html is None else str(html)}  # fmt: skip
+              "covered": found.covered, "best": shown, "html": None if html is None else str(html),
+              "changes": changes}  # fmt: skip
     terminal.result("\n".join([*lines, last]), values)

@@ -8,8 +8,8 @@ import numpy as np
 from whenabouts.core.moments import Moments
 from whenabouts.core.timing import temporal_iou
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.decisions import Decided, Review
 from whenabouts.data.manifest import Entry, RatedSegment
-from whenabouts.data.reviews import Decided, Review
 from whenabouts.data.vocabulary import spelling
 
 SOURCE = "review"

@@ -1,24 +1,19 @@
 """What people decided about moments: one SQLite file per project, each decision on disk before it is acknowledged."""
 
-import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 
 from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.data.decisions import COLUMNS, Decided, Review, read_text, review_of, row_of, standing, stored_text
 
-Decision = Literal["confirmed", "rejected", "corrected", "added"]
-Origin = Literal["queue", "search", "video", "example"]
-DECISIONS: tuple[Decision, ...] = get_args(Decision)
-ORIGINS: tuple[Origin, ...] = get_args(Origin)
-LONGEST = 1_000
 WAIT_SECONDS = 30.0
 
 _TABLES = """
@@ -32,58 +27,6 @@ CREATE INDEX IF NOT EXISTS by_touched ON reviews (touched);
 CREATE TABLE IF NOT EXISTS held_out (video PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
-_COLUMNS = "id, at, decision, video, concept, start_seconds, end_seconds, found_start, found_end, found_score, origin"
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """One decision before it is stored: what is said of `concept` within [start, end) of a video.
-
-    `found` is the moment that was judged, (start, end), with the `found_score` it had; None for one that nobody found.
-    """
-
-    decision: Decision
-    video_id: str
-    concept: str
-    start_seconds: float
-    end_seconds: float
-    found: tuple[float, float] | None = None
-    found_score: float | None = None
-    origin: Origin = "search"
-
-    def __post_init__(self) -> None:
-        if self.decision not in DECISIONS or self.origin not in ORIGINS:
-            raise InvalidData(f"A decision is one of {DECISIONS} from one of {ORIGINS}, but got {self}.")
-        if not self.video_id or not 0 < len(self.concept) <= LONGEST:
-            raise InvalidData(f"A decision names a video, and a concept of at most {LONGEST} characters.")
-        for start, end in [(self.start_seconds, self.end_seconds), *([] if self.found is None else [self.found])]:
-            if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
-                raise InvalidData(f"A moment starts at 0 s or later and ends after that, but got {start} to {end} s.")
-        if self.found_score is not None and not math.isfinite(self.found_score):
-            raise InvalidData(f"A score is a finite number, but got {self.found_score}.")
-        if self.decision != "added" and self.found is None:
-            raise InvalidData(f"{self.decision!r} judges a moment: say which was found.")
-
-    @property
-    def subject(self) -> tuple[str, str, float, float]:
-        """What was judged: later decisions about the same take the place of earlier ones."""
-        start, end = self.found or (self.start_seconds, self.end_seconds)
-        return (self.video_id, self.concept, start, end)
-
-    @property
-    def present(self) -> bool:
-        """Whether the concept is there."""
-        return self.decision != "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """A stored decision: its number, when it was made (seconds since 1970), and whether it was undone."""
-
-    id: int
-    at: float
-    decided: Decided
-    undone: bool = False
 
 
 class ReviewStore:
@@ -91,13 +34,21 @@ class ReviewStore:
 
     SQLite with a write-ahead log that is synced at each commit: what `add` returned survives the process and, as far as
     the disk keeps its word, the machine. Nothing is ever deleted; undoing marks.
+
+    A store that is not `writable` shows what is there, if anything is, and refuses decisions: for projects that lie
+    where nothing may be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        self.path, self.writable = path, writable
         self._here = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._file: tuple[int, int] | None = None
+        if writable:
+            self._begin()
+
+    def _begin(self) -> None:
+        path = self.path
         try:
             with self._writing() as base:
                 base.executescript(_TABLES)
@@ -112,14 +63,20 @@ class ReviewStore:
                 f"{path} can't be used as a file of reviews: {error}. Move it away, or mend it."
             ) from None
 
-    def add(self, decisions: Sequence[Decided]) -> list[Review]:
-        """Store decisions, all or none; they are on disk when this returns."""
+    def add(self, decisions: Sequence[Decided], *, seen: Mapping[int, int] = MappingProxyType({})) -> list[Review]:
+        """Store decisions, all or none; they are on disk when this returns.
+
+        `seen` tells for a decision, by its place, which review of its subject was known to whoever decided (0 for
+        none): where a later one stands by now, Overtaken is raised and nothing stored.
+        """
         with self._writing() as base, _told(self.path):
             base.execute("BEGIN IMMEDIATE")
+            for place, known in seen.items():
+                _check_overtaken(base, decisions[place].subject, known)
             at, step = time.time(), _next_step(base)
             numbers = [
-                base.execute(f"INSERT INTO reviews (step, touched, {_COLUMNS}) VALUES (?, ?, NULL{', ?' * 10})",
-                             (step, step, at, *_row(decided))).lastrowid
+                base.execute(f"INSERT INTO reviews (step, touched, {COLUMNS}) VALUES (?, ?, NULL{', ?' * 10})",
+                             (step, step, at, *row_of(decided))).lastrowid
                 for decided in decisions
             ]  # fmt: skip
             base.execute("COMMIT")
@@ -173,7 +130,7 @@ class ReviewStore:
 
     def history(self, video_id: str | None = None) -> list[Review]:
         """All decisions, undone ones too, in the order in which they were made."""
-        return self._read() if video_id is None else self._read("WHERE video = ?", [_stored(video_id)])
+        return self._read() if video_id is None else self._read("WHERE video = ?", [stored_text(video_id)])
 
     def standing(self) -> list[Review]:
         """The decisions that count: not undone, and the last about their subject."""
@@ -188,7 +145,7 @@ class ReviewStore:
         """Videos about which something was decided, undone or redone after `step`."""
         with self._base() as base:
             rows = base.execute("SELECT DISTINCT video FROM reviews WHERE touched > ?", (step,)).fetchall()
-        return tuple(_read(row[0]) for row in rows)
+        return tuple(read_text(row[0]) for row in rows)
 
     def draw_held_out(self, video_ids: Iterable[str], *, share: float, seed: int) -> tuple[str, ...]:
         """Draw at random, once, the videos on which learning is measured; later calls return those.
@@ -203,7 +160,7 @@ class ReviewStore:
             if drawn is None and begun is None:
                 count = round(share * len(candidates))
                 rows = np.random.default_rng(seed).permutation(len(candidates))[:count].tolist()
-                base.executemany("INSERT INTO held_out VALUES (?)", [(_stored(candidates[row]),) for row in rows])
+                base.executemany("INSERT INTO held_out VALUES (?)", [(stored_text(candidates[row]),) for row in rows])
                 base.execute(
                     "INSERT INTO facts VALUES ('held_out', ?)", (f"{share} of {len(candidates)}, seed {seed}",)
                 )
@@ -218,7 +175,7 @@ class ReviewStore:
     def held_out(self) -> tuple[str, ...]:
         """The videos on which learning is measured, sorted; none where none were drawn."""
         with self._base() as base:
-            return tuple(sorted(_read(row[0]) for row in base.execute("SELECT video FROM held_out")))
+            return tuple(sorted(read_text(row[0]) for row in base.execute("SELECT video FROM held_out")))
 
     @property
     def drawn(self) -> bool:
@@ -234,8 +191,8 @@ class ReviewStore:
 
     def _read(self, where: str = "", values: Sequence[object] = ()) -> list[Review]:
         with self._base() as base:
-            rows = base.execute(f"SELECT {_COLUMNS}, undone_step FROM reviews {where} ORDER BY id", values).fetchall()
-        return [_review(row) for row in rows]
+            rows = base.execute(f"SELECT {COLUMNS}, undone_step FROM reviews {where} ORDER BY id", values).fetchall()
+        return [review_of(row) for row in rows]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -253,6 +210,8 @@ class ReviewStore:
                 raise
 
     def _check_place(self) -> None:
+        if not self.writable:
+            raise ProjectError(f"{self.path} was opened for reading alone: nothing can be decided here.")
         if self._file is not None and _identity(self.path) != self._file:
             raise ProjectError(
                 f"{self.path} was moved away or replaced while it was in use. Nothing was stored: put it back, or "
@@ -262,6 +221,9 @@ class ReviewStore:
     @contextmanager
     def _base(self) -> Iterator[sqlite3.Connection]:
         base = getattr(self._here, "base", None)
+        if base is None and not self.writable:
+            base = self._here.base = _reading(self.path)
+            self._all.append(base)
         if base is None:
             self._check_place()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -278,10 +240,42 @@ class ReviewStore:
         yield base
 
 
-def standing(history: Iterable[Review]) -> list[Review]:
-    """The reviews that count among those in the order of their making: not undone, and the last on their subject."""
-    last = {review.decided.subject: review for review in history if not review.undone}
-    return sorted(last.values(), key=lambda review: review.id)
+class Overtaken(InvalidData):
+    """Another decision about the same moment was stored meanwhile: `review`."""
+
+    def __init__(self, review: Review) -> None:
+        self.review = review
+        super().__init__(
+            f"Somebody else has decided this moment meanwhile: {review.decided.decision}. Nothing was stored: look at "
+            "it, and decide again if you see it otherwise."
+        )
+
+
+def _check_overtaken(base: sqlite3.Connection, subject: tuple[str, str, float, float], known: int) -> None:
+    video_id = stored_text(subject[0])
+    rows = base.execute(
+        f"SELECT {COLUMNS}, undone_step FROM reviews "
+        "WHERE video = ? AND undone_step IS NULL AND id > ? ORDER BY id DESC",
+        (video_id, known),
+    )
+    for later in map(review_of, rows):
+        if later.decided.subject == subject:
+            raise Overtaken(later)
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing, not even the log beside the file; an empty one where there is no file."""
+    for more in ("mode=ro", "mode=ro&immutable=1"):  # A log can't be read where none may be made: then without it.
+        base = sqlite3.connect(f"{path.resolve().as_uri()}?{more}", uri=True, isolation_level=None,
+                               check_same_thread=False)  # fmt: skip
+        try:
+            base.execute("SELECT 1 FROM reviews LIMIT 1")
+            return base
+        except sqlite3.Error:
+            base.close()
+    base = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    base.executescript(_TABLES)
+    return base
 
 
 @contextmanager
@@ -302,38 +296,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _next_step(base: sqlite3.Connection) -> int:
     return int(base.execute("SELECT COALESCE(MAX(touched), 0) FROM reviews").fetchone()[0]) + 1
-
-
-def _stored(text: str) -> str | bytes:
-    """Text as SQLite takes it; file names that are not Unicode become bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
-    return text
-
-
-def _read(value: str | bytes) -> str:
-    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
-
-
-def _row(decided: Decided) -> tuple[object, ...]:
-    start, end = decided.found or (None, None)
-    return (decided.decision, _stored(decided.video_id), _stored(decided.concept), decided.start_seconds,
-            decided.end_seconds, start, end, decided.found_score, decided.origin)  # fmt: skip
-
-
-def _review(row: tuple[object, ...]) -> Review:
-    number, at, decision, video, concept, start, end, found_start, found_end, score, origin, undone = row
-    found = None if found_start is None else (float(cast(float, found_start)), float(cast(float, found_end)))
-    decided = Decided(
-        cast(Decision, decision),
-        _read(cast(str, video)),
-        _read(cast(str, concept)),
-        float(cast(float, start)),
-        float(cast(float, end)),
-        found,
-        None if score is None else float(cast(float, score)),
-        cast(Origin, origin),
-    )
-    return Review(cast(int, number), float(cast(float, at)), decided, undone is not None)

@@ -36,7 +36,8 @@ class MultipleInstanceSettings:
 
     Own labels: after the training, `own_rounds` of self-training (`own_labels.py`), with memberships as soft as
     `own_softness` and a covariance shrunk by `own_shrinkage`; 0 leaves it out. Logits of segments are then the
-    classifier's and the discriminant's, the latter with the weight `own_share`.
+    classifier's and the discriminant's, the latter with the weight `own_share`. What somebody has rated (a decision on
+    the page, a chapter) is a member or is not, and counts as `rated_weight` other segments do; 0 leaves ratings out.
 
     Use: `scores` of segments are "logits", "attended" (times attention), "sigmoid" (sigmoid of logits times attention:
     STPN's weighted T-CAM) or "softmax" (class probabilities times attention). A video has the classes whose probability
@@ -78,6 +79,7 @@ class MultipleInstanceSettings:
     own_softness: Positive = 0.6
     own_shrinkage: Positive = 0.3
     own_share: Probability = 1.0
+    rated_weight: NotNegative = 1.0
 
     class_threshold: Probability = 0.0
     class_share: Probability = 0.3

@@ -4,13 +4,16 @@ Labels of whole videos say what is in a video; a net that judges videos by their
 and takes scenes for evidence. A discriminant between the likely and the unlikely segments of the same videos does not.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from whenabouts.core.labels import SegmentLabels
 from whenabouts.core.progress import Progress
 from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings
-from whenabouts.localizers.training_videos import RunningMoments, TrainingVideos
+from whenabouts.localizers.training_videos import RunningMoments, TrainingVideo, TrainingVideos
 from whenabouts.nets.discriminants import Discriminant, MemberSums, Spread, soft_members
 from whenabouts.nets.instance_pooling import InstanceNet
 
@@ -24,21 +27,53 @@ def learn_own_labels(
 
     In each of `own_rounds` every segment becomes a soft member of the video's classes, by the classifier's logits and
     then by the discriminant of the round before (self-training, as Luo et al., "EM-MIL", ECCV 2020, with closed forms).
+    Segments that somebody has rated are members or are not, in every round.
     """
     pupil = _Pupil(net.eval(), videos, device)
     found: Discriminant | None = None
     for _ in progress.track(range(settings.own_rounds), total=settings.own_rounds, title="Learning from own labels"):
         sums = MemberSums(pupil.features, pupil.outputs)
         for index, video in enumerate(videos.videos):
-            shown = torch.tensor(video.classes, dtype=torch.long)
-            if len(shown):
+            if video.classes or len(video.rated):
                 values, logits = pupil.seen(index, found)
-                sums.add(values, soft_members(logits[:, shown], settings.own_softness), shown, video.weight)
+                known = memberships(video, logits, settings)
+                sums.add(values, known.members, known.classes, known.counted * video.weight)
         found = sums.discriminant(pupil.spread, settings.own_shrinkage)
     if found is not None:
         scale = pupil.deviation(None) / max(pupil.deviation(found), 1e-12)
         net.own_weight.copy_(found.weight * scale)
         net.own_bias.copy_(found.bias * scale)
+
+
+@dataclass(frozen=True)
+class Memberships:
+    """Of one video: classes (S,), the membership (K, S) of each segment in them, and how much that counts (K, S)."""
+
+    classes: Tensor
+    members: Tensor
+    counted: Tensor
+
+
+def memberships(video: TrainingVideo, logits: Tensor, settings: MultipleInstanceSettings) -> Memberships:
+    """What logits (K, C) say of the video's classes, except where ratings say it, of whatever class.
+
+    Of classes that the video is not labelled with only rated segments count. Where spans of both kinds overlap, the
+    concept is there: who rejects a moment says that it is not one of the concept, not that nothing of it lies within.
+    """
+    rated = video.rated if settings.rated_weight else SegmentLabels.empty()
+    shown, segments = list(video.classes), video.grid.steps
+    columns = [*shown, *sorted(set(rated.classes.tolist()) - set(shown))]
+    members = torch.zeros(segments, len(columns), dtype=torch.float64)
+    counted = torch.zeros_like(members)
+    if shown:
+        members[:, : len(shown)] = soft_members(logits[:, shown], settings.own_softness)
+        counted[:, : len(shown)] = 1.0
+    runs = video.grid.runs(rated.spans).tolist() if len(rated) else []
+    for row in np.argsort(rated.present, kind="stable").tolist():
+        (first, stop), place = runs[row], columns.index(int(rated.classes[row]))
+        members[first:stop, place] = float(rated.present[row])
+        counted[first:stop, place] = settings.rated_weight
+    return Memberships(torch.tensor(columns, dtype=torch.long), members, counted)
 
 
 class _Pupil:

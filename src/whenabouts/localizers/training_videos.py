@@ -13,7 +13,7 @@ from torch import Tensor
 from whenabouts.config import as_table
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
-from whenabouts.core.labels import VideoLabels
+from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import FloatArray, TimeGrid
 from whenabouts.data.examples import Example
@@ -29,7 +29,8 @@ Spread = list[tuple[FloatArray, FloatArray]]
 class TrainingVideo:
     """One usable example: its place among the examples, segments, and targets (outputs,) that sum to 1.
 
-    `content` is a hash of its features: a training that was killed does not go on with others.
+    `content` is a hash of its features: a training that was killed does not go on with others. `rated` are the spans
+    that somebody has judged.
     """
 
     row: int
@@ -39,6 +40,7 @@ class TrainingVideo:
     targets: FloatArray
     weight: float
     content: str
+    rated: SegmentLabels
 
 
 class TrainingVideos:
@@ -158,7 +160,9 @@ class TrainingVideos:
         classes = tuple(index for index in np.flatnonzero(targets).tolist() if index < self._classes)
         weight = float(example.labels.weights.max()) if len(example.labels) else 1.0
         content = _hash(sequences)
-        self.videos.append(TrainingVideo(row, example.video_id, grid, classes, targets, weight, content))
+        self.videos.append(
+            TrainingVideo(row, example.video_id, grid, classes, targets, weight, content, example.segments)
+        )
 
     def _targets(self, labels: VideoLabels) -> FloatArray | None:
         """The label weights over their sum, the target of Eq. 6's softmax; None where nothing usable is known."""
@@ -241,5 +245,10 @@ def padded(matrices: Sequence[Matrix | None], lengths: Sequence[int], width: int
 def identity_of(videos: TrainingVideos, settings: Cutting, seed: int) -> str:
     """A checksum of all that decides the result beside the steps: settings, seed, streams, features and labels."""
     parts = [as_table(settings), seed, [(s.modality, s.width, s.source) for s in videos.streams]]
-    parts += [(video.video_id, video.content, video.targets.tolist(), video.weight) for video in videos.videos]
+    parts += [(video.video_id, video.content, video.targets.tolist(), video.weight, *_told_ratings(video.rated))
+              for video in videos.videos]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _told_ratings(rated: SegmentLabels) -> tuple[list[object], ...]:
+    return rated.spans.tolist(), rated.classes.tolist(), rated.present.tolist()

@@ -56,8 +56,11 @@ class MemberSums:
         self._sums = torch.zeros(2, classes, features, dtype=torch.float64)
         self._masses = torch.zeros(2, classes, dtype=torch.float64)
 
-    def add(self, features: Tensor, members: Tensor, shown: Tensor, weight: float = 1.0) -> None:
-        """One video: features (K, D), memberships (K, S) from 0 to 1 in the classes `shown` (S,), and its weight."""
+    def add(self, features: Tensor, members: Tensor, shown: Tensor, weight: float | Tensor = 1.0) -> None:
+        """One video: features (K, D), memberships (K, S) from 0 to 1 in the classes `shown` (S,).
+
+        `weight` is what the video counts, or each of its segments (K, S): with 0 a segment is on neither side.
+        """
         both = torch.stack([members, 1 - members]).double() * weight  # (2, K, S)
         self._sums[:, shown] += both.transpose(1, 2) @ features.double()
         self._masses[:, shown] += both.sum(dim=1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from whenabouts.core.errors import ProjectError
 from whenabouts.data.project import Project
 from whenabouts.page.server.rooms import Rooms
 
@@ -102,7 +103,8 @@ def test_history_tells_all_and_who_stands(client: Any) -> None:
 
 
 def test_what_another_process_decided_is_seen(client: Any, project: Project) -> None:
-    from whenabouts.data.reviews import Decided, ReviewStore
+    from whenabouts.data.decisions import Decided
+    from whenabouts.data.reviews import ReviewStore
 
     moment = some_moment(client)
     other = ReviewStore(project.reviews_path)
@@ -238,3 +240,82 @@ def test_usefulness_is_of_what_was_decided_and_is_kept_until_more_is(rooms: Room
     client.post("/api/reviews", decision(moment))
     assert rooms.desk.current().useful() is not before
     assert moment["id"] not in [each["id"] for each in client.get("/api/queue", limit=500).json["moments"]]
+
+
+def test_the_second_of_two_people_is_told_and_replaces_nothing(client: Any) -> None:
+    moment = some_moment(client)
+    first = client.post("/api/reviews", decision(moment, seen=None)).json["reviews"][0]
+    late = client.post("/api/reviews", decision(moment, "reject", seen=None))
+    assert (late.status, late.json["review"]["id"]) == (409, first["id"])
+    assert "confirmed" in late.json["error"]
+    assert client.get("/api/reviews").json["total"] == 1
+    assert client.post("/api/reviews", decision(moment, "reject", seen=first["id"])).status == 201
+    told = client.get("/api/reviews").json["reviews"]
+    assert [(each["decision"], each["standing"]) for each in told] == [("rejected", True), ("confirmed", False)]
+    both = [decision(client.get("/api/moments", limit=2).json["moments"][1]), decision(moment, seen=first["id"])]
+    assert client.post("/api/reviews", {"reviews": both}).status == 409
+    assert client.get("/api/reviews").json["total"] == 2  # All or none.
+    for wrong in ("1", -1, True, 1.5):
+        assert client.post("/api/reviews", decision(moment, seen=wrong)).status == 400
+
+
+def test_an_undone_decision_stands_in_nobodys_way(client: Any) -> None:
+    moment = some_moment(client)
+    client.post("/api/reviews", decision(moment, seen=None))
+    client.post("/api/reviews/undo", {})
+    assert client.post("/api/reviews", decision(moment, "reject", seen=None)).status == 201
+
+
+@pytest.mark.parametrize("name", ["a\0b", "tab\t", "half\udc80", "bell\x07"])
+def test_new_concepts_are_plain_text(client: Any, name: str) -> None:
+    moment = some_moment(client)
+    added = {name: moment[name] for name in ("video", "start", "end")} | {"decision": "add", "concept": name}
+    assert client.post("/api/reviews", added).status == 400
+    assert client.get("/api/reviews").json["total"] == 0
+
+
+def test_where_nothing_can_be_written_the_page_still_shows_the_project(
+    project: Project, client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that is mounted for reading: root, who runs these tests, may write whatever the mode of a file."""
+    from whenabouts.data.decisions import Decided
+    from whenabouts.data.reviews import ReviewStore
+    from whenabouts.page.server.safety import Access
+
+    first = Rooms(project, device="cpu")
+    span = (0.5, 1.5)
+    first.desk.decide([Decided("confirmed", first.desk.current().library.entries[9].id, "dive", *span, span)])
+    first.close()
+
+    def refuse(store: ReviewStore) -> None:
+        raise ProjectError(f"{store.path} can't be opened for writing.")
+
+    monkeypatch.setattr(ReviewStore, "_begin", refuse)
+    rooms = Rooms(project, device="cpu")
+    try:
+        client = client_of(rooms, Access.of("127.0.0.1"))
+        told = client.get("/api/project").json
+        assert (told["writable"], told["reviews"]["confirmed"]) == (False, 1)
+        assert "only looked at" in told["notes"][0]
+        assert client.get("/api/moments").json["total"] > 0
+        refused = client.post("/api/reviews", decision(some_moment(client)))
+        assert refused.status == 503
+        assert "nothing can be decided" in refused.json["error"]
+        assert client.post("/api/reviews/undo", {}).status == 503
+    finally:
+        rooms.close()
+
+
+def test_decisions_on_moments_that_are_found_no_more_stay_in_sight(client: Any, project: Project) -> None:
+    from whenabouts.core.files import read_json, write_json
+    from whenabouts.core.moments import Moments
+
+    moment = some_moment(client)
+    client.post("/api/reviews", decision(moment))
+    path = project.moments_folder / "moments.json"
+    found = Moments.from_json(read_json(path))
+    write_json(path, found[found.video_ids != moment["video_id"]].to_json())
+    lanes = client.get(f"/api/videos/{moment['video']}").json["lanes"]
+    assert lanes["found"] == []
+    assert [each["start"] for each in lanes["confirmed"]] == [moment["start"]]
+    assert client.get("/api/moments", kind="confirmed").json["total"] == 1

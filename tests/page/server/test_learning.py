@@ -12,8 +12,10 @@ from whenabouts.core.errors import ProjectError, SettingsError
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.decisions import Decided, Review
 from whenabouts.data.project import Project
-from whenabouts.data.reviews import Decided, Review, ReviewStore
+from whenabouts.data.reviews import ReviewStore
+from whenabouts.evaluation.changes import changes_between
 from whenabouts.evaluation.every_subset import true_rows
 from whenabouts.evaluation.tables import Truth
 from whenabouts.localizers import load_localizer
@@ -157,8 +159,10 @@ def test_a_yardstick_of_decisions_judges_only_what_was_decided_and_never_by_the_
     assert Yardstick.of(entries, words, reviews[2:], None).measured_on == "nothing"
     assert Yardstick.of(entries, words, [], home.truth_path).measured_on == "truth"
     nothing = Yardstick.of(entries, words, [], None)
-    assert nothing.measure(load_localizer(home.localizer_folder), home.features(), Silent()) is None
-    assert "was not measured" in told_change({"held_out": {"videos": 2, "after": None}})
+    assert nothing.measure(nothing.found(load_localizer(home.localizer_folder), home.features(), Silent())) is None
+    assert "was not measured" in told_change(
+        {"held_out": {"videos": 2, "after": None, "changes": changes_between(None, None)}}
+    )
 
 
 def waited(rooms: Rooms) -> dict[str, Any]:

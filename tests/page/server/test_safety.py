@@ -118,16 +118,20 @@ def test_others_need_the_token(rooms: Rooms, client_of: Any) -> None:
     moved = client.get("/", token=token, concept="a b")
     assert (moved.status, moved.headers["location"]) == (303, "/?concept=a+b")
     cookie = moved.headers["set-cookie"]
+    assert cookie.startswith("whenabouts_token_8750=")  # Browsers share cookies between the ports of a host.
     assert "HttpOnly" in cookie
     assert "samesite=strict" in cookie.lower()
     assert client.get("/api/project", {"cookie": cookie.partition(";")[0]}).status == 200
     assert client.get("/api/project", {"authorization": f"Bearer {token}"}).status == 200
-    for wrong in ({"authorization": "Bearer x"}, {"authorization": token}, {"cookie": "whenabouts_token=x"},
+    for wrong in ({"authorization": "Bearer x"}, {"authorization": token}, {"cookie": "whenabouts_token_8750=x"},
                   {"cookie": "=;;\xff"}):  # fmt: skip
         assert client.get("/api/project", wrong).status == 401
     by_address = {"authorization": f"Bearer {token}", "host": "192.168.1.5:8750"}
     assert client.get("/api/project", by_address).status == 200
     assert client.get("/api/project", by_address | {"host": "evil.example"}).status == 421
+    named = client_of(rooms, Access.of("0.0.0.0", token=token, more=["Videos.example"]))
+    assert named.get("/api/project", by_address | {"host": "videos.example:8750"}).status == 200
+    assert named.get("/api/project", {"host": "videos.example:8750"}).status == 401
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from whenabouts.core.errors import FeatureMismatch
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.decisions import Review
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
-from whenabouts.data.reviews import Review
 from whenabouts.data.vocabulary import spelling
 from whenabouts.evaluation.every_subset import TrueRow, true_rows
 from whenabouts.evaluation.moments import evaluate_moments
@@ -65,16 +65,18 @@ class Yardstick:
             return cls(tuple(entries), "reviews", _moments(yes, vocabulary), _pairs(judged, vocabulary))
         return cls(tuple(entries), "nothing", None)
 
-    def measure(self, localizer: Localizer, store: FeatureStore, progress: Progress) -> dict[str, Any] | None:
-        """mAP of a localizer on the held-out videos; None where nothing is known of them, or it can't read them."""
-        if self.truth is None:
-            return None
+    def found(self, localizer: Localizer, store: FeatureStore, progress: Progress) -> Moments | None:
+        """What a localizer finds in the held-out videos; None where there are none, or it can't read their features."""
         try:
-            found = find_moments(localizer, self.entries, store, progress).moments
+            return find_moments(localizer, self.entries, store, progress).moments if self.entries else None
         except FeatureMismatch:
             return None
-        truth = Truth.of(self.truth, video_ids=[entry.id for entry in self.entries])
-        return self.score(found, truth)
+
+    def measure(self, found: Moments | None) -> dict[str, Any] | None:
+        """mAP of what was found in the held-out videos; None where nothing was, or nothing is known of them."""
+        if self.truth is None or found is None:
+            return None
+        return self.score(found, Truth.of(self.truth, video_ids=[entry.id for entry in self.entries]))
 
     def score(self, found: Moments, truth: Truth) -> dict[str, Any]:
         """mAP of found moments at the usual overlaps (`TIOU`), and how many true moments and concepts there are."""

@@ -4,8 +4,8 @@ import hashlib
 from typing import Any
 
 from whenabouts.core.moments import KINDS
+from whenabouts.data.decisions import Review
 from whenabouts.data.manifest import Entry
-from whenabouts.data.reviews import Review
 from whenabouts.page.server.desk import Snapshot
 from whenabouts.page.server.library import key_of
 from whenabouts.page.server.plays import plays

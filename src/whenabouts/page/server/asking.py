@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -133,3 +134,10 @@ def number_in(values: dict[str, Any], name: str) -> float:
     if not math.isfinite(found):
         raise Refused(400, f"{name} is a finite number, but got {str(value)[:50]!r}.")
     return found
+
+
+def new_name(name: str) -> str:
+    """A name that people give to something: text that every file and terminal can hold; else 400."""
+    if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name):
+        raise Refused(400, "A name has no control characters and no halves of characters in it. Type it anew.")
+    return name

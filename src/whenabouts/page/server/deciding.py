@@ -11,10 +11,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.data.reviews import LONGEST, ORIGINS, Decided, Decision, Origin, standing
+from whenabouts.data.decisions import LONGEST, ORIGINS, Decided, Decision, Origin, standing
+from whenabouts.data.reviews import Overtaken
 from whenabouts.page.review.queue import queue
 from whenabouts.page.server import answers
-from whenabouts.page.server.asking import DEEPEST_OFFSET, Asked, Refused, answer, body_of, number_in, text_in
+from whenabouts.page.server.asking import (
+    DEEPEST_OFFSET,
+    Asked,
+    Refused,
+    answer,
+    body_of,
+    new_name,
+    number_in,
+    text_in,
+)
 from whenabouts.page.server.desk import Snapshot
 from whenabouts.page.server.library import key_of
 from whenabouts.page.server.rooms import Rooms, rooms_of
@@ -23,7 +33,7 @@ MOST_AT_ONCE = 500
 LEAST_EXAMPLES, LEAST_VIDEOS = 3, 2
 BODY_SECONDS = 20.0
 _VERBS: dict[str, Decision] = {"confirm": "confirmed", "reject": "rejected", "correct": "corrected", "add": "added"}
-_KEYS = ("decision", "video", "concept", "start", "end", "found", "origin")
+_KEYS = ("decision", "video", "concept", "start", "end", "found", "origin", "seen")
 
 
 async def review(request: Request) -> Response:
@@ -119,8 +129,12 @@ def _review(rooms: Rooms, values: dict[str, Any]) -> Response:
     else:
         rows = [values]
     decisions = [_decided(rooms, snapshot, row) for row in rows]
-    with _writing():
-        stored = rooms.desk.decide(decisions)
+    seen = {place: _seen(row["seen"]) for place, row in enumerate(rows) if "seen" in row}
+    try:
+        with _writing():
+            stored = rooms.desk.decide(decisions, seen=seen)
+    except Overtaken as error:
+        return answer({"error": str(error), "review": answers.review(rooms.desk.current(), error.review, True)}, 409)
     snapshot = rooms.desk.current()
     return answer({"reviews": [answers.review(snapshot, each, True) for each in stored]}, 201)
 
@@ -155,11 +169,20 @@ def _decided(rooms: Rooms, snapshot: Snapshot, row: Any) -> Decided:
         end = min(end, duration)
     if found is None and verb in ("confirm", "reject"):
         found = (start, end)
+    concept = text_in(row, "concept", longest=LONGEST)
+    if concept not in snapshot.library.names.numbers:
+        new_name(concept)
     try:
-        return Decided(_VERBS[verb], entry.id, text_in(row, "concept", longest=LONGEST), start, end, found, score,
-                       _origin(origin))  # fmt: skip
+        return Decided(_VERBS[verb], entry.id, concept, start, end, found, score, _origin(origin))
     except InvalidData as error:
         raise Refused(400, str(error)) from None
+
+
+def _seen(value: Any) -> int:
+    """The number of a review; 0 for null."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**62):
+        raise Refused(400, "seen is the number of the review that stood there when this was decided, or null.")
+    return value or 0
 
 
 def _origin(name: str) -> Origin:
@@ -214,26 +237,28 @@ def _queue(snapshot: Snapshot, concept: str, limit: int) -> dict[str, Any]:
 
 def _save_concept(rooms: Rooms, values: dict[str, Any]) -> Response:
     snapshot = rooms.desk.current()
-    name, rows = text_in(values, "name", longest=LONGEST).strip(), values.get("examples")
+    name = text_in(values, "name", longest=LONGEST).strip()
+    examples = _examples(rooms, snapshot, name, values.get("examples"))
+    with _writing():
+        stored = rooms.desk.decide(examples)
+    snapshot = rooms.desk.current()
+    return answer({"concept": name, "reviews": [answers.review(snapshot, each, True) for each in stored]}, 201)
+
+
+def _examples(rooms: Rooms, snapshot: Snapshot, name: str, rows: Any) -> list[Decided]:
+    """Moments that show a concept; 400 for what is no list of such, 409 where they are too few to learn from."""
     if not isinstance(rows, list) or len(rows) > MOST_AT_ONCE:
         raise Refused(400, "examples is a list of moments: video, start, end.")
-    decisions = [
-        _decided(rooms, snapshot, {**row, "decision": "add", "concept": name, "origin": "example"})
-        if isinstance(row, dict) and set(row) <= {"video", "start", "end"}
-        else _decided(rooms, snapshot, None)
-        for row in rows
-    ]
-    if (
-        len({each.subject for each in decisions}) < LEAST_EXAMPLES
-        or len({each.video_id for each in decisions}) < LEAST_VIDEOS
-    ):
+    said = {"decision": "add", "concept": name, "origin": "example"}
+    plain = [isinstance(row, dict) and set(row) <= {"video", "start", "end"} for row in rows]
+    decided = [_decided(rooms, snapshot, {**row, **said} if fits else None)
+               for row, fits in zip(rows, plain, strict=True)]  # fmt: skip
+    spans, videos = {each.subject for each in decided}, {each.video_id for each in decided}
+    if len(spans) < LEAST_EXAMPLES or len(videos) < LEAST_VIDEOS:
         raise Refused(
             409, f"Pick at least {LEAST_EXAMPLES} examples in {LEAST_VIDEOS} videos before you save a concept."
         )
-    with _writing():
-        stored = rooms.desk.decide(decisions)
-    snapshot = rooms.desk.current()
-    return answer({"concept": name, "reviews": [answers.review(snapshot, each, True) for each in stored]}, 201)
+    return decided
 
 
 def _learn(rooms: Rooms, values: dict[str, Any]) -> Response:

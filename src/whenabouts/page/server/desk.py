@@ -1,9 +1,10 @@
 """The desk: the project in memory with what was decided about it, kept up to date while files and reviews change."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from whenabouts.core.errors import ProjectError
 from whenabouts.core.moments import KINDS
 from whenabouts.core.timing import FloatArray, IntArray, temporal_iou
+from whenabouts.data.decisions import Decided, Review, standing
 from whenabouts.data.project import Project
-from whenabouts.data.reviews import Decided, Review, ReviewStore, standing
+from whenabouts.data.reviews import ReviewStore
 from whenabouts.page.review.queue import Judged, usefulness
 from whenabouts.page.server.library import Library, stamp_of
 from whenabouts.page.server.table import Table
@@ -126,8 +128,8 @@ class Desk:
 
     def __init__(self, project: Project, *, truth: Path | None = None, seed: int = 0) -> None:
         self.project, self.truth = project, truth
-        self.reviews = ReviewStore(project.reviews_path)
         self.notes: list[str] = []
+        self.reviews = self._opened()
         self._lock = threading.RLock()
         self._snapshot = self._read()
         self._draw_held_out(seed)
@@ -141,9 +143,17 @@ class Desk:
             self._follow(self._snapshot)
             return self._snapshot
 
-    def decide(self, decisions: Sequence[Decided]) -> list[Review]:
-        """Store decisions; they are on disk when this returns."""
-        return self.reviews.add(decisions)
+    def decide(self, decisions: Sequence[Decided], *, seen: Mapping[int, int] = MappingProxyType({})) -> list[Review]:
+        """Store decisions; they are on disk when this returns (`seen`: see `ReviewStore.add`)."""
+        return self.reviews.add(decisions, seen=seen)
+
+    def _opened(self) -> ReviewStore:
+        """The reviews, for reading alone where nothing may be written."""
+        try:
+            return ReviewStore(self.project.reviews_path)
+        except ProjectError as error:
+            self.notes.append(f"Nothing can be decided here, only looked at. {error}")
+            return ReviewStore(self.project.reviews_path, writable=False)
 
     def _read(self) -> Snapshot:
         stamp = stamp_of(self.project)
@@ -166,6 +176,8 @@ class Desk:
 
     def _draw_held_out(self, seed: int) -> None:
         """Hold videos out before the first decision, from a split that no training sees, where there is one."""
+        if not self.reviews.writable:
+            return
         library = self._snapshot.library
         others = [entry.id for entry in library.entries if entry.usable and entry.split != "train"]
         usual = [entry.id for entry in library.entries if entry.usable and entry.split == "train"]

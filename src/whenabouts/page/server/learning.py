@@ -16,7 +16,7 @@ from whenabouts.core.errors import WhenaboutsError
 from whenabouts.core.files import read_json
 from whenabouts.core.moments import Moments
 from whenabouts.data.project import Project
-from whenabouts.page.review.changes import changes_between
+from whenabouts.evaluation.changes import changes_between
 
 LOG_LINES = 50
 END_SECONDS = 10.0

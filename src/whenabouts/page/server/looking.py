@@ -1,6 +1,7 @@
 """Routes that look: the project, moments, videos, curves, reasons, look-alikes."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ from starlette.routing import Route
 
 from whenabouts.core.moments import KINDS
 from whenabouts.core.timing import temporal_iou
-from whenabouts.data.reviews import DECISIONS
+from whenabouts.data.decisions import DECISIONS, Decided
 from whenabouts.page.server import answers
 from whenabouts.page.server.asking import DEEPEST_OFFSET, Asked, Refused, answer
 from whenabouts.page.server.curves import curves, why
 from whenabouts.page.server.desk import Snapshot
 from whenabouts.page.server.judging import matches
+from whenabouts.page.server.library import Library
 from whenabouts.page.server.rooms import Rooms, rooms_of
 from whenabouts.page.server.searching import Query, search_moments, search_videos
 
@@ -146,51 +148,60 @@ def _apart(numbers: Any, spans: Any, order: Any, limit: int, values: Any) -> lis
 
 
 def _project(rooms: Rooms, snapshot: Snapshot) -> dict[str, Any]:
-    library, table = snapshot.library, snapshot.library.table
-    decisions = [review.decided for review in snapshot.standing()]
-    said = Counter((each.concept, each.present) for each in decisions)
+    library, decisions = snapshot.library, [review.decided for review in snapshot.standing()]
     kinds = Counter(each.decision for each in decisions)
-    names = library.names.names
-    rows = library.found_rows
-    found = np.bincount(table.concepts[rows], minlength=len(names))
-    best, lowest = np.full(len(names), -np.inf), np.full(len(names), np.inf)
-    np.maximum.at(best, table.concepts[rows], table.scores[rows])
-    np.minimum.at(lowest, table.concepts[rows], table.scores[rows])
-    count = max(1, len(library.entries))
-    pairs = np.unique(table.concepts[rows] * count + table.videos[rows]) // count
-    videos_with = np.bincount(pairs, minlength=len(names))
+    return {
+        "name": library.project.folder.resolve().name,
+        "version": rooms.version(snapshot),
+        "videos": len(library.entries),
+        "moments": len(library.found_rows),
+        "splits": list(library.splits),
+        "concepts": _concepts(library, decisions),
+        "tags": [{"name": name, "videos": videos} for name, videos in library.tags[:500]],
+        "streams": list(rooms.model.store().modalities()),
+        "localizer": rooms.localizer_name(),
+        "truth": bool((library.table.kinds == KINDS.index("truth")).any()),
+        "reviews": {kind: kinds[kind] for kind in DECISIONS},
+        "held_out": {"videos": len(snapshot.held_out), "drawn": bool(snapshot.held_out)},
+        "learning": rooms.learning.state(),
+        "writable": rooms.desk.reviews.writable,
+        "notes": [*rooms.desk.notes, *library.notes],
+    }
+
+
+def _concepts(library: Library, decisions: Sequence[Decided]) -> list[dict[str, Any]]:
+    """What is known of each concept."""
+    said = Counter((each.concept, each.present) for each in decisions)
     by_example = {each.concept for each in decisions if each.origin == "example" and each.decision == "added"}
-    concepts = [
+    return [
         {
             "name": name,
-            "videos": int(videos_with[number]),
+            **counts,
             "labelled": library.labelled.get(number, 0),
-            "moments": int(found[number]),
-            "best": float(best[number]) if found[number] else None,
-            "lowest": float(lowest[number]) if found[number] else None,
             "confirmed": said[name, True],
             "rejected": said[name, False],
             "example": name in by_example,
             "learned": name in library.model_names,
         }
-        for number, name in enumerate(names)
+        for number, (name, counts) in enumerate(zip(library.names.names, _found(library), strict=True))
     ]
-    return {
-        "name": library.project.folder.resolve().name,
-        "version": rooms.version(snapshot),
-        "videos": len(library.entries),
-        "moments": len(rows),
-        "splits": list(library.splits),
-        "concepts": concepts,
-        "tags": [{"name": name, "videos": videos} for name, videos in library.tags[:500]],
-        "streams": list(rooms.model.store().modalities()),
-        "localizer": rooms.localizer_name(),
-        "truth": bool((table.kinds == KINDS.index("truth")).any()),
-        "reviews": {kind: kinds[kind] for kind in DECISIONS},
-        "held_out": {"videos": len(snapshot.held_out), "drawn": bool(snapshot.held_out)},
-        "learning": rooms.learning.state(),
-        "notes": [*rooms.desk.notes, *library.notes],
-    }
+
+
+def _found(library: Library) -> list[dict[str, Any]]:
+    """For each concept how many moments were found, in how many videos, and their best and lowest score."""
+    table, rows, names = library.table, library.found_rows, len(library.names.names)
+    concepts, scores = table.concepts[rows], table.scores[rows]
+    moments = np.bincount(concepts, minlength=names).tolist()
+    best, lowest = np.full(names, -np.inf), np.full(names, np.inf)
+    np.maximum.at(best, concepts, scores)
+    np.minimum.at(lowest, concepts, scores)
+    count = max(1, len(library.entries))
+    videos = np.bincount(np.unique(concepts * count + table.videos[rows]) // count, minlength=names).tolist()
+    return [
+        {"videos": videos[number], "moments": found, "best": float(best[number]) if found else None,
+         "lowest": float(lowest[number]) if found else None}
+        for number, found in enumerate(moments)
+    ]  # fmt: skip
 
 
 def _lanes(snapshot: Snapshot, number: int) -> dict[str, list[dict[str, Any]]]:

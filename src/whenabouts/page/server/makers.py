@@ -14,6 +14,7 @@ from whenabouts.media.proxy import proxy_parts
 from whenabouts.media.watch import Child, Limits
 from whenabouts.media.workers import Decoding, Job, decoding
 from whenabouts.page.filmstrip import jpeg
+from whenabouts.page.server.kept import Kept
 
 PICTURE_LIMITS = Limits(silence_seconds=30.0, total_seconds=60.0)
 PROXY_LIMITS = Limits()
@@ -40,7 +41,8 @@ class Picture:
 class Thumbnails:
     """Pictures of frames, kept in the cache; requests for one video are answered by one reading of it."""
 
-    def __init__(self, workers: int = 2) -> None:
+    def __init__(self, cache: Kept, workers: int = 2) -> None:
+        self._cache = cache
         self._lock = threading.Condition()
         self._waiting: OrderedDict[tuple[Path, tuple[int, int]], dict[Picture, Future[Path]]] = OrderedDict()
         self._count, self._closed = 0, False
@@ -51,6 +53,7 @@ class Thumbnails:
     def ask(self, picture: Picture) -> "Future[Path]":
         """The file of a picture, sooner or later; MediaError where it can't be made."""
         if picture.kept.is_file():
+            self._cache.use(picture.kept)
             done: Future[Path] = Future()
             done.set_result(picture.kept)
             return done
@@ -112,6 +115,7 @@ class Thumbnails:
             for picture, frame in zip(pictures, frames, strict=True):
                 with replacing(picture.kept) as part:
                     part.write_bytes(jpeg(frame))
+                self._cache.made(picture.kept)
                 wanted[picture].set_result(picture.kept)
         except Exception as error:  # Whatever it is, those who wait must hear of it.
             for future in wanted.values():
@@ -131,7 +135,8 @@ class ProxyState:
 class Proxies:
     """Copies that browsers play, one made at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: Kept) -> None:
+        self._cache = cache
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._states: dict[Path, ProxyState] = {}
@@ -152,7 +157,8 @@ class Proxies:
         """What is known of a copy; None where nobody asked for it."""
         if kept.is_file():
             return ProxyState("ready", 1.0)
-        return self._states.get(kept)
+        known = self._states.get(kept)
+        return None if known is not None and known.state == "ready" else known  # Ready, but gone since.
 
     def ask(self, source: Path, kept: Path, duration_seconds: float) -> ProxyState:
         """Begin a copy unless it is there or on its way, and say how far it is.
@@ -162,6 +168,8 @@ class Proxies:
         with self._lock:
             known = self.state(kept)
             if known is not None:
+                if known.state == "ready":
+                    self._cache.use(kept)
                 if known.state == "failed":
                     del self._states[kept]
                 return known
@@ -181,6 +189,7 @@ class Proxies:
                     state.progress = min(0.99, float(part["seconds"][-1]) / max(duration_seconds, 0.1))
                 if work.failure or not kept.is_file():
                     raise MediaError(work.failure or "The copy was not written.")
+            self._cache.made(kept)
             state.state, state.progress = "ready", 1.0
         except Exception as error:  # Whatever it is, those who wait must hear of it.
             state.reason, state.state = str(error) or type(error).__name__, "failed"

@@ -18,26 +18,31 @@ from whenabouts.page.review.likeness import unit_rows
 from whenabouts.page.server.asking import Asked, Refused
 from whenabouts.page.server.curves import Model
 from whenabouts.page.server.desk import Desk, Snapshot
+from whenabouts.page.server.kept import Kept
 from whenabouts.page.server.learning import Learning
 from whenabouts.page.server.lookalikes import Lookalikes
 from whenabouts.page.server.makers import Picture, Proxies, Thumbnails, content_of
 
 NEAREST = 5
 COMPARED = 200
+CACHE_BYTES = 10_000_000_000
 HEIGHTS = (60, 360)
 
 
 class Rooms:
     """One project being served."""
 
-    def __init__(self, project: Project, *, truth: Path | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, project: Project, *, truth: Path | None = None, device: str = "auto", cache_bytes: int = CACHE_BYTES
+    ) -> None:
         self.project = project
         self.desk = Desk(project, truth=truth)
         self.model = Model(project)
         self.lookalikes = Lookalikes(self.model)
-        self.thumbnails, self.proxies = Thumbnails(), Proxies()
-        self.learning = Learning(project, truth=truth, device=device)
         self.cache = project.cache_folder / "page"
+        kept = Kept(self.cache, cache_bytes)
+        self.thumbnails, self.proxies = Thumbnails(kept), Proxies(kept)
+        self.learning = Learning(project, truth=truth, device=device)
         threading.Thread(target=self.desk.current().library.warm, daemon=True).start()
 
     def close(self) -> None:

@@ -70,6 +70,27 @@ def listening(host: str, port: int) -> socket.socket:
     return found
 
 
+def own_names() -> tuple[str, ...]:
+    """The names that this machine goes by, as far as it knows them itself: no other machine is asked."""
+    name = socket.gethostname().lower()
+    short = name.partition(".")[0]
+    return tuple(dict.fromkeys(each for each in (name, short, f"{short}.local") if each and each != ".local"))
+
+
+def reached_at(host: str) -> str:
+    """Where others find a server that listens on `host`: for "all interfaces" the address of the one that leads out."""
+    anywhere = {"0.0.0.0": (socket.AF_INET, "192.0.2.1"), "::": (socket.AF_INET6, "2001:db8::1")}
+    if host.strip("[]") not in anywhere:
+        return host.strip("[]")
+    family, far = anywhere[host.strip("[]")]
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))  # A datagram socket only looks up the route: nothing is sent.
+            return str(probe.getsockname()[0])
+    except OSError:
+        return "localhost"
+
+
 def run(app: ASGIApp, at: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     server(app).run(sockets=[at])

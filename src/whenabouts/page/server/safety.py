@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from whenabouts.page.server.asking import answer
 
-COOKIE = "whenabouts_token"
+_COOKIE = "whenabouts_token"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
     "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -41,7 +41,7 @@ class Access:
 
     @classmethod
     def of(cls, host: str, *, token: str = "", more: Iterable[str] = ()) -> "Access":
-        """Access for a server that listens on `host`; this machine's own names are always known."""
+        """Access for a server that listens on `host`; "localhost" is always known, and names in `more` are."""
         names = {"127.0.0.1", "localhost", "[::1]", host.lower(), *(name.lower() for name in more)}
         return cls(frozenset(names - {"0.0.0.0", "::", "[::]", ""}), token)
 
@@ -95,12 +95,12 @@ class Guard:
         if scope["method"] == "GET" and scope["path"] == "/" and told and _same(told[0], self.access.token):
             rest = urlencode([(name, value) for name, value in asked if name != "token"])
             moved = RedirectResponse(f"/?{rest}" if rest else "/", 303)
-            moved.set_cookie(COOKIE, self.access.token, httponly=True, samesite="strict", path="/")
+            moved.set_cookie(cookie_of(scope), self.access.token, httponly=True, samesite="strict", path="/")
             return moved
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and _same(bearer.strip(), self.access.token):
             return None
-        if _same(_cookie(headers), self.access.token):
+        if _same(_cookie(headers, cookie_of(scope)), self.access.token):
             return None
         return answer({"error": "Give the token: open the address that `whenabouts serve` printed."}, 401)
 
@@ -119,9 +119,15 @@ def _same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
 
 
-def _cookie(headers: Headers) -> str:
+def cookie_of(scope: Scope) -> str:
+    """The name of the cookie that holds the token: browsers share cookies between all ports of a host."""
+    server = scope.get("server")
+    return f"{_COOKIE}_{server[1]}" if server and server[1] else _COOKIE
+
+
+def _cookie(headers: Headers, name: str) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
     return found.value if found else ""

@@ -6,7 +6,7 @@ import numpy as np
 
 from whenabouts.core.moments import KINDS
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
-from whenabouts.data.reviews import Review
+from whenabouts.data.decisions import Review
 from whenabouts.page.server.answers import Json, moment, video
 from whenabouts.page.server.desk import Snapshot
 from whenabouts.page.server.table import Table

@@ -10,25 +10,39 @@ const foundOf = (moment) => moment.review?.found ?? { start: moment.start, end: 
 
 const about = (moment, decision, origin) => ({ decision, video: moment.video, concept: moment.concept, origin });
 
+/** Which decision this tab knew of: where a later one stands, by somebody else, the server says so and stores nothing. */
+const seenOf = (moment) => Math.max(moment.review?.id ?? 0, latest.get(subject(moment.video, moment.concept, foundOf(moment))) ?? 0) || null;
+const latest = new Map();
+const subject = (video, concept, { start, end }) => JSON.stringify([video, concept, start, end]);
+
 export const confirm = (moment, origin) =>
-  send([{ ...about(moment, "confirm", origin), start: moment.start, end: moment.end, found: foundOf(moment) }]);
+  send([{ ...about(moment, "confirm", origin), start: moment.start, end: moment.end, found: foundOf(moment), seen: seenOf(moment) }]);
 
 export const reject = (moment, origin) =>
-  send([{ ...about(moment, "reject", origin), start: moment.start, end: moment.end, found: foundOf(moment) }]);
+  send([{ ...about(moment, "reject", origin), start: moment.start, end: moment.end, found: foundOf(moment), seen: seenOf(moment) }]);
 
 /** Other borders for a moment; for another concept the old is rejected and a new one added. */
 export function correct(moment, { start, end, concept = moment.concept }, origin) {
   if (concept === moment.concept) {
-    return send([{ ...about(moment, "correct", origin), start, end, found: foundOf(moment) }]);
+    return send([{ ...about(moment, "correct", origin), start, end, found: foundOf(moment), seen: seenOf(moment) }]);
   }
-  const old = { ...about(moment, "reject", origin), start: moment.start, end: moment.end, found: foundOf(moment) };
+  const old = { ...about(moment, "reject", origin), start: moment.start, end: moment.end, found: foundOf(moment), seen: seenOf(moment) };
   return send([old, { ...about(moment, "add", origin), concept, start, end }]);
 }
 
 export const add = (video, concept, { start, end }, origin) => send([{ decision: "add", video, concept, start, end, origin }]);
 
 async function send(reviews) {
-  const stored = await telling(() => post("/api/reviews", reviews.length === 1 ? reviews[0] : { reviews }));
+  let overtaken = false;
+  const stored = await telling(async () => {
+    try {
+      return await post("/api/reviews", reviews.length === 1 ? reviews[0] : { reviews });
+    } catch (error) {
+      overtaken = error.status === 409;
+      throw error;
+    }
+  });
+  if (overtaken) await changed(); // Show what the other has decided.
   if (!stored) return null;
   const last = stored.reviews.at(-1);
   remember(stored.reviews);
@@ -43,6 +57,7 @@ const own = ownIds();
 /** These were stored at once, by this tab: `undo` takes them back together. */
 export function remember(reviews) {
   own.push(reviews.at(-1).id);
+  for (const each of reviews) latest.set(subject(each.video, each.concept, each.found ?? each), each.id);
   keepOwn();
 }
 

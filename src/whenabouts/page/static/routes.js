@@ -4,7 +4,16 @@
 export function here() {
   const [path, text = ""] = window.location.hash.replace(/^#\/?/, "").split("?");
   const [view, rest = ""] = path.split("/");
-  return { view: view || "moments", rest: decodeURIComponent(rest), values: new URLSearchParams(text) };
+  return { view: view || "moments", rest: plain(rest), values: new URLSearchParams(text) };
+}
+
+/** Text without its escapes; as it is where these make no sense, as in an address that was cut when it was copied. */
+function plain(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The address of a view. */

@@ -2,7 +2,7 @@
 
 from whenabouts.core.moments import Moments
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.page.review.changes import changes_between
+from whenabouts.evaluation.changes import changes_between
 
 WORDS = Vocabulary(("dive", "swim"))
 

@@ -11,8 +11,8 @@ SAME_TIOU, KEPT_TIOU = 0.5, 0.9
 SHOWN = 100
 
 
-def changes_between(before: Moments | None, after: Moments | None) -> dict[str, Any]:
-    """How many moments are kept, moved, new and gone, and the first of those that are not kept, best score first.
+def changes_between(before: Moments | None, after: Moments | None, *, shown: int | None = SHOWN) -> dict[str, Any]:
+    """How many moments are kept, moved, new and gone, and the `shown` first of the others than kept, best score first.
 
     Per video and concept, best new score first, a new moment is the old one that it overlaps most and that is still
     free: "kept" at a tIoU of 0.9 or more, "moved" at 0.5 or more, else it is new; old ones without heir are gone.
@@ -27,7 +27,7 @@ def changes_between(before: Moments | None, after: Moments | None) -> dict[str, 
             if kind != "kept":
                 changed.append((-moment.score, {"change": kind, "moment": _told(moment), "was": was and _told(was)}))
     changed.sort(key=lambda item: item[0])
-    return {"moments": counts, "changed": [told for _, told in changed[:SHOWN]]}
+    return {"moments": counts, "changed": [told for _, told in changed[:shown]]}
 
 
 def _grouped(moments: Moments | None) -> dict[tuple[str, str], list[Moment]]:
