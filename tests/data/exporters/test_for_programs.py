@@ -15,13 +15,14 @@ from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.decisions import Decided
 from whenabouts.data.exporters import ENDINGS, EXPORTERS, FOLDERS, ExportSettings, format_of
 from whenabouts.data.exporters.films import chapters_of
 from whenabouts.data.exporters.marked import marked_videos
 from whenabouts.data.exporters.protocol import EditSettings
 from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.project import Project
-from whenabouts.data.reviews import Decided, ReviewStore
+from whenabouts.data.reviews import ReviewStore
 
 NTSC = Fraction(30000, 1001)
 

@@ -14,9 +14,10 @@ from whenabouts.core.files import read_json
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray
+from whenabouts.data.decisions import Review
 from whenabouts.data.project import Project
 from whenabouts.data.reviewed import judged_moments
-from whenabouts.data.reviews import Review, ReviewStore
+from whenabouts.data.reviews import ReviewStore
 
 NOT_FOUND = ("rejected", "truth", "ambiguous")
 
