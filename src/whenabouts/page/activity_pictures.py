@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#4477aa", "#cc3311", "#228833", "#aa3377", "#cc9900", "#009988")
-_WIDTH, _GAP, _LABEL, _TITLE = 9.0, 0.06, 1.5, 0.34  # inches
+_WIDTH, _GAP, _LABEL, _TITLE, _WIDEST = 9.0, 0.06, 1.5, 0.34, 1.4  # inches
 _MOST_NAMES = 60  # of a heat map whose cells are labelled
 
 
@@ -40,7 +40,7 @@ def draw_activity_maps(clips: Sequence[ClipPicture], path: Path) -> None:
     """Fig. 4a and b: frames with a box around what each activity looks at, its map below, and the backbone's own."""
     rows = [1 + len(clip.boxed) + len(clip.beside) for clip in clips]
     columns = max(len(clip.frames) for clip in clips)
-    cell = (_WIDTH - _LABEL - columns * _GAP) / columns
+    cell = min((_WIDTH - _LABEL - columns * _GAP) / columns, _WIDEST)
     tall = [cell * clip.frames.shape[1] / clip.frames.shape[2] for clip in clips]
     height = sum(count * (each + _GAP) + _TITLE for count, each in zip(rows, tall, strict=True)) + 0.1
     figure = new_figure(height)
@@ -111,9 +111,11 @@ def _framed(axes: "Axes", clip: ClipPicture, shown: dict[str, Maps], column: int
     for number, maps in enumerate(shown.values()):
         colour: Any = COLOURS[number % len(COLOURS)]
         for x0, y0, x1, y1 in activated_boxes(maps[column]).tolist():
-            corner, size = (x0 * width, y0 * height), ((x1 - x0) * width, (y1 - y0) * height)
-            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor="white", linewidth=2.4))
-            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=1.4))
+            out = 0.015 * number  # Activities that look at the same place have boxes around each other.
+            corner = ((x0 - out) * width, (y0 - out) * height)
+            size = ((x1 - x0 + 2 * out) * width, (y1 - y0 + 2 * out) * height)
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor="white", linewidth=1.9))
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=1.3))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     if clip.seconds:
