@@ -71,7 +71,7 @@ class ActivitySettings:
     tuning: TuningSettings = TuningSettings()
     testing: ViewSettings = ViewSettings()
     learns: Learns = "all"
-    backbone_share: Share = 1.0
+    backbone_share: Share = 0.3
     extras: str = ""
     extra_vectors: Count = 8
 

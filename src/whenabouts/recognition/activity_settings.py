@@ -63,14 +63,14 @@ class HeadSettings:
 
 @settings
 class HeadTraining:
-    """How a head is trained. AdamW at 1e-3 with a cosine trains it; the paper's SGD (recipes) needs its 50,000 steps.
+    """How a head is trained. AdamW at 3e-3 with a cosine trains it; the paper's SGD (recipes) needs its 50,000 steps.
 
     The work is a number of steps, never a time, so that a busy machine learns the same.
     """
 
     steps: Count = 400
     batch: Count = 16
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 3e-3
     optimizer: Literal["adamw", "sgd"] = "adamw"
     momentum: NotAll = 0.9
     weight_decay: NotNegative = 0.01
