@@ -2,9 +2,9 @@
 
     python benchmarks/pretraining.py --work WORK --out benchmarks/results    writes pretraining.json and pretraining.md
 
-Every cell (table, row, seed) is one JSON file in --work and is not done again: a run can be stopped at any time and goes
-on where it was, and --minutes ends it between two cells. With --report only the tables are written, from the cells that
-there are. With --size full the same tables are made of pictures of 112 pixels with nets of the paper's width: for GPUs.
+Every cell (table, row, seed) is one JSON file in --work and is not done again: a run can be stopped at any time and
+goes on where it was, and --minutes ends it between two cells. With --report only the tables are written, from the cells
+that there are. With --size full the same tables are made of clips of 32 pictures of 112 pixels: for GPUs.
 """
 
 import argparse

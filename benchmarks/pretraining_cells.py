@@ -84,7 +84,7 @@ def fresh(net: Net) -> ClipNet:
     """A net with random weights, for clips of colours and their changes."""
     blocks = (1,) * len(net.widths)
     if net.name == "resnet":
-        return ResNet2D(6, widths=net.widths, blocks=blocks, stem=net.widths[0])
+        return ResNet2D(6, widths=net.widths, blocks=blocks, stem=net.widths[0], pool=False)
     return r3d(6, widths=net.widths, blocks=blocks)
 
 
@@ -183,7 +183,7 @@ def shifted(clips: Clip, random: np.random.Generator) -> Clip:
 
 
 def tensor_of(clips: Clip) -> Tensor:
-    """uint8 (B, T, H, W, 3) -> float32 (B, 6, T, H, W): colours about 0, and how they changed since the frame before."""
+    """uint8 (B, T, H, W, 3) -> float32 (B, 6, T, H, W): colours, and how they changed since the frame before."""
     return ClipTransform(differences=True).test(torch.from_numpy(np.array(clips)))
 
 

@@ -36,6 +36,7 @@ class Net:
 
     @property
     def key(self) -> str:
+        """Part of a file's name."""
         return f"{self.name}-{'-'.join(map(str, self.widths))}"
 
 
@@ -62,6 +63,7 @@ class Source:
 
     @property
     def key(self) -> str:
+        """Part of a file's name."""
         parts = (self.archive, self.space, self.posts, self.subset, self.labels, self.length, self.loss, self.net.key)
         return "_".join(str(part).replace(" ", "-") for part in parts)
 
@@ -79,6 +81,7 @@ class Row:
 
     @property
     def key(self) -> str:
+        """Part of a file's name."""
         return f"{self.table}_{self.name}".replace(" ", "-").replace("/", "-")
 
 

@@ -1,6 +1,6 @@
 """A planted archive of short rendered clips with noisy hashtags, and two clean targets, one near and one shifted.
 
-What happens in a clip is a verb (how something moves) and a noun (what moves: a shape in a colour). Posts of the archive
+What happens in a clip is a verb (how something moves) and a noun (what moves: a shape in a colour). Posts of archives
 have tags for such pairs. Everything that decides the world stands in `Plan`, and was set before the first comparison.
 """
 
