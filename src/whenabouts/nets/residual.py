@@ -46,9 +46,11 @@ class ClipConvolution(nn.Conv3d):
     bfloat16, on two frames for the gradient of (3, 1, 1) and depthwise (3, 3, 3) weights, on one for what (3, 7, 7)
     and (5, 7, 7) stems put out; it changed from run to run and now and then was NaN.
 
-    At float32 on a CPU, with channels last in memory, kernels of one frame or of one pixel are computed as convolutions
-    of pictures, on the same memory: one thread of torch (as of 2.13) takes few clips' (3, 1, 1), and small (1, 3, 3),
-    through a path of its own without oneDNN, which copies all channels first.
+    On a CPU kernels of one frame are computed as convolutions of pictures: at bfloat16, with AMX, oneDNN's gradient of
+    (1, 3, 3) weights is NaN or noise for many sizes (from 96 to 230 channels on 28 x 28 pixels, for one), and that of
+    pictures is right. So are kernels of one pixel at float32, with channels last in memory, on the same memory: one
+    thread of torch (as of 2.13) takes few clips' (3, 1, 1), and small (1, 3, 3), through a path of its own without
+    oneDNN, which copies all channels first.
     """
 
     def __init__(
@@ -78,11 +80,12 @@ class ClipConvolution(nn.Conv3d):
         return functional.conv3d(x, self.weight, None, self.stride, self.aside, self.dilation, self.groups)
 
     def _is_of_pictures(self, x: Tensor) -> bool:
-        """Is this a convolution of single frames, or of single pixels over time, at float32 with channels last?"""
+        """Is this a convolution of single frames, or of single pixels over time at float32, with channels last?"""
         frame = self.kernel_size[0] == self.stride[0] == 1
         pixel = self.kernel_size[1:] == self.stride[1:] == (1, 1)
         exact = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        return exact and (frame or pixel) and x.is_contiguous(memory_format=torch.channels_last_3d)
+        ready = x.is_contiguous(memory_format=torch.channels_last_3d)
+        return (frame and (ready or not exact)) or (pixel and exact and ready)
 
     def _over_pictures(self, x: Tensor) -> Tensor:
         """The same by conv2d, without a copy: frames side by side in the batch, or each row's pixels in a line."""
