@@ -67,3 +67,15 @@ def test_relative_imports_hide_no_floor() -> None:
         if isinstance(node, ast.ImportFrom) and node.level > 0
     ]
     assert not hidden
+
+
+def test_only_scale_knows_ray() -> None:
+    """One machine needs nothing of it, and another engine would change one room."""
+    importing = {
+        path.relative_to(ROOT).parts[0]
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "ray" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ray")
+    }
+    assert importing == {"scale"}

@@ -1,7 +1,7 @@
 """`whenabouts extract`: every video to features over time."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe
+from whenabouts.commands.options import Device, Json, On, Overrides, ProjectFolder, Recipe
 
 if TYPE_CHECKING:
+    from whenabouts.core.locks import Claims
+    from whenabouts.data.feature_store import FeatureStore
+    from whenabouts.data.manifest import Entry
     from whenabouts.data.project import Project
     from whenabouts.recognition.extraction import Extracted
     from whenabouts.recognition.extraction_report import ExtractionReport
@@ -62,6 +65,7 @@ def extract(
     recipe: Recipe = None,
     overrides: Overrides = None,
     workers: Workers = 2,
+    on: On = "local",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -71,6 +75,9 @@ def extract(
     features and reports/extraction.json, for other streams reports/extraction-STREAM.json. What is there is not done
     again; killed, it goes on with the video that it was at. Workers on one folder, each with its --shard, make what one
     would.
+
+    --on a cluster needs Ray (pip install 'whenabouts[cluster]'), and videos under the same paths on all nodes: see
+    docs/scale.md.
     """
     from whenabouts.config import load, tables
     from whenabouts.core.errors import SettingsError
@@ -92,7 +99,7 @@ def extract(
         return
     share = Share() if shard is None else Share.read(shard)
     streams = _streams(home, modality, backbone, architecture, terminal)
-    results = _extracted(home, streams, how, share, (workers, device), terminal)
+    results = _extracted(home, streams, how, share, _Machine(on, workers, device), terminal)
     terminal.result("\n".join(_told(home, results)), _values(home, results))
 
 
@@ -125,41 +132,85 @@ def _extracted(
     streams: list[str],
     how: "ExtractSettings",
     share: "Share",
-    machine: tuple[int, str],
+    machine: "_Machine",
     terminal: Terminal,
 ) -> "dict[str, _Result]":
     """Extract stream after stream; every stream's backbone is read before the first is begun."""
-    from whenabouts.recognition.extraction import extract
     from whenabouts.recognition.extraction_report import ExtractionReport, report_of
     from whenabouts.recognition.shares import claims_of
-    from whenabouts.training.devices import choose_compute
 
     backbones = _backbones(home, streams, how)
-    store, compute = home.features(), choose_compute(machine[1], how.precision, how.compile)
+    store = home.features()
     for reason in store.broken.values():
         terminal.say(reason)
     beside, results = _beside(home, backbones), {}
-    with contextlib.closing(claims_of(home.cache_folder)) as claims:
+    with (
+        machine.extracting(home, how, terminal) as extracting,
+        contextlib.closing(claims_of(home.cache_folder)) as claims,
+    ):
         for stream, backbone in backbones.items():
             report = ExtractionReport(report_of(home.reports_folder, stream))
-            done = extract(
-                tuple(home.manifest()),
-                backbone,
-                how,
-                store=store,
-                report=report,
-                compute=compute,
-                stream=stream,
-                statistics=stream == beside,
-                share=share,
-                claims=claims,
-                cache=home.cache_folder,
-                workers=machine[0],
-                progress=terminal,
-            )
-            results[stream] = _Result(backbone.source, done, report)
+            work = _Work(tuple(home.manifest()), backbone, stream, stream == beside, share, store, report, claims)
+            results[stream] = _Result(backbone.source, extracting(work), report)
     store.compact()
     return results
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One stream to be made of some videos, and where it goes."""
+
+    entries: "tuple[Entry, ...]"
+    backbone: "WindowEncoder"
+    stream: str
+    statistics: bool
+    share: "Share"
+    store: "FeatureStore"
+    report: "ExtractionReport"
+    claims: "Claims"
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """Where the work is done: here or on a cluster, on which device, so many videos decoded at a time."""
+
+    on: str
+    workers: int
+    device: str
+
+    @contextlib.contextmanager
+    def extracting(
+        self, home: "Project", how: "ExtractSettings", terminal: Terminal
+    ) -> "Iterator[Callable[[_Work], Extracted]]":
+        """What extracts one stream."""
+        from whenabouts.recognition.extraction import extract, stream_of
+        from whenabouts.scale.cluster import check_place, connected
+        from whenabouts.training.devices import choose_compute
+
+        if not check_place(self.on):
+            compute = choose_compute(self.device, how.precision, how.compile)
+
+            def here(work: _Work) -> "Extracted":
+                return extract(
+                    work.entries, work.backbone, how, store=work.store, report=work.report, compute=compute,
+                    stream=work.stream, statistics=work.statistics, share=work.share, claims=work.claims,
+                    cache=home.cache_folder, workers=self.workers, progress=terminal,
+                )  # fmt: skip
+
+            yield here
+            return
+        from whenabouts.scale.extraction import extract_on
+
+        with connected(self.on) as ray:
+
+            def there(work: _Work) -> "Extracted":
+                made = stream_of(work.backbone, how, work.stream, work.statistics)
+                return extract_on(
+                    ray, work.entries, made, backbone=home.backbone_of(work.stream), store=work.store,
+                    report=work.report, device=self.device, share=work.share, workers=self.workers, progress=terminal,
+                )  # fmt: skip
+
+            yield there
 
 
 def _backbones(home: "Project", streams: list[str], how: "ExtractSettings") -> "dict[str, WindowEncoder]":

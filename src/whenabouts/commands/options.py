@@ -13,3 +13,11 @@ Overrides = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+On = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        help="Where: local, ray (the cluster in RAY_ADDRESS, else Ray on this machine), or ray://HOST:PORT.",
+        metavar="PLACE",
+    ),
+]

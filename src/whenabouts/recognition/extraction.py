@@ -30,7 +30,7 @@ from whenabouts.recognition.window_encoder import WindowEncoder, WindowForm
 from whenabouts.recognition.window_source import End, Finished, Windows
 from whenabouts.training.devices import Compute, deterministic
 
-__all__ = ["AUDIO", "FLOW", "RGB", "ExtractSettings", "Extracted", "extract"]
+__all__ = ["AUDIO", "FLOW", "RGB", "ExtractSettings", "Extracted", "extract", "outstanding", "stream_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +78,9 @@ def extract(
     Of several processes on one store each does its `share`; with `claims` none does a video that another is at, or has
     done in the meantime, whatever their shares.
     """
-    if how.hop_seconds <= 0 or how.batch < 1:
-        raise InvalidData(f"extract needs hop_seconds above 0 and batch of at least 1, but got {how}.")
-    if isinstance(encoder.form, WindowForm) and encoder.form.flow is not None:
-        check_flow(encoder.form.flow.method)
-    name = stream or encoder.modality
-    if name == AUDIO:
-        raise SettingsError(f"The stream {AUDIO!r} holds statistics of the sound. Give the encoder's another name.")
-    made = Stream(encoder, how, name, how.audio and (name == RGB if statistics is None else statistics))
-    present = (share or Share()).of([entry for entry in entries if not entry.removed])
-    wanted = [entry for entry in present if not made.is_done(entry, store)]
-    due = [entry for entry in wanted if not report.failed_before(entry.video)]
-    if len(due) < len(wanted):
-        progress.say(f"{len(wanted) - len(due)} videos could not be read before: see {report.path}")
+    made = stream_of(encoder, how, stream, statistics)
+    left = outstanding(made, entries, store, report, share, progress)
+    due = left.due
     source, turns = made.windows(cache), _Turns(made, store, claims)
     shared = SharedIterator(turns.of(due))
     started, steps, written = time.perf_counter(), 0, 0
@@ -111,8 +101,52 @@ def extract(
             steps += len(values)
     if due or not report.path.exists():
         report.save()
-    done, failed, seconds = len(present) - len(wanted), len(wanted) - len(due), time.perf_counter() - started
-    return Extracted(written, done, failed, steps, seconds, turns.elsewhere)
+    seconds = time.perf_counter() - started
+    return Extracted(written, left.done_before, left.failed_before, steps, seconds, turns.elsewhere)
+
+
+def stream_of(
+    encoder: WindowEncoder, how: ExtractSettings, stream: str | None = None, statistics: bool | None = None
+) -> Stream:
+    """What `extract` makes with an encoder: the stream, named as the encoder says or as asked for; bad settings raise.
+
+    Settings that make no windows are InvalidData; the name of the sound's statistics, and "flow" without OpenCV, are
+    SettingsErrors.
+    """
+    if how.hop_seconds <= 0 or how.batch < 1:
+        raise InvalidData(f"extract needs hop_seconds above 0 and batch of at least 1, but got {how}.")
+    if isinstance(encoder.form, WindowForm) and encoder.form.flow is not None:
+        check_flow(encoder.form.flow.method)
+    name = stream or encoder.modality
+    if name == AUDIO:
+        raise SettingsError(f"The stream {AUDIO!r} holds statistics of the sound. Give the encoder's another name.")
+    return Stream(encoder, how, name, how.audio and (name == RGB if statistics is None else statistics))
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """Videos of which a store lacks a stream; how many it has already, and how many failed before."""
+
+    due: list[Entry]
+    done_before: int
+    failed_before: int
+
+
+def outstanding(
+    made: Stream,
+    entries: Sequence[Entry],
+    store: FeatureStore,
+    report: ExtractionReport,
+    share: Share | None,
+    progress: Progress,
+) -> Outstanding:
+    """What is to be done of a share of these videos; how many are left out as known to be broken is told."""
+    present = (share or Share()).of([entry for entry in entries if not entry.removed])
+    wanted = [entry for entry in present if not made.is_done(entry, store)]
+    due = [entry for entry in wanted if not report.failed_before(entry.video)]
+    if len(due) < len(wanted):
+        progress.say(f"{len(wanted) - len(due)} videos could not be read before: see {report.path}")
+    return Outstanding(due, len(present) - len(wanted), len(wanted) - len(due))
 
 
 class _Turns:

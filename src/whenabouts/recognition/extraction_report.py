@@ -12,6 +12,7 @@ from whenabouts.core.locks import locked
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
 from whenabouts.media.fingerprints import size_and_time
+from whenabouts.media.probe import unreadable
 
 # With many rows, the file is not written again for each new one.
 _FEW, _PAUSE_SECONDS = 1000, 1.0
@@ -51,6 +52,23 @@ class ExtractionReport:
         """Keep rows that another project's report held."""
         for row in rows:
             self._rows[row["id"]] = self._changed[row["id"]] = row
+
+    def settle(self, videos: Iterable[Video], rows: Iterable[dict[str, Any]], progress: Progress) -> None:
+        """Keep what another process found in these videos: its rows; of those without one, older rows are cleared."""
+        found = {row["id"]: row for row in rows}
+        for row in found.values():
+            progress.say(f"{row['id']} is {row['status']}: {row['reason']}")
+        gone = {video.id for video in videos} & self._rows.keys() - found.keys()
+        for video_id in gone:
+            del self._rows[video_id]
+            self._changed[video_id] = None
+        self.take_in(found.values())
+        if found or gone:
+            self._save_soon()
+
+    def lose(self, video: Video, reason: str, progress: Progress) -> None:
+        """Keep that a video could not be read for a reason that may pass: it is tried again the next time."""
+        self.note(unreadable(video.id, video.path, reason, passing=True), progress)
 
     def failed_before(self, video: Video) -> bool:
         """True where this very file yielded nothing before, for a reason that lies in the file."""

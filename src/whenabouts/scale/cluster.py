@@ -1,0 +1,68 @@
+"""Where work is done: in this process, on Ray on this machine, or on a Ray cluster."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from whenabouts.core.errors import ProjectError, SettingsError
+
+LOCAL = "local"
+_ADDRESS = re.compile(r"ray://[^\s/:]+:\d{1,5}")
+# What Ray on this machine keeps for objects under way; results are taken in as they come.
+_STORE_BYTES = 200_000_000
+
+
+def check_place(where: str) -> bool:
+    """Whether `where` is a cluster; what is none of `local`, `ray` and `ray://HOST:PORT` raises SettingsError."""
+    if where in (LOCAL, "ray") or _ADDRESS.fullmatch(where):
+        return where != LOCAL
+    raise SettingsError(
+        f"--on is {where!r}. Write local, ray (the cluster in RAY_ADDRESS, else Ray on this machine), or "
+        "ray://HOST:PORT (10001 is the usual port)."
+    )
+
+
+@contextlib.contextmanager
+def connected(where: str, *, cpus: int | None = None) -> Iterator[Any]:
+    """Ray's module, connected to `where` within the block.
+
+    `ray` is the cluster that RAY_ADDRESS names, else a Ray of its own on this machine, of `cpus` processors, which ends
+    with the block. SettingsError where Ray is not installed, ProjectError where no cluster answers.
+    """
+    check_place(where)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A worker without GPUs is to see none, as it is today; Ray tells at every start that this will change.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
+    try:
+        import ray
+    except ImportError:
+        raise SettingsError(f"--on {where} needs Ray: pip install 'whenabouts[cluster]'.") from None
+    with contextlib.ExitStack() as stack:
+        if not ray.is_initialized():
+            _connect(ray, where, cpus)
+            stack.callback(ray.shutdown)
+        yield ray
+
+
+def _connect(ray: Any, where: str, cpus: int | None) -> None:
+    address = os.environ.get("RAY_ADDRESS") if where == "ray" else where
+    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    try:
+        if address and address != LOCAL:
+            ray.init(address, **quiet)
+        else:
+            ray.init(LOCAL, num_cpus=cpus, object_store_memory=_STORE_BYTES, include_dashboard=False, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        told = str(error).strip().splitlines()
+        raise ProjectError(
+            f"No Ray cluster answers at {address or 'this machine'} ({told[0] if told else type(error).__name__}). "
+            "Start one (`ray start --head`), or name another with --on ray://HOST:PORT or RAY_ADDRESS."
+        ) from None
+
+
+def processors(ray: Any) -> tuple[int, int]:
+    """How many CPUs and GPUs the cluster has now."""
+    there = ray.cluster_resources()
+    return int(there.get("CPU", 0)), int(there.get("GPU", 0))

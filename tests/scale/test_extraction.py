@@ -1,0 +1,162 @@
+"""Extraction on a cluster makes what one machine makes, to the bit, whichever node is lost on the way."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from whenabouts.cli import app
+from whenabouts.core.progress import Silent
+from whenabouts.core.video import Video
+from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.manifest import Entry, Manifest
+from whenabouts.data.project import Project
+from whenabouts.media.fingerprints import size_and_time
+from whenabouts.media.probe import probe
+from whenabouts.media.writing import Encoding, Sound, write_video
+from whenabouts.recognition.backbone import Backbone, BackboneSettings
+from whenabouts.recognition.extraction import ExtractSettings, stream_of
+from whenabouts.recognition.extraction_report import ExtractionReport, report_of
+from whenabouts.scale.extraction import _jobs, extract_on
+
+# Ray leaves handles and sockets to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore")
+SHAPE = BackboneSettings(widths=(4,), blocks=(1,), stem=4, frames=4, rate=6.0, height=16, width=24)
+
+
+def write_drifting(path: Path, number: int) -> None:
+    """Two seconds and more of noise that moves; the first has sound."""
+    ground = np.random.default_rng(number).integers(0, 255, (32, 48, 3)).astype(np.uint8)
+    count = 24 + 3 * number
+    frames = (np.roll(ground, frame, axis=1) for frame in range(count))
+    tone = np.sin(np.arange(16000 * 2) * 0.3).astype(np.float32)
+    encoding = Encoding(options={"preset": "ultrafast", "threads": "1"}, keyframe_every=12)
+    times = [frame / 12 for frame in range(count)]
+    write_video(path, frames, times, rate=Fraction(12), encoding=encoding, sound=Sound(tone) if number == 0 else None)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four videos and a file that is none, with a backbone."""
+    folder = tmp_path_factory.mktemp("archive") / "template"
+    for number in range(4):
+        write_drifting(folder / "media" / f"{number}.mp4", number)
+    entries = [Entry(probe(path)) for path in sorted((folder / "media").glob("*.mp4"))]
+    (folder / "media" / "text.mp4").write_text("not a video")
+    home = Project.create(folder)
+    home.write_manifest(Manifest((*entries, Entry(Video("text", folder / "media" / "text.mp4")))))
+    torch.manual_seed(5)
+    Backbone(SHAPE, SHAPE.build().eval()).save(home.backbone_folder)
+    return folder
+
+
+def content(folder: Path) -> str:
+    """A hash of all features, whichever files hold them."""
+    store, digest = FeatureStore(folder / "features"), hashlib.sha256()
+    for modality in store.modalities():
+        for video_id in store.video_ids(modality):
+            found = store.read(video_id, modality)
+            digest.update(repr((modality, video_id, found.source, found.grid, found.values.dtype)).encode())
+            digest.update(found.values.tobytes())
+    return digest.hexdigest()
+
+
+def extracted(folder: Path, *words: str) -> dict[str, Any]:
+    told = CliRunner().invoke(app, ["extract", "--project", str(folder), "--device", "cpu", "--json", *words])
+    assert told.exit_code == 0, told.output
+    return dict(json.loads(told.stdout))
+
+
+def test_a_cluster_makes_what_one_machine_makes(cluster: Any, template: Path, tmp_path: Path) -> None:
+    """The broken file is reported with the same words, and neither it nor what is done is done again."""
+    here, there = (shutil.copytree(template, tmp_path / name) for name in ("here", "there"))
+    alone, together = extracted(here), extracted(there, "--on", "ray", "--workers", "1")
+    told = ("written", "steps", "done_before", "failed_before", "partial", "unreadable", "source")
+    assert [alone[name] for name in told] == [together[name] for name in told]
+    assert (together["written"], together["unreadable"]) == (4, 1)
+    assert content(here) == content(there)
+    reports = [(folder / "reports" / "extraction.json").read_text() for folder in (here, there)]
+    assert reports[0].replace(str(here), "") == reports[1].replace(str(there), "")
+    again = extracted(there, "--on", "ray")
+    assert (again["written"], again["done_before"], again["failed_before"]) == (0, 4, 1)
+
+
+def test_shares_of_clusters_are_one_machines_work(cluster: Any, template: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(template, tmp_path / "shares")
+    rows = [extracted(folder, "--on", "ray", "--shard", f"{number}/2") for number in (1, 2)]
+    assert sum(row["written"] for row in rows) == 4
+    assert all(row["written"] for row in rows)
+
+
+class StoppingNode(Silent):
+    """Stops the cluster's second node when the first video is there."""
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster, self.stopped = cluster, False
+
+    def track(self, items: Iterable[Any], *, total: int | None, title: str) -> Iterator[Any]:
+        for item in items:
+            yield item
+            if not self.stopped:
+                self.stopped = True
+                others = [node for node in self.cluster.list_all_nodes() if node is not self.cluster.head_node]
+                self.cluster.remove_node(others[0], allow_graceful=False)
+
+
+def test_a_lost_node_changes_nothing(
+    cluster: Any, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.setattr("whenabouts.scale.extraction._JOB_SECONDS", 1.0)  # each video by itself
+    here, there = (shutil.copytree(template, tmp_path / name) for name in ("here", "there"))
+    extracted(here)
+    home, progress = Project(there), StoppingNode(cluster)
+    backbone, store = Backbone.load(home.backbone_folder), home.features()
+    report = ExtractionReport(report_of(home.reports_folder, "rgb"))
+    done = extract_on(
+        ray, tuple(home.manifest()), stream_of(backbone, ExtractSettings()), backbone=home.backbone_folder, store=store,
+        report=report, device="cpu", progress=progress,
+    )  # fmt: skip
+    cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
+    assert progress.stopped
+    assert done.written == 4
+    assert content(here) == content(there)
+    assert [row["id"] for row in report.rows()] == ["text"]
+
+
+def test_long_videos_go_out_alone_and_first() -> None:
+    lengths = {"a": 50.0, "b": 240.0, "c": 40.0, "d": 0.0, "e": 60.0}
+    entries = [Entry(Video(name, Path(name), seconds)) for name, seconds in lengths.items()]
+    assert [[str(named) for named in job] for job in _jobs(entries)] == [["b"], ["e", "a"], ["c", "d"]]
+    assert list(_jobs([])) == []
+
+
+def test_videos_that_workers_were_lost_at_are_tried_again(template: Path, tmp_path: Path) -> None:
+    """Their row names the reason, and passes; a later success clears it."""
+    video = Project(template).manifest().entries[0].video
+    report = ExtractionReport(tmp_path / "report.json")
+    report.lose(video, "3 workers have ended at it", Silent())
+    (row,) = report.rows()
+    assert (row["status"], row["reason"], row["passing"]) == ("unreadable", "3 workers have ended at it", True)
+    assert not report.failed_before(video)
+    report.settle([video], [], Silent())
+    report.save()
+    assert ExtractionReport(tmp_path / "report.json").rows() == []
+
+
+def test_what_a_worker_found_in_a_file_holds(template: Path, tmp_path: Path) -> None:
+    video = Project(template).manifest().by_id("text").video
+    report = ExtractionReport(tmp_path / "report.json")
+    row = {"id": "text", "status": "unreadable", "coverage": 0.0, "reason": "no video", "passing": False}
+    report.settle([video], [{**row, "stamp": size_and_time(video.path)}], Silent())
+    assert report.failed_before(video)
+    assert report.count("unreadable") == 1
