@@ -30,12 +30,12 @@ from whenabouts.recognition.activity_clips import (
 )
 from whenabouts.recognition.activity_model import ActivityModel, ActivitySettings, TuningSettings, ViewSettings, new_net
 from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
-from whenabouts.recognition.activity_testing import Looker, recognize
+from whenabouts.recognition.activity_testing import Look, Looker, recognize
 from whenabouts.recognition.activity_training import CPU
 from whenabouts.recognition.activity_videos import Gathered, boxed_for, gather, train_activities
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BACKBONES, BackboneSettings
-from whenabouts.recognition.clip_cuts import names_sides, random_square, scaled, square_at
+from whenabouts.recognition.clip_cuts import Square, names_sides, random_square, scaled, square_at
 from whenabouts.recognition.frame_cache import Cached
 from whenabouts.recognition.pretraining import Run
 from whenabouts.recognition.views import VIEW_SETS
@@ -139,9 +139,7 @@ def test_saved_and_read_a_model_says_the_same_of_videos(
     cache = tmp_path / "looking"
 
     def looked(who: ActivityModel, how: ViewSettings) -> np.ndarray:
-        found = recognize(
-            who, [*entries, nobody], how, store=archive.features(), cache=cache, compute=CPU, progress=Silent()
-        )
+        found = recognize(who, [*entries, nobody], Look(how, archive.features(), cache, CPU, Silent()))
         assert found.video_ids == tuple(entry.id for entry in entries)
         assert [video.id for video in found.broken] == ["gone"]
         return found.probabilities
@@ -237,14 +235,23 @@ def test_speeds_share_one_cache() -> None:
 
 
 def test_squares() -> None:
-    assert [square_at(4, 9, 4, place) for place in range(3)] == [(0, 0), (0, 3), (0, 5)]
-    assert [square_at(9, 4, 4, place) for place in range(3)] == [(0, 0), (3, 0), (5, 0)]
+    wide = [square_at((4, 9), 4, place) for place in range(3)]
+    assert [(square.top, square.left) for square in wide] == [(0, 0), (0, 3), (0, 5)]
+    high = [square_at((9, 4), 4, place) for place in range(3)]
+    assert [(square.top, square.left) for square in high] == [(0, 0), (3, 0), (5, 0)]
     clip = np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3)
-    cut = random_square(clip, 4, np.random.default_rng(0), None)
+    cut = random_square((4, 6), 4, np.random.default_rng(0), None).of(clip, 4)
     assert cut.shape == (2, 4, 4, 3)
     assert any(np.array_equal(cut, clip[:, :, left : left + 4]) for left in range(3))
-    assert random_square(clip, 3, np.random.default_rng(0), (4, 8)).shape == (2, 3, 3, 3)
+    assert random_square((4, 6), 3, np.random.default_rng(0), (4, 8)).of(clip, 3).shape == (2, 3, 3, 3)
     np.testing.assert_array_equal(scaled(np.full((1, 3, 3, 3), 7, np.uint8), 5), np.full((1, 5, 5, 3), 7))
+
+
+def test_boxes_move_with_the_square() -> None:
+    """Of a picture of 10 x 20 the square begins at row 2, column 10."""
+    boxes = np.array([[0.5, 0.2, 0.7, 0.6], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.2, 0.1]])
+    moved = Square(2, 10, 8).boxes(boxes, (10, 20))
+    np.testing.assert_allclose(moved, [[0, 0, 0.5, 0.5], [0, 0, 1, 1], [0, 0, 0, 0]])
 
 
 def test_names_that_tell_sides() -> None:
@@ -276,9 +283,7 @@ def test_extra_inputs_from_the_store(
     model.save(tmp_path / "model")
     read = ActivityModel.load(tmp_path / "model")
     assert read.extra == found.extra
-    seen = recognize(
-        read, entries, ViewSettings(views="centre"), store=store, cache=tmp_path, compute=CPU, progress=Silent()
-    )
+    seen = recognize(read, entries, Look(ViewSettings(views="centre"), store, tmp_path, CPU, Silent()))
     assert np.isfinite(seen.probabilities).all()
     with pytest.raises(SettingsError, match="no 'persons' features"):
         gather(entries, vocabulary, start.settings, dataclasses.replace(told, extras="persons"), run, store=store)

@@ -1,6 +1,7 @@
 """A backbone, further inputs, and a head for activities, as one net."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -9,8 +10,10 @@ from torch.nn import functional
 
 from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome, PooledHead
 from whenabouts.nets.clip_net import ClipNet
+from whenabouts.nets.roi_align import roi_align
 
 Learns = Literal["all", "head", "correlation"]
+PeopleAs = Literal["none", "each", "positions"]
 Fusion = Literal["positions", "added"]
 Head = ActivityHead | PooledHead
 
@@ -41,21 +44,61 @@ class ExtraInputs(nn.Module):
         return torch.cat([mapped.transpose(1, 2), flat], dim=2), torch.cat([there, own], dim=1)
 
 
+@dataclass(frozen=True)
+class People:
+    """Boxes (P, 4), x1 y1 x2 y2 in fractions of the pictures, and the clip (P,) of the batch that each is of."""
+
+    boxes: Tensor
+    clips: Tensor
+
+
 class ActivityNet(nn.Module):
     """Clips through a backbone, or its features, to activities; `learns` says which weights change in training.
 
     "all": every weight. "head": what stands behind the backbone; its batch-norm statistics are frozen too.
     "correlation": the correlation map and the classifier of correlated features alone.
+
+    `people` says what boxes are for. "each": the head judges each person by the `side` x `side` features of the box at
+    all times (AVA). "positions": the mean feature of each box becomes one more position of its clip, before the scene's
+    own (Volleyball's groups, from boxes).
     """
 
-    def __init__(self, head: Head, *, backbone: ClipNet | None = None, extras: ExtraInputs | None = None) -> None:
+    def __init__(
+        self,
+        head: Head,
+        *,
+        backbone: ClipNet | None = None,
+        extras: ExtraInputs | None = None,
+        people: PeopleAs = "none",
+        side: int = 7,
+    ) -> None:
         super().__init__()
         self.backbone, self.extras, self.head = backbone, extras, head
+        self.people: PeopleAs = people
+        self.side = side
         self.learns: Learns = "all"
 
-    def forward(self, inputs: Tensor, valid: Tensor | None = None, extras: Tensor | None = None) -> "Outcome":
-        """Clips (B, 3, T, H, W) where there is a backbone, else features (B, C, N) or (B, C, T, H, W)."""
-        return self.judged(self.maps(inputs), valid, extras)
+    def forward(
+        self,
+        inputs: Tensor,
+        valid: Tensor | None = None,
+        extras: Tensor | None = None,
+        people: People | None = None,
+    ) -> "Outcome":
+        """Clips (B, 3, T, H, W) where there is a backbone, else features (B, C, N) or (B, C, T, H, W).
+
+        With `people` the outcome is of each person, or of each clip, as the net was made.
+        """
+        maps = self.maps(inputs)
+        if (people is None) != (self.people == "none"):
+            raise ValueError("Boxes go with a net that was made for people: give both, or neither.")
+        if people is None:
+            return self.judged(maps, valid, extras)
+        found = roi_align(maps, people.boxes, people.clips, side=self.side)
+        if self.people == "each":
+            return self.judged(found, None, None if extras is None else extras[people.clips])
+        flat, there = _beside(maps.flatten(2), found.mean(dim=(2, 3, 4)), people.clips)
+        return self.judged(flat, there, extras)
 
     def maps(self, inputs: Tensor) -> Tensor:
         """The backbone's maps (B, C, T', H', W') of clips; without gradients while it does not learn."""
@@ -102,6 +145,22 @@ class ActivityNet(nn.Module):
 
 
 Outcome = ActivityOutcome | Tensor
+
+
+def _beside(flat: Tensor, persons: Tensor, clips: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (B, C, N), those of persons (P, C) in clips (P,) -> (B, C, M + N), persons first, and what is there."""
+    batch, width, count = flat.shape
+    most = int(torch.bincount(clips, minlength=batch).max()) if len(clips) else 0
+    order = torch.argsort(clips, stable=True)
+    sorted_clips = clips[order]
+    first = torch.searchsorted(sorted_clips, torch.arange(batch, device=flat.device))
+    places = torch.arange(len(clips), device=flat.device) - first[sorted_clips]
+    padded_persons = flat.new_zeros(batch, most, width)
+    there = torch.ones(batch, most + count, dtype=torch.bool, device=flat.device)
+    there[:, :most] = False
+    padded_persons = padded_persons.index_put((sorted_clips, places), persons[order].to(flat.dtype))
+    there[sorted_clips, places] = True
+    return torch.cat([padded_persons.transpose(1, 2), flat], dim=2), there
 
 
 def outputs_of(outcome: Outcome) -> tuple[Tensor, ...]:

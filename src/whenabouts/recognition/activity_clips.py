@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -47,6 +47,16 @@ class ClipSettings:
             raise ValueError(f"rates are whole numbers of at least 1, but got {self.rates}. The papers' are 2, 4, 8.")
         if self.scales is not None and not 1 <= self.scales[0] <= self.scales[1]:
             raise ValueError(f"scales are a smaller and a greater number of pixels, but got {self.scales}.")
+
+    def check(self, shape: BackboneSettings) -> None:
+        """Raise SettingsError where a backbone can't be fed so."""
+        if shape.input == "flow" and set(self.rates) != {NORMAL_RATE}:
+            raise SettingsError("Stacks of flow have one speed. Leave clips.rates at 4, and tuning.steps at 0.")
+        if self.scales is not None and (shape.crop is None or self.scales[0] < shape.crop):
+            raise SettingsError(
+                f"clips.scales {self.scales} need a backbone.crop of at most their smaller number, but it is "
+                f"{shape.crop}."
+            )
 
     def mirrors(self, names: Sequence[str], shape: BackboneSettings) -> bool:
         """Whether clips are mirrored, for these classes."""
@@ -128,8 +138,24 @@ class ExtraShape:
     width: int
 
 
+class Draws(Protocol):
+    """Which clips, with which labels, make up each batch: a pure function of seed and step."""
+
+    def batch(self, step: int) -> FeatureBatch:
+        """The batch of one step."""
+        ...
+
+    def video_labels(self) -> Tensor:
+        """Labels (V, A) in which co-occurrence is counted."""
+        ...
+
+    def identity(self) -> str:
+        """Hash of all that decides the draws."""
+        ...
+
+
 class ActivityDraws:
-    """Which clips make up each batch: every video once before any comes again; a pure function of seed and step."""
+    """Clips anywhere in videos: every video once before any comes again."""
 
     def __init__(
         self,
@@ -147,13 +173,7 @@ class ActivityDraws:
         self.speed, self.size, self.seed, self.extra = speed, batch, seed, extra
         self._mirrors = clips.mirrors(names, shape)
         self._transform = shape.transform(colour=clips.colour)
-        if shape.input == "flow" and set(clips.rates) != {NORMAL_RATE}:
-            raise SettingsError("Stacks of flow have one speed. Leave clips.rates at 4, and tuning.steps at 0.")
-        if clips.scales is not None and (shape.crop is None or clips.scales[0] < shape.crop):
-            raise SettingsError(
-                f"clips.scales {clips.scales} need a backbone.crop of at most their smaller number, but it is "
-                f"{shape.crop}."
-            )
+        clips.check(shape)
 
     def batch(self, step: int) -> FeatureBatch:
         """The batch of one step."""
@@ -185,7 +205,7 @@ class ActivityDraws:
         numbers = self._numbers(video.cached, rate, random)
         clip = frames_at(video.cached, numbers)
         if self.shape.crop is not None:
-            clip = random_square(clip, self.shape.crop, random, self.clips.scales)
+            clip = random_square(clip.shape[1:3], self.shape.crop, random, self.clips.scales).of(clip, self.shape.crop)
         if self._mirrors and random.random() < 0.5:
             clip = clip[:, :, ::-1]
         span = span_of(numbers, self.shape.rate * NORMAL_RATE / self.speed.step)

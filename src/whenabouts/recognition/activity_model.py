@@ -22,7 +22,7 @@ from whenabouts.core.files import (
     write_text,
 )
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.nets.activity_net import ActivityNet, Learns
+from whenabouts.nets.activity_net import ActivityNet, Learns, PeopleAs
 from whenabouts.recognition.activity_clips import ClipSettings, ExtraShape
 from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
 from whenabouts.recognition.backbone_settings import BackboneSettings
@@ -62,7 +62,8 @@ class ActivitySettings:
 
     `learns` "all" trains the backbone too, at `backbone_share` of the rate; "head" leaves it as it is, with its
     batch-norm statistics; "correlation" re-learns the correlation map of a model that is there. `extras` names a
-    modality of features, of objects or persons, of which each clip gets `extra_vectors` beside its pictures.
+    modality of features, of objects or persons, of which each clip gets `extra_vectors` beside its pictures. `people`
+    "each" judges every person by the project's boxes, "positions" puts persons beside the scene: see `ActivityNet`.
     """
 
     head: HeadSettings = HeadSettings()
@@ -74,6 +75,8 @@ class ActivitySettings:
     backbone_share: Share = 0.3
     extras: str = ""
     extra_vectors: Count = 8
+    people: PeopleAs = "none"
+    box_side: Count = 7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,4 +146,5 @@ def new_net(
     mask = torch.zeros(activities, activities) if mask is None else mask
     head = told.head.build(backbone.width, activities, mask, torch.Generator().manual_seed(seed))
     width = None if extra is None else extra.width
-    return ActivityNet(head, backbone=backbone, extras=told.head.extras(width, backbone.width))
+    extras = told.head.extras(width, backbone.width)
+    return ActivityNet(head, backbone=backbone, extras=extras, people=told.people, side=told.box_side)

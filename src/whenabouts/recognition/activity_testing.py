@@ -1,5 +1,6 @@
-"""What a trained net for activities says of whole videos: many views of each, decoded once, joined to one word."""
+"""What a trained net for activities says of videos: many views of each, decoded once, joined to one word."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,20 +9,39 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from whenabouts.core.boxes import Keyframe
+from whenabouts.core.errors import SettingsError
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.progress import Progress
-from whenabouts.core.timing import FloatArray
+from whenabouts.core.timing import FloatArray, IntArray
 from whenabouts.core.video import Video
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
-from whenabouts.nets.activity_net import outputs_of
+from whenabouts.nets.activity_net import People, outputs_of
 from whenabouts.recognition.activity_clips import NORMAL_RATE, CachedSpeed, extras_of, span_of
 from whenabouts.recognition.activity_model import ActivityModel, ViewSettings
-from whenabouts.recognition.clip_cuts import Pixels, frames_at, scaled, square_at
+from whenabouts.recognition.activity_people import numbers_around, people_of
+from whenabouts.recognition.activity_training import placed_people
+from whenabouts.recognition.clip_cuts import Pixels, Square, frames_at, square_at
 from whenabouts.recognition.frame_cache import Cached, FrameCache
 from whenabouts.recognition.label_kinds import KINDS, joined
 from whenabouts.recognition.views import VIEW_SETS, Speed, View, views_of
 from whenabouts.training.devices import Compute
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where and with what videos are looked at: `workers` decode a few at a time into `cache`, each once.
+
+    Frames that were not in the cache before leave it again, unless `how` keeps them. Extra inputs are in `store`.
+    """
+
+    how: ViewSettings
+    store: FeatureStore
+    cache: Path
+    compute: Compute
+    progress: Progress
+    workers: int = 2
 
 
 @dataclass(frozen=True)
@@ -33,42 +53,81 @@ class Recognized:
     broken: tuple[Video, ...]
 
 
-def recognize(
-    model: ActivityModel,
-    entries: Sequence[Entry],
-    how: ViewSettings,
-    *,
-    store: FeatureStore,
-    cache: Path,
-    compute: Compute,
-    workers: int = 2,
-    progress: Progress,
-) -> Recognized:
-    """Look at videos through all views; unreadable ones are left out and returned with their reasons.
+@dataclass(frozen=True)
+class RecognizedPeople:
+    """Keyframes with probabilities of everybody there, (P, A) each, and the videos as above."""
 
-    A few videos are decoded at a time, each once. Frames that were not in the cache before leave it again, unless `how`
-    keeps them.
+    keyframes: tuple[Keyframe, ...]
+    probabilities: tuple[FloatArray, ...]
+    broken: tuple[Video, ...]
+
+
+def recognize(model: ActivityModel, entries: Sequence[Entry], look: Look) -> Recognized:
+    """Look at videos through all views; unreadable ones are left out and returned with their reasons."""
+    if model.settings.people != "none":
+        raise SettingsError("This net judges boxes. Give it keyframes with persons.")
+    watch = _Watch(model, look)
+    ids, rows = [], []
+    for entry, cached in watch.decoded(entries):
+        ids.append(entry.id)
+        rows.append(watch.looker.video(cached, watch.speeds, watch.speed, watch.extras(entry)))
+    scores = np.stack(rows) if rows else np.zeros((0, len(model.vocabulary)))
+    return Recognized(tuple(ids), scores, tuple(watch.broken))
+
+
+def recognize_people(
+    model: ActivityModel, entries: Sequence[Entry], keyframes: Sequence[Keyframe], look: Look
+) -> RecognizedPeople:
+    """Look at keyframes, at each speed of the views once, through the middle of the picture.
+
+    A net that judges each person gives (P, A) of a keyframe, one that puts persons beside the scene (1, A).
     """
-    speeds = VIEW_SETS[how.views]
-    speed = CachedSpeed.of([each.rate for each in speeds])
-    frames = FrameCache(cache / "frames", speed.frame_format(model.shape, model.settings.clips.longest_seconds))
-    there = [entry for entry in entries if entry.usable]
-    looker = Looker(model, how, compute)
-    ids, rows, broken = [], [], []
-    chunks = [there[first : first + 4 * workers] for first in range(0, len(there), 4 * workers)]
-    for chunk in progress.track(chunks, total=len(chunks), title="looking at videos"):
-        kept = {entry.id for entry in chunk if how.keep_frames or frames.find(entry.video) is not None}
-        cached = frames.fill([entry.video for entry in chunk], workers=workers, progress=progress)
-        for entry, found in zip(chunk, cached, strict=True):
-            if found.video.status != "complete":
-                broken.append(found.video)
-            if found.frames:
-                ids.append(entry.id)
-                rows.append(looker.video(found, speeds, speed, _extras(model, store, entry)))
-            if entry.id not in kept:
-                found.path.unlink(missing_ok=True)
-    count = len(model.vocabulary)
-    return Recognized(tuple(ids), np.stack(rows) if rows else np.zeros((0, count)), tuple(broken))
+    watch = _Watch(model, look)
+    of_video: dict[str, list[Keyframe]] = defaultdict(list)
+    for keyframe in keyframes:
+        of_video[keyframe.video_id].append(keyframe)
+    found, scores = [], []
+    for entry, cached in watch.decoded([entry for entry in entries if entry.id in of_video]):
+        for keyframe in of_video[entry.id]:
+            found.append(keyframe)
+            scores.append(watch.looker.people(cached, keyframe, watch.rates, watch.speed, watch.extras(entry)))
+    return RecognizedPeople(tuple(found), tuple(scores), tuple(watch.broken))
+
+
+class _Watch:
+    """Decodes videos a few at a time; keeps those that are broken."""
+
+    def __init__(self, model: ActivityModel, look: Look) -> None:
+        self.model, self.look, self.broken = model, look, list[Video]()
+        self.speeds = VIEW_SETS[look.how.views]
+        self.rates = tuple(dict.fromkeys(each.rate for each in self.speeds))
+        self.speed = CachedSpeed.of(self.rates)
+        self.looker = Looker(model, look.how, look.compute)
+
+    def decoded(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Cached]]:
+        """Videos with their frames, those that can be read."""
+        look = self.look
+        form = self.speed.frame_format(self.model.shape, self.model.settings.clips.longest_seconds)
+        frames, there = FrameCache(look.cache / "frames", form), [entry for entry in entries if entry.usable]
+        size = 4 * look.workers
+        chunks = [there[first : first + size] for first in range(0, len(there), size)]
+        for chunk in look.progress.track(chunks, total=len(chunks), title="looking at videos"):
+            kept = {entry.id for entry in chunk if look.how.keep_frames or frames.find(entry.video) is not None}
+            cached = frames.fill([entry.video for entry in chunk], workers=look.workers, progress=look.progress)
+            for entry, found in zip(chunk, cached, strict=True):
+                if found.video.status != "complete":
+                    self.broken.append(found.video)
+                if found.frames:
+                    yield entry, found
+                if entry.id not in kept:
+                    found.path.unlink(missing_ok=True)
+
+    def extras(self, entry: Entry) -> FeatureSequence | None:
+        """The features that a video has beside its pictures."""
+        extra, store = self.model.extra, self.look.store
+        if extra is None or not store.has(entry.id, extra.modality, newer_than_ns=entry.changed_ns):
+            return None
+        return store.read(entry.id, extra.modality)
 
 
 class Looker:
@@ -78,6 +137,11 @@ class Looker:
         self.model, self.how, self.compute = model, how, compute
         self.net = compute.place_net(model.net).eval()
         self._transform = model.shape.transform()
+
+    @property
+    def side(self) -> int | None:
+        """Pixels of a view's side; None: all of the picture."""
+        return self.how.side or self.model.shape.crop
 
     def video(
         self, cached: Cached, speeds: Sequence[Speed], speed: CachedSpeed, extras: FeatureSequence | None = None
@@ -90,46 +154,79 @@ class Looker:
         parts = [self._probabilities(clips, vectors) for clips, vectors in batches]
         return joined(np.concatenate(parts), self.how.joining, weights)
 
+    def at_seconds(
+        self, cached: Cached, seconds: FloatArray, speed: CachedSpeed, extras: FeatureSequence | None = None
+    ) -> FloatArray:
+        """Probabilities (S, A) at seconds of a video: of the middle of the clips around them, at the normal speed."""
+        stride, pictures, rate = speed.stride(NORMAL_RATE), self.model.shape.pictures, self._rate(speed)
+        views = [
+            View(numbers_around(second, stride, pictures, cached.frames, rate), 1, stride)
+            for second in np.asarray(seconds, np.float64).tolist()
+        ]
+        batches = self._batches(cached, views, extras, speed)
+        return np.concatenate([self._probabilities(clips, vectors) for clips, vectors in batches])
+
+    def people(
+        self,
+        cached: Cached,
+        keyframe: Keyframe,
+        rates: Sequence[int],
+        speed: CachedSpeed,
+        extras: FeatureSequence | None = None,
+    ) -> FloatArray:
+        """Probabilities (P, A) of everybody at a keyframe, or (1, A) of its clip, joined over speeds."""
+        said = []
+        for rate in rates:
+            stride, pictures = speed.stride(rate), self.model.shape.pictures
+            numbers = numbers_around(keyframe.seconds, stride, pictures, cached.frames, self._rate(speed))
+            frames = frames_at(cached, numbers)
+            square = self._square(frames, 1)
+            boxes = keyframe.boxes if square is None else square.boxes(keyframe.boxes, frames.shape[1:3])
+            given = self._transform.test(torch.from_numpy(self._seen(frames, square)[None]))
+            said.append(self._probabilities(given, self._vectors([numbers], extras, speed), people_of([boxes])))
+        return np.stack([joined(each, self.how.joining) for each in np.stack(said, axis=1)])
+
     def _batches(
         self, cached: Cached, views: Sequence[View], extras: FeatureSequence | None, speed: CachedSpeed
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Clips (B, C, T, H, W) of a few views, with their extra vectors; frames of a clip are read once."""
-        rate, extra = self.model.shape.rate * NORMAL_RATE / speed.step, self.model.extra
         last, frames = None, np.zeros(0, np.uint8)
         for first in range(0, len(views), self.how.batch):
-            some, clips, vectors = views[first : first + self.how.batch], [], []
+            some, clips = views[first : first + self.how.batch], []
             for view in some:
                 if last is None or not np.array_equal(last, view.frames):
                     last, frames = view.frames, frames_at(cached, view.frames)
-                clips.append(self._square(frames, view.crop))
-                if extra is not None:
-                    vectors.append(extras_of(extras, span_of(view.frames, rate), extra.count, extra.width))
+                clips.append(self._seen(frames, self._square(frames, view.crop)))
             given = self._transform.test(torch.from_numpy(np.stack(clips)))
-            yield given, torch.from_numpy(np.stack(vectors)).float() if vectors else None
+            yield given, self._vectors([view.frames for view in some], extras, speed)
 
-    def _square(self, frames: Pixels, place: int) -> Pixels:
-        side = self.side
-        if side is None:
-            return frames
-        height, width = frames.shape[1:3]
-        cut = min(side, height, width)
-        top, left = square_at(height, width, cut, place)
-        return scaled(np.ascontiguousarray(frames[:, top : top + cut, left : left + cut]), side)
+    def _vectors(
+        self, numbers: Sequence[IntArray], extras: FeatureSequence | None, speed: CachedSpeed
+    ) -> Tensor | None:
+        extra, rate = self.model.extra, self._rate(speed)
+        if extra is None:
+            return None
+        rows = [extras_of(extras, span_of(each, rate), extra.count, extra.width) for each in numbers]
+        return torch.from_numpy(np.stack(rows)).float()
 
-    @property
-    def side(self) -> int | None:
-        """Pixels of a view's side; None: all of the picture."""
-        return self.how.side or self.model.shape.crop
+    def _rate(self, speed: CachedSpeed) -> float:
+        return self.model.shape.rate * NORMAL_RATE / speed.step
+
+    def _square(self, frames: Pixels, place: int) -> Square | None:
+        return None if self.side is None else square_at(frames.shape[1:3], self.side, place)
+
+    def _seen(self, frames: Pixels, square: Square | None) -> Pixels:
+        return frames if square is None or self.side is None else square.of(frames, self.side)
 
     def _squares_are_one(self, cached: Cached) -> bool:
         """True where all crops of a picture are the same one."""
         height, width = cached.read(0, 1).shape[1:3]
         return self.side is None or (height == width and self.side >= height)
 
-    def _probabilities(self, clips: Tensor, extras: Tensor | None) -> FloatArray:
+    def _probabilities(self, clips: Tensor, extras: Tensor | None, people: People | None = None) -> FloatArray:
         with torch.inference_mode(), self.compute.autocast():
             vectors = None if extras is None else self.compute.place(extras)
-            outcome = self.net(self.compute.place(clips), None, vectors)
+            outcome = self.net(self.compute.place(clips), None, vectors, placed_people(people, self.compute))
             kind = KINDS[self.model.settings.head.kind]
             return np.asarray(kind.probabilities(outputs_of(outcome)).double().cpu().numpy())
 
@@ -143,10 +240,3 @@ def _distinct(views: Sequence[View], *, square: bool) -> tuple[list[View], Float
         counts[key] = counts.get(key, 0) + 1
         first.setdefault(key, view)
     return list(first.values()), np.asarray(list(counts.values()), np.float64)
-
-
-def _extras(model: ActivityModel, store: FeatureStore, entry: Entry) -> FeatureSequence | None:
-    extra = model.extra
-    if extra is None or not store.has(entry.id, extra.modality, newer_than_ns=entry.changed_ns):
-        return None
-    return store.read(entry.id, extra.modality)

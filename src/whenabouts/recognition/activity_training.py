@@ -14,7 +14,7 @@ from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import IntArray
 from whenabouts.nets.activity_heads import ActivityHead, co_occurrence
-from whenabouts.nets.activity_net import ActivityNet, Learns, Outcome, outputs_of, padded
+from whenabouts.nets.activity_net import ActivityNet, Learns, Outcome, People, outputs_of, padded
 from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
 from whenabouts.recognition.label_kinds import KINDS
 from whenabouts.training import Compute, Measured, Plan, Trainee, fit
@@ -25,12 +25,16 @@ CPU = Compute(torch.device("cpu"), torch.float32)
 
 @dataclass(frozen=True)
 class FeatureBatch:
-    """Features (B, C, N), which positions are there (B, N) or None, extras or None, labels (B, A), NaN unknown."""
+    """Features (B, C, N) or clips, which positions are there (B, N) or None, extras or None, labels (B, A).
+
+    With `people` labels are theirs, or the clips', as the net was made.
+    """
 
     features: Tensor
     valid: Tensor | None
     extras: Tensor | None
     labels: Tensor
+    people: People | None = None
 
 
 @dataclass(frozen=True)
@@ -147,8 +151,13 @@ def drawn_rows(step: int, batch: int, count: int, seed: int) -> IntArray:
 def measured(model: nn.Module, batch: FeatureBatch, settings: HeadSettings, compute: Compute) -> Measured:
     """The loss of a batch by its kind of labels."""
     placed = (None if each is None else compute.place(each) for each in (batch.features, batch.valid, batch.extras))
-    outcome = model(*placed)
+    outcome = model(*placed, placed_people(batch.people, compute))
     return Measured(KINDS[settings.kind].loss(outputs_of(outcome), compute.place(batch.labels)))
+
+
+def placed_people(people: People | None, compute: Compute) -> People | None:
+    """Boxes on the device."""
+    return None if people is None else People(compute.place(people.boxes), compute.place(people.clips))
 
 
 def begun_net(start: TrainedHead, learns: Learns, labels: Tensor) -> ActivityNet:

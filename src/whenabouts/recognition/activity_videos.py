@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from whenabouts.core.boxes import Boxes, keyframes_of
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.files import sweep
 from whenabouts.core.labels import Absent
@@ -16,8 +17,9 @@ from whenabouts.data.manifest import Entry
 from whenabouts.data.vocabulary import labels_of, segments_of
 from whenabouts.nets.activity_heads import ActivityHead, co_occurrence
 from whenabouts.nets.activity_net import ActivityNet, Learns
-from whenabouts.recognition.activity_clips import ActivityDraws, ActivityVideo, CachedSpeed, ClipSettings, ExtraShape
+from whenabouts.recognition.activity_clips import ActivityDraws, ActivityVideo, CachedSpeed, Draws, ExtraShape
 from whenabouts.recognition.activity_model import ActivityModel, ActivitySettings, new_net
+from whenabouts.recognition.activity_people import PeopleClip, PeopleDraws, people_clips
 from whenabouts.recognition.activity_training import loop_plan, measured, weights_hash
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BackboneSettings
@@ -30,12 +32,15 @@ Start = Backbone | ActivityModel
 
 @dataclass(frozen=True)
 class Gathered:
-    """Videos to learn from, those that are partial or unreadable, the speed of cached frames, and the extra inputs."""
+    """Videos to learn from, those that are partial or unreadable, the speed of cached frames, the extra inputs, and
+    keyframes with persons in them, where these are asked for.
+    """
 
     videos: tuple[ActivityVideo, ...]
     broken: tuple[Video, ...]
     speed: CachedSpeed
     extra: ExtraShape | None
+    people: tuple[PeopleClip, ...] = ()
 
 
 def gather(
@@ -47,11 +52,14 @@ def gather(
     *,
     store: FeatureStore,
     absent: Absent = "negative",
+    boxes: Boxes | None = None,
 ) -> Gathered:
     """Decode the frames of videos, once, into the cache of `run`, with their labels; what is wrong with any is told.
 
-    Videos without labels are kept where `absent` labels are negatives.
+    Videos without labels are kept where `absent` labels are negatives. A net for people needs `boxes`.
     """
+    if (boxes is None) != (told.people == "none"):
+        raise SettingsError("activities.people needs boxes, which come with ava and volleyball. Import them.")
     rates = (*told.clips.rates, *(told.tuning.rates if told.tuning.steps else ()))
     speed = CachedSpeed.of(rates)
     usable = [entry for entry in entries if entry.usable]
@@ -69,7 +77,8 @@ def gather(
             sequence = store.read(entry.id, extra.modality) if there and extra is not None else None
             videos.append(ActivityVideo(found, labels, segments_of(entry, vocabulary), sequence))
     broken = tuple(found.video for found in cached if found.video.status != "complete")
-    return Gathered(tuple(videos), broken, speed, extra)
+    people = () if boxes is None else people_clips(videos, keyframes_of(boxes, len(vocabulary)))
+    return Gathered(tuple(videos), broken, speed, extra, people)
 
 
 def train_activities(
@@ -82,12 +91,14 @@ def train_activities(
     InvalidData.
     """
     shape = _shape_of(start)
+    if told.people != "none" and not gathered.people:
+        raise InvalidData("No video that can be read has a box of a person. Import a data set with boxes.")
     if not any(len(video.labels) for video in gathered.videos):
         raise InvalidData(
             f"None of {len(gathered.videos)} videos that can be read carries a concept of the vocabulary. Import "
             "labels."
         )
-    draws = _draws(gathered, vocabulary, shape, told.clips, told.training.batch, run.seed)
+    draws = _draws(gathered, vocabulary, shape, told, run.seed)
     net = _begun(start, draws.video_labels(), vocabulary, told, gathered.extra, run.seed)
     began = f"{_name_of(start)} {weights_hash(net)}"
     history = _stage(net, draws, told, told.learns, run, f"{began} stage 1")
@@ -95,8 +106,8 @@ def train_activities(
         clips = replace(told.clips, rates=told.tuning.rates)
         rate = told.tuning.learning_rate or told.training.learning_rate
         training = replace(told.training, steps=told.tuning.steps, learning_rate=rate, drops=(), schedule="cosine")
-        tuned = replace(told, training=training)
-        several = _draws(gathered, vocabulary, shape, clips, training.batch, run.seed + 1)
+        tuned = replace(told, training=training, clips=clips)
+        several = _draws(gathered, vocabulary, shape, tuned, run.seed + 1)
         history += _stage(net, several, tuned, "head", run, f"{began} {told.training} stage 2")
     net.learn("all")
     facts = {
@@ -120,7 +131,7 @@ def clear_checkpoints(run: Run) -> None:
 
 
 def _stage(
-    net: ActivityNet, draws: ActivityDraws, told: ActivitySettings, learns: Learns, run: Run, identity: str
+    net: ActivityNet, draws: Draws, told: ActivitySettings, learns: Learns, run: Run, identity: str
 ) -> list[dict[str, float]]:
     """One stage of training; its checkpoint stays until all stages are done, so that none is done twice."""
     net.learn(learns)
@@ -142,11 +153,15 @@ def _shares(told: ActivitySettings) -> Callable[[str], float]:
 
 
 def _draws(
-    gathered: Gathered, vocabulary: Vocabulary, shape: BackboneSettings, clips: ClipSettings, batch: int, seed: int
-) -> ActivityDraws:
-    return ActivityDraws(
-        gathered.videos, vocabulary.names, shape, clips,
-        speed=gathered.speed, batch=batch, seed=seed, extra=gathered.extra,
+    gathered: Gathered, vocabulary: Vocabulary, shape: BackboneSettings, told: ActivitySettings, seed: int
+) -> Draws:
+    speed, extra, batch = gathered.speed, gathered.extra, told.training.batch
+    if told.people == "none":
+        videos, names = gathered.videos, vocabulary.names
+        return ActivityDraws(videos, names, shape, told.clips, speed=speed, batch=batch, seed=seed, extra=extra)
+    return PeopleDraws(
+        gathered.people, vocabulary.names, shape, told.clips,
+        speed=speed, batch=batch, seed=seed, each=told.people == "each", extra=extra,
     )  # fmt: skip
 
 

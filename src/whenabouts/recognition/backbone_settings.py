@@ -79,7 +79,8 @@ class BackboneSettings:
 
     `name` is one of `BACKBONES`. A net that has no use for a setting refuses any value but the default: `mid` is of
     "r2plus1d", `stem` of that and of "resnet", `block` and `pool` (a max pool behind the stem) of both and of "r3d",
-    `slowfast` of that net, `nonlocals` of it and of "i3d".
+    `slowfast` of that net, `nonlocals` of it and of "i3d". `last_stride` 1 keeps the last stage's pictures at twice the
+    size, for boxes: all nets on clips have it.
 
     A clip is `frames` pictures at `rate` a second, each scaled to `height` x `width` pixels whatever its own shape:
     one box for all videos, so that nothing is cut off and clips stack. Where height and width are not given, the
@@ -114,6 +115,7 @@ class BackboneSettings:
     resize: Resize = "area"
     crop: Side | None = None
     own_shape: bool = False
+    last_stride: Literal[1, 2] = 2
     slowfast: SlowFastSettings = SlowFastSettings()
     nonlocals: NonLocalSettings = NonLocalSettings()
 
@@ -256,6 +258,7 @@ _LATER = (
     "resize",
     "crop",
     "own_shape",
+    "last_stride",
     "slowfast",
     "nonlocals",
 )

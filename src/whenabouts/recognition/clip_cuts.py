@@ -2,14 +2,15 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from whenabouts.core.timing import IntArray
+from whenabouts.core.timing import FloatArray, IntArray
 from whenabouts.recognition.frame_cache import Cached
 
 Pixels = NDArray[np.uint8]
@@ -22,28 +23,51 @@ def frames_at(cached: Cached, numbers: IntArray) -> Pixels:
     return cached.read(first, last + 1)[numbers - first]
 
 
-def random_square(clip: Pixels, side: int, random: np.random.Generator, scales: tuple[int, int] | None) -> Pixels:
-    """`side` x `side` pixels of a clip (F, H, W, C), anywhere.
+@dataclass(frozen=True)
+class Square:
+    """`cut` x `cut` pixels of a picture, from `top` and `left` on."""
+
+    top: int
+    left: int
+    cut: int
+
+    def of(self, clip: Pixels, side: int) -> Pixels:
+        """These pixels of a clip (F, H, W, C), scaled to `side` x `side`."""
+        return scaled(clip[:, self.top : self.top + self.cut, self.left : self.left + self.cut], side)
+
+    def boxes(self, boxes: FloatArray, sizes: Sequence[int]) -> FloatArray:
+        """Boxes (P, 4) in fractions of pictures of (height, width) in fractions of the square, clipped to it."""
+        height, width = sizes
+        moved = np.asarray(boxes, np.float64) * [width, height, width, height]
+        moved = (moved - [self.left, self.top, self.left, self.top]) / self.cut
+        return np.clip(moved, 0.0, 1.0)
+
+
+def random_square(
+    sizes: Sequence[int], side: int, random: np.random.Generator, scales: tuple[int, int] | None
+) -> Square:
+    """A square of pictures of (height, width), anywhere, to be shown at `side` x `side` pixels.
 
     With `scales` the picture's shorter side is first made as long as a number drawn from there, evenly.
     """
-    height, width = clip.shape[1:3]
+    height, width = sizes
     short = min(height, width)
     cut = min(side, short)
     if scales is not None:
         cut = min(short, max(1, round(side * short / random.uniform(*scales))))
-    top, left = int(random.integers(height - cut + 1)), int(random.integers(width - cut + 1))
-    return scaled(clip[:, top : top + cut, left : left + cut], side)
+    return Square(int(random.integers(height - cut + 1)), int(random.integers(width - cut + 1)), cut)
 
 
-def square_at(height: int, width: int, side: int, place: int) -> tuple[int, int]:
-    """Top and left of a square of a picture: 0 at the left or top, 1 in the middle, 2 at the right or bottom.
+def square_at(sizes: Sequence[int], side: int, place: int) -> Square:
+    """A square of pictures of (height, width): 0 at the left or top, 1 in the middle, 2 at the right or bottom.
 
     It moves along the longer side, as PySlowFast's `uniform_crop` does, whose rounding this is.
     """
-    top, left = math.ceil((height - side) / 2), math.ceil((width - side) / 2)
-    ends = (0, top if height > width else left, (height if height > width else width) - side)
-    return (ends[place], left) if height > width else (top, ends[place])
+    height, width = sizes
+    cut = min(side, height, width)
+    top, left = math.ceil((height - cut) / 2), math.ceil((width - cut) / 2)
+    ends = (0, top if height > width else left, max(height, width) - cut)
+    return Square(ends[place], left, cut) if height > width else Square(top, ends[place], cut)
 
 
 def scaled(clip: Pixels, side: int) -> Pixels:

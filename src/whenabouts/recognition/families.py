@@ -27,7 +27,7 @@ class Family:
     has: tuple[str, ...] = ()
 
 
-OF_FAMILIES = ("mid", "stem", "block", "pool", "slowfast", "nonlocals")
+OF_FAMILIES = ("mid", "stem", "block", "pool", "slowfast", "nonlocals", "last_stride")
 """Settings that not all families have; any value but the default is refused where it would change nothing."""
 
 
@@ -40,12 +40,19 @@ def _r2plus1d(shape: BackboneSettings) -> ClipNet:
         mid=shape.mid,
         bottleneck=shape.block == "bottleneck",
         pool=shape.pool,
+        last_stride=shape.last_stride,
         epsilon=shape.epsilon,
     )
 
 
 def _time_first(shape: BackboneSettings) -> ClipNet:
-    return time_first_r2plus1d(shape.channels, widths=shape.widths, blocks=shape.blocks, epsilon=shape.epsilon)
+    return time_first_r2plus1d(
+        shape.channels,
+        widths=shape.widths,
+        blocks=shape.blocks,
+        last_stride=shape.last_stride,
+        epsilon=shape.epsilon,
+    )
 
 
 def _resnet(shape: BackboneSettings) -> ClipNet:
@@ -67,20 +74,41 @@ def _r3d(shape: BackboneSettings) -> ClipNet:
         blocks=shape.blocks,
         bottleneck=shape.block == "bottleneck",
         pool=shape.pool,
+        last_stride=shape.last_stride,
         epsilon=shape.epsilon,
     )
 
 
 def _mc3(shape: BackboneSettings) -> ClipNet:
-    return mc3(shape.channels, widths=shape.widths, blocks=shape.blocks, epsilon=shape.epsilon)
+    return mc3(
+        shape.channels,
+        widths=shape.widths,
+        blocks=shape.blocks,
+        last_stride=shape.last_stride,
+        epsilon=shape.epsilon,
+    )
 
 
 def _csn(shape: BackboneSettings, interaction: Interaction) -> ClipNet:
-    return csn_of(shape.blocks, shape.channels, interaction=interaction, widths=shape.widths, epsilon=shape.epsilon)
+    return csn_of(
+        shape.blocks,
+        shape.channels,
+        interaction=interaction,
+        widths=shape.widths,
+        last_stride=shape.last_stride,
+        epsilon=shape.epsilon,
+    )
 
 
 def _i3d(shape: BackboneSettings) -> ClipNet:
-    return i3d_of(shape.blocks, shape.channels, widths=shape.widths, nonlocals=_nonlocals(shape), epsilon=shape.epsilon)
+    return i3d_of(
+        shape.blocks,
+        shape.channels,
+        widths=shape.widths,
+        nonlocals=_nonlocals(shape),
+        last_stride=shape.last_stride,
+        epsilon=shape.epsilon,
+    )
 
 
 def _slowfast(shape: BackboneSettings) -> ClipNet:
@@ -95,6 +123,7 @@ def _slowfast(shape: BackboneSettings) -> ClipNet:
         lateral_norm=own.lateral_norm,
         slow_frames=own.slow_frames,
         nonlocals=_nonlocals(shape),
+        last_stride=shape.last_stride,
         epsilon=shape.epsilon,
     )
 
@@ -110,14 +139,14 @@ def _nonlocals(shape: BackboneSettings) -> NonLocals | None:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "r2plus1d": Family(_r2plus1d, ("mid", "stem", "block", "pool")),
-    "r2plus1d-time-first": Family(_time_first),
+    "r2plus1d": Family(_r2plus1d, ("mid", "stem", "block", "pool", "last_stride")),
+    "r2plus1d-time-first": Family(_time_first, ("last_stride",)),
     "resnet": Family(_resnet, ("stem", "block", "pool")),
-    "r3d": Family(_r3d, ("block", "pool")),
-    "mc3": Family(_mc3),
-    "ir-csn": Family(partial(_csn, interaction="reduced")),
-    "ip-csn": Family(partial(_csn, interaction="preserved")),
-    "i3d": Family(_i3d, ("nonlocals",)),
-    "slowfast": Family(_slowfast, ("slowfast", "nonlocals")),
+    "r3d": Family(_r3d, ("block", "pool", "last_stride")),
+    "mc3": Family(_mc3, ("last_stride",)),
+    "ir-csn": Family(partial(_csn, interaction="reduced"), ("last_stride",)),
+    "ip-csn": Family(partial(_csn, interaction="preserved"), ("last_stride",)),
+    "i3d": Family(_i3d, ("nonlocals", "last_stride")),
+    "slowfast": Family(_slowfast, ("slowfast", "nonlocals", "last_stride")),
 }
 """Every family of backbones by name."""
