@@ -32,6 +32,7 @@ SECTIONS = {
     "sound": "pretrain --modality sound",
     "pretrain": "pretrain",
     "finetune": "finetune",
+    "activities": "finetune --head activities",
     "extract": "extract",
     "train": "train and find",
     "export": "export",

@@ -8,6 +8,7 @@ import typer
 from whenabouts.commands.console import Terminal
 from whenabouts.commands.evaluate_labels import ava, charades_classify, charades_localize
 from whenabouts.commands.evaluate_ranking import ranking
+from whenabouts.commands.finetune_activities import activities
 from whenabouts.commands.options import Json
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ app.command("ranking")(ranking)
 app.command("charades-classify")(charades_classify)
 app.command("charades-localize")(charades_localize)
 app.command("ava")(ava)
+app.command("activities")(activities)
 
 
 @app.command("diagnosis")

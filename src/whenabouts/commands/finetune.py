@@ -37,8 +37,15 @@ Splits = Annotated[
 Workers = Annotated[int, typer.Option("--workers", help="Videos decoded, and batches drawn, at a time.", min=1)]
 
 
+HeadName = Annotated[
+    Literal["classifier", "activities"],
+    typer.Option("--head", help="A plain classifier, or a head for several activities at once."),
+]
+
+
 def finetune(
     project: ProjectFolder = Path(),
+    head: HeadName = "classifier",
     start: Start = "",
     architecture: Architecture = None,
     spread: SpreadOver = "mean",
@@ -56,7 +63,15 @@ def finetune(
     models/classifier, which is a backbone too (`extract --backbone`, `--start`), reports/finetune.json with all trials
     and test figures, and reports/named-SPLIT.jsonl. Settings stand in [finetune] and, for the net and its clips, in
     [backbone]. Killed, it goes on from its last checkpoint.
+
+    With --head activities a video may have several labels, which are learned together with what goes with what: see
+    docs/multilabel.md. Settings stand in [activities]; it writes models/activities and reports/activities.json, and may
+    go on from such a model (--start models/activities).
     """
+    if head == "activities":
+        files = (recipe, overrides, start, architecture)
+        _activities(project, files, spread, test_split, workers=workers, device=device, seed=seed, as_json=as_json)
+        return
     from whenabouts.core.files import write_json, write_text
     from whenabouts.core.locks import claimed
     from whenabouts.data.project import Project
@@ -92,6 +107,55 @@ def finetune(
         f"{_chosen(told['chosen'])}. {figures or 'No split to test on'}.{broken}",
         {"folder": str(folder), **told},
     )
+
+
+def _activities(
+    project: Path,
+    files: tuple[Path | None, list[str] | None, str, str | None],
+    spread: Literal["mean", "centre"],
+    test_split: list[str] | None,
+    *,
+    workers: int,
+    device: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    from whenabouts.commands.finetune_activities import learn_activities
+    from whenabouts.config import as_table, tables
+    from whenabouts.data.project import Project
+    from whenabouts.recognition.activity_model import ActivityModel
+    from whenabouts.recognition.first_weights import settings_from
+    from whenabouts.recognition.pretraining import Run
+    from whenabouts.training.devices import choose_compute
+
+    terminal, home = Terminal(as_json=as_json), Project.open(project)
+    recipe, overrides, start, architecture = files
+    sections = ("backbone", "activities")
+    said = tables(recipe, overrides, sections=sections)
+    folder = home.folder / start if start and not Path(start).exists() else Path(start)
+    begun: Backbone | ActivityModel | None
+    if start and _is_for_activities(folder):
+        begun = ActivityModel.load(folder)
+        below = {"activities": {"head": as_table(begun.settings.head)}}
+    else:
+        begun = _start(home, start, architecture, terminal)
+        modality = "flow" if said["backbone"].get("input") == "flow" else "rgb"
+        given = {} if begun is None else settings_from(begun, modality, name=said["backbone"].get("name"))
+        below = {"backbone": given}
+    told = tables(recipe, overrides, sections=sections, below=below)
+    run = Run(home.cache_folder / "finetune", choose_compute(device), seed=seed, workers=workers, progress=terminal,
+              spread=spread)  # fmt: skip
+    learn_activities(home, begun, told, run, _splits(home, test_split), terminal)
+
+
+def _is_for_activities(folder: Path) -> bool:
+    from whenabouts.core.errors import InvalidData
+    from whenabouts.core.files import read_json
+
+    try:
+        return bool(read_json(folder / "card.json").get("kind") == "activities")
+    except (OSError, InvalidData):
+        return False
 
 
 def _start(home: "Project", start: str, architecture: str | None, terminal: Terminal) -> "Backbone | None":

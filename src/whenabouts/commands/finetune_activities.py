@@ -1,0 +1,105 @@
+"""`whenabouts finetune --head activities` and `whenabouts evaluate activities`: several labels a video."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whenabouts.commands.console import Terminal
+from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe
+
+if TYPE_CHECKING:
+    from whenabouts.data.project import Project
+    from whenabouts.recognition.activity_model import ActivityModel
+    from whenabouts.recognition.backbone import Backbone
+    from whenabouts.recognition.pretraining import Run
+
+Split = Annotated[str, typer.Option("--split", help="The split whose videos are looked at.")]
+
+
+def learn_activities(
+    home: "Project",
+    begun: "Backbone | ActivityModel | None",
+    told: dict[str, dict[str, Any]],
+    run: "Run",
+    splits: list[str],
+    terminal: Terminal,
+) -> None:
+    """Train a net for activities and test it; `told` are the tables [backbone] and [activities]."""
+    from whenabouts.config import load
+    from whenabouts.core.errors import InvalidData
+    from whenabouts.core.files import write_json
+    from whenabouts.core.locks import claimed
+    from whenabouts.data.box_files import boxes_path, read_boxes
+    from whenabouts.recognition.activity_model import ActivityModel, ActivitySettings
+    from whenabouts.recognition.activity_report import line, tested
+    from whenabouts.recognition.activity_testing import Look
+    from whenabouts.recognition.activity_videos import clear_checkpoints, gather, train_activities
+    from whenabouts.recognition.backbone import Backbone
+    from whenabouts.recognition.backbone_settings import BackboneSettings
+    from whenabouts.recognition.first_weights import first_net
+    from whenabouts.recognition.pretraining import median_aspect
+
+    how = load(ActivitySettings, told["activities"], "[activities]")
+    entries, vocabulary = home.manifest().of_split("train"), home.vocabulary()
+    if isinstance(begun, ActivityModel):
+        start: Backbone | ActivityModel = begun
+        shape = begun.shape
+    else:
+        shape = load(BackboneSettings, told["backbone"], "[backbone]")
+        shape = shape.boxed(median_aspect([entry.video for entry in entries if entry.usable]))
+        start = Backbone(shape, first_net(shape, begun, run.spread))
+    boxes = None if how.people == "none" else read_boxes(boxes_path(home.folder, "train"), vocabulary)[0]
+    folder, absent = home.models_folder / "activities", home.vocabulary_settings().absent
+    with claimed(run.cache, "a fine-tuning"):
+        found = gather(entries, vocabulary, shape, how, run, store=home.features(), absent=absent, boxes=boxes)
+        model = train_activities(found, vocabulary, start, how, run)
+        model.save(folder)
+        look = Look(how.testing, home.features(), run.cache, run.compute, terminal, run.workers)
+        report: dict[str, Any] = {"training": dict(model.training), "tests": {}}
+        for split in splits:
+            try:
+                report["tests"][split] = tested(home, model, split, look)
+            except InvalidData as error:
+                terminal.say(f"{split}: {error}")
+        write_json(home.reports_folder / "activities.json", report)
+        clear_checkpoints(run)
+    figures = "; ".join(line(split, one) for split, one in report["tests"].items())
+    terminal.result(
+        f"Wrote {folder}: {len(vocabulary)} activities from {model.training['videos']} videos. "
+        f"{figures or 'No split to test on.'}",
+        {"folder": str(folder), **report},
+    )
+
+
+def activities(
+    project: ProjectFolder = Path(),
+    split: Split = "test",
+    recipe: Recipe = None,
+    overrides: Overrides = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Look at videos with models/activities and measure what it says: views as [activities] testing asks.
+
+    Writes activities/SPLIT.csv, or boxes/SPLIT-judged.csv for a net that judges persons. Choose views with
+    --set activities.testing.views=2+4+8, 2+4, 4 or centre.
+    """
+    from whenabouts.config import as_table, load, merged, tables
+    from whenabouts.core.errors import ProjectError
+    from whenabouts.data.project import Project
+    from whenabouts.recognition.activity_model import ActivityModel, ViewSettings
+    from whenabouts.recognition.activity_report import line, tested
+    from whenabouts.recognition.activity_testing import Look
+    from whenabouts.training.devices import choose_compute
+
+    terminal = Terminal(as_json=as_json)
+    home = Project.open(project)
+    model = ActivityModel.load(home.models_folder / "activities")
+    if split not in home.manifest().splits:
+        raise ProjectError(f"There is no split {split!r}. There are: {', '.join(home.manifest().splits)}.")
+    said = tables(recipe, overrides, sections=("activities",))["activities"].get("testing", {})
+    how = load(ViewSettings, merged(as_table(model.settings.testing), said), "[activities.testing]")
+    look = Look(how, home.features(), home.cache_folder / "finetune", choose_compute(device), terminal)
+    told = tested(home, model, split, look)
+    terminal.result(line(split, told), told)

@@ -1,0 +1,131 @@
+"""What a net for activities says of the videos of a split, written down and measured."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from whenabouts.core.boxes import keyframes_of
+from whenabouts.core.files import read_json, write_text
+from whenabouts.core.timing import FloatArray
+from whenabouts.data.box_files import BoxRow, boxes_path, read_boxes, write_boxes
+from whenabouts.data.manifest import Entry
+from whenabouts.data.project import Project
+from whenabouts.data.vocabulary import labels_of
+from whenabouts.evaluation.ava import evaluate_ava
+from whenabouts.evaluation.ava_files import BoxRows
+from whenabouts.recognition.activity_clips import label_row
+from whenabouts.recognition.activity_model import ActivityModel
+from whenabouts.recognition.activity_testing import Look, RecognizedPeople, recognize, recognize_people
+from whenabouts.recognition.label_kinds import KINDS
+
+
+def tested(project: Project, model: ActivityModel, split: str, look: Look) -> dict[str, Any]:
+    """Look at the videos of a split, write activities/SPLIT.csv, and return the figures and what was wrong.
+
+    Labels are those of truth.json where it tells of a video, else the manifest's. A net for people writes
+    boxes/SPLIT-judged.csv instead, over detected boxes where there are any.
+    """
+    entries = project.manifest().of_split(split)
+    if model.settings.people == "each":
+        return _people(project, model, entries, split, look)
+    if model.settings.people == "positions":
+        boxes, problems = read_boxes(boxes_path(project.folder, split), model.vocabulary)
+        seen = recognize_people(model, entries, keyframes_of(boxes, len(model.vocabulary)), look)
+        ids: Sequence[str] = [keyframe.video_id for keyframe in seen.keyframes]
+        scores, broken = _rows([row[0] for row in seen.probabilities], len(model.vocabulary)), seen.broken
+    else:
+        found, problems = recognize(model, entries, look), ()
+        ids, scores, broken = found.video_ids, found.probabilities, found.broken
+    labels = _labels(project, {entry.id: entry for entry in entries}, ids, model)
+    _write(project, split, model, ids, scores)
+    measured = KINDS[model.settings.head.kind].measure(model.vocabulary.names, scores, labels)
+    left = {video.id: video.reason for video in broken}
+    return {**measured.to_json(), "views": look.how.views, "broken": left, "problems": list(problems)}
+
+
+def _people(project: Project, model: ActivityModel, entries: Sequence[Entry], split: str, look: Look) -> dict[str, Any]:
+    names = model.vocabulary.names
+    truth, problems = read_boxes(boxes_path(project.folder, split), model.vocabulary)
+    detected = boxes_path(project.folder, split, "found")
+    given = read_boxes(detected, model.vocabulary)[0] if detected.is_file() else truth
+    seen = recognize_people(model, entries, keyframes_of(given, len(names)), look)
+    write_boxes(boxes_path(project.folder, split, "judged"), _judged(seen, names))
+    told: dict[str, Any] = {"broken": {video.id: video.reason for video in seen.broken}, "problems": list(problems)}
+    if given is truth:
+        labels = _rows([row for keyframe in seen.keyframes for row in keyframe.labels], len(names))
+        scores = _rows([row for each in seen.probabilities for row in each], len(names))
+        kind = KINDS["single-label" if _one_each(labels) else model.settings.head.kind]
+        told |= kind.measure(names, scores, labels).to_json()
+    real = BoxRows(
+        tuple(zip(truth.video_ids, truth.seconds.tolist(), strict=True)), truth.xyxy, truth.classes + 1, truth.scores
+    )
+    rows = [
+        ((keyframe.video_id, keyframe.seconds), box, label + 1, score)
+        for keyframe, each in zip(seen.keyframes, seen.probabilities, strict=True)
+        for box, row in zip(keyframe.boxes, each, strict=True)
+        for label, score in enumerate(row.tolist())
+    ]
+    found = BoxRows(
+        tuple(row[0] for row in rows), np.asarray([row[1] for row in rows]).reshape(-1, 4),
+        np.asarray([row[2] for row in rows], np.int64), np.asarray([row[3] for row in rows], np.float64),
+    )  # fmt: skip
+    frame = evaluate_ava(real, found, tuple(range(1, len(names) + 1)))
+    return {**told, "frame_map": None if np.isnan(frame.mean) else frame.mean, "views": look.how.views}
+
+
+def _one_each(labels: FloatArray) -> bool:
+    return bool(len(labels)) and bool((labels.sum(axis=1) == 1).all())
+
+
+def _judged(seen: RecognizedPeople, names: Sequence[str]) -> list[BoxRow]:
+    made = []
+    for keyframe, each in zip(seen.keyframes, seen.probabilities, strict=True):
+        for number, (box, row) in enumerate(zip(keyframe.boxes.tolist(), each.tolist(), strict=True)):
+            corners = (box[0], box[1], box[2], box[3])
+            made += [
+                BoxRow(keyframe.video_id, keyframe.seconds, corners, name, score, str(number))
+                for name, score in zip(names, row, strict=True)
+            ]
+    return made
+
+
+def _labels(project: Project, entries: dict[str, Entry], ids: Sequence[str], model: ActivityModel) -> FloatArray:
+    """Labels (V, A): 1, 0, NaN unknown."""
+    vocabulary, absent = model.vocabulary, project.vocabulary_settings().absent
+    database = read_json(project.truth_path).get("database", {}) if project.truth_path.is_file() else {}
+    places = {name: index for index, name in enumerate(vocabulary.names)}
+    rows = []
+    for video_id in ids:
+        entry = entries[video_id]
+        if video_id in database:
+            row = np.zeros(len(places))
+            row[[places[one["label"]] for one in database[video_id]["annotations"] if one["label"] in places]] = 1.0
+        elif entry.labels or entry.segments:
+            row = label_row(labels_of(entry, vocabulary, absent), len(places))
+        else:
+            row = np.full(len(places), np.nan)  # Nobody said anything of it.
+        rows.append(row)
+    return _rows(rows, len(places))
+
+
+def _rows(rows: Sequence[FloatArray], width: int) -> FloatArray:
+    return np.stack(rows) if rows else np.zeros((0, width))
+
+
+def _write(project: Project, split: str, model: ActivityModel, ids: Sequence[str], scores: FloatArray) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["video", *model.vocabulary.names])
+    for video_id, row in zip(ids, scores.tolist(), strict=True):
+        writer.writerow([video_id, *(f"{value:.6f}" for value in row)])
+    write_text(project.folder / "activities" / f"{split}.csv", text.getvalue())
+
+
+def line(split: str, told: dict[str, Any]) -> str:
+    """A split's figures in a few words."""
+    shown = ("map", "top1", "frame_map")
+    said = [f"{name} {told[name]:.3f}" for name in shown if told.get(name) is not None]
+    return f"{split}: {', '.join(said) or 'nothing to measure by'}"

@@ -1,0 +1,84 @@
+"""`whenabouts finetune --head activities` and `whenabouts evaluate activities`, as they are typed."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from whenabouts.cli import app
+from whenabouts.core.errors import ProjectError, SettingsError
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.manifest import Entry, Manifest, WeakLabel
+from whenabouts.data.project import Project
+from whenabouts.media.probe import probe
+from whenabouts.media.writing import Encoding, write_video
+
+RECIPE = """
+[backbone]
+name = "r3d"
+widths = [8]
+blocks = [1]
+frames = 4
+short_side = 16
+
+[activities]
+head = {observations = 4, hidden = 8, groups = 4}
+training = {steps = 3, batch = 4}
+tuning = {steps = 2}
+testing = {views = "centre"}
+"""
+NAMES = ("bright above", "bright below")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Each video is bright above, below, both or neither."""
+    entries = []
+    for number in range(8):
+        picture = np.full((32, 48, 3), 20, np.uint8)
+        labels = []
+        for place, rows in enumerate((slice(0, 16), slice(16, 32))):
+            if number >> place & 1:
+                picture[rows] = 220
+                labels.append(WeakLabel(NAMES[place]))
+        path = tmp_path / f"video {number}.mp4"
+        times = [k / 12 for k in range(18)]
+        encoding = Encoding(options={"preset": "ultrafast", "threads": "1"})
+        write_video(path, (picture for _ in times), times, rate=Fraction(12), encoding=encoding)
+        entries.append(Entry(probe(path), tuple(labels), split="train" if number < 4 else "test"))
+    home = Project.create(tmp_path / "project")
+    home.write_manifest(Manifest(tuple(entries)))
+    home.write_vocabulary(Vocabulary(NAMES))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    return home.folder
+
+
+def typed(*words: str) -> dict[str, object]:
+    done = CliRunner().invoke(app, [*words, "--device", "cpu", "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def test_learn_test_and_learn_again(project: Path) -> None:
+    recipe = str(project.parent / "recipe.toml")
+    where = ("--project", str(project))
+    told = typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe)
+    figures = told["tests"]["test"]  # type: ignore[index]
+    assert figures["rows"] == 4
+    assert 0 <= figures["map"] <= 1
+    table = (project / "activities" / "test.csv").read_text().splitlines()
+    assert table[0] == "video,bright above,bright below"
+    assert len(table) == 5
+    assert (project / "models" / "activities" / "model.safetensors").is_file()
+    again = typed("evaluate", "activities", *where, "--set", "activities.testing.views=2+4")
+    assert again["views"] == "2+4"
+    typed("finetune", *where, "--head", "activities", "--start", "models/activities", "--recipe", recipe,
+          "--set", "activities.learns=correlation")  # fmt: skip
+    with pytest.raises(ProjectError, match="no split 'val'"):
+        typed("evaluate", "activities", *where, "--split", "val")
+    with pytest.raises(SettingsError, match="--start models/activities"):
+        typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe,
+              "--set", "activities.learns=correlation")  # fmt: skip
