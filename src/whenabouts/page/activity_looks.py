@@ -20,7 +20,7 @@ from whenabouts.page.activity_pictures import ClipPicture
 from whenabouts.recognition.activity_clips import NORMAL_RATE, CachedSpeed
 from whenabouts.recognition.activity_maps import ClipMaps, clip_maps, heights, normalised
 from whenabouts.recognition.activity_model import ActivityModel
-from whenabouts.recognition.clip_cuts import Pixels, frames_at, scaled, square_at
+from whenabouts.recognition.clip_cuts import Pixels, frames_at, square_at
 from whenabouts.recognition.frame_cache import Cached, FrameCache
 from whenabouts.recognition.views import Speed, clip_frames, clip_starts
 
@@ -107,12 +107,7 @@ def _looked_at(model: ActivityModel, entry: Entry, cached: Cached, labels: Video
 
 def _centre(frames: Pixels, side: int | None) -> Pixels:
     """The middle square that a net sees, or all of the picture."""
-    if side is None:
-        return frames
-    height, width = frames.shape[1:3]
-    cut = min(side, height, width)
-    top, left = square_at(height, width, cut, 1)
-    return scaled(np.ascontiguousarray(frames[:, top : top + cut, left : left + cut]), side)
+    return frames if side is None else square_at(frames.shape[1:3], side, 1).of(frames, side)
 
 
 def _missing_extras(model: ActivityModel) -> Tensor | None:
