@@ -26,6 +26,7 @@ def test_recipes_hold_the_papers_numbers(path: Path) -> None:
     assert (shape.frames, shape.crop, how.clips.scales) == (32, 224, (256, 320))
     assert (how.head.observations, how.head.groups) == (64, 32)
     how.clips.check(shape)
+    assert how.backbone_share == 1
     charades = "charades" in path.stem
     assert (how.testing.views, bool(how.tuning.steps)) == (("2+4+8", True) if charades else ("centre", False))
     assert (how.people == "none") == ("ava" not in path.stem and "boxes" not in path.stem)
