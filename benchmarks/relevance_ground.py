@@ -47,11 +47,13 @@ SHORT = replace(VIDEO, fit=FitSettings(epochs=1, least_steps=1200, batch_size=16
 SHORT_RATES = {"convnet": 1e-2, "lstm": 1e-2, "transformer": 2e-3, "netvlad": 1e-2, "netfv": 1e-2}
 TUNED = SegmentModelSettings(net=NET, fit=FitSettings(epochs=8, least_steps=150, batch_size=32))
 TUNED_RATES = {"convnet": 5e-3, "lstm": 5e-3, "transformer": 2e-3, "netvlad": 5e-3, "netfv": 5e-3}
-MAKERS = MakerSettings(video=VIDEO, video_kinds=("logistic", "lstm", "netvlad", "netfv"),
-                       encoders=("lstm", "netvlad", "netfv"), rates=VIDEO_RATES)  # fmt: skip
+MAKERS = MakerSettings(
+    video=VIDEO, video_kinds=("logistic", "lstm", "netvlad", "netfv"), segment=SegmentModelSettings(), segment_kinds=(),
+    encoders=("lstm", "netvlad", "netfv"), rates=VIDEO_RATES,
+)  # fmt: skip
 TREES = TreeSettings(learning_rate=0.1, rounds=300, patience=20)
 LINEAR = LinearSettings()
-OURS = RelevanceSettings(trees=TREES, linear=LINEAR)
+OURS = RelevanceSettings(model="trees", trees=TREES, linear=LINEAR)
 PAPER = replace(RelevanceSettings.paper(), trees=TREES, weak_negatives=OURS.weak_negatives)
 
 

@@ -144,7 +144,7 @@ def trained(rng, options):
     vocabulary = Vocabulary(tuple(f"class {number}" for number in range(CHALLENGE_CLASSES)))
     trees = TreeSettings(threads=options.threads)
     ratings = Ratings(np.arange(6000), classes, present, labels)
-    how = RelevanceSettings(trees=trees)
+    how = RelevanceSettings(model="trees", trees=trees)
     model = RelevanceModel.fit(OutOfFold(parts), whole, ratings, how, vocabulary=vocabulary)
     rows = model.features.matrix(whole.segments, ratings.rows, classes)
     lesson = Lesson(rows, present.astype(np.float32), np.ones(len(rows), np.float32))

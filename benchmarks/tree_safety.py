@@ -48,7 +48,7 @@ def trained(folder):
         folds.append(Fold(Account(said, labels), np.flatnonzero(half == number)))
     whole = Account(Described(ids, {"m": scores}, {"e": encodings}, frozenset(ids.tolist())), labels)
     vocabulary = Vocabulary(tuple(f"concept {number}" for number in range(CLASSES)))
-    how = RelevanceSettings(trees=TreeSettings(rounds=60, patience=20, learning_rate=0.1))
+    how = RelevanceSettings(model="trees", trees=TreeSettings(rounds=60, patience=20, learning_rate=0.1))
     model = RelevanceModel.fit(OutOfFold(folds), whole, Ratings(rows, classes, truth[rows, classes], labels), how,
                                vocabulary=vocabulary)  # fmt: skip
     model.save(folder)

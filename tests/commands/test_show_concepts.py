@@ -43,8 +43,8 @@ FIT = FitSettings(epochs=1, least_steps=60, learning_rate=5e-3)
 NET = NetSettings(kind="netvlad", hidden=8, other_clusters=2)
 VIDEO = VideoModelSettings(net=NET, fit=FIT)
 CROSS = CrossClassSettings(
-    makers=MakerSettings(video=VIDEO, video_kinds=("logistic", "netvlad"), encoders=(), folds=2),
-    relevance=RelevanceSettings(trees=TreeSettings(rounds=40), unseen=0.0),
+    makers=MakerSettings(video=VIDEO, video_kinds=("logistic", "netvlad"), segment_kinds=(), encoders=(), folds=2),
+    relevance=RelevanceSettings(model="trees", trees=TreeSettings(rounds=40), unseen=0.0),
 )
 
 

@@ -81,8 +81,8 @@ FIT = FitSettings(epochs=1, least_steps=60, learning_rate=5e-3)
 VIDEO = VideoModelSettings(net=NetSettings(kind="logistic"), fit=FIT)
 IDLE = VideoModelSettings(net=NetSettings(kind="logistic"), fit=replace(FIT, learning_rate=1e-9))
 RELEVANCE = CrossClassSettings(
-    makers=MakerSettings(video=VIDEO, video_kinds=("logistic",), encoders=(), folds=2),
-    relevance=RelevanceSettings(trees=TreeSettings(rounds=40)),
+    makers=MakerSettings(video=VIDEO, video_kinds=("logistic",), segment_kinds=(), encoders=(), folds=2),
+    relevance=RelevanceSettings(model="trees", trees=TreeSettings(rounds=40)),
 )
 
 

@@ -25,8 +25,8 @@ from whenabouts.page.server.curves import Model
 FIT = FitSettings(epochs=1, least_steps=60, learning_rate=5e-3)
 VIDEO = VideoModelSettings(net=NetSettings(kind="logistic"), fit=FIT)
 SETTINGS = CrossClassSettings(
-    makers=MakerSettings(video=VIDEO, video_kinds=("logistic",), encoders=(), folds=2),
-    relevance=RelevanceSettings(trees=TreeSettings(rounds=20)),
+    makers=MakerSettings(video=VIDEO, video_kinds=("logistic",), segment_kinds=(), encoders=(), folds=2),
+    relevance=RelevanceSettings(model="trees", trees=TreeSettings(rounds=20)),
 )
 
 

@@ -34,10 +34,11 @@ MAKERS = MakerSettings(
     video=VideoModelSettings(net=small("netvlad"), fit=SHORT),
     video_kinds=("logistic", "netvlad"),
     segment=SegmentModelSettings(net=small("netvlad"), fit=SHORT, pretraining=SHORT),
+    segment_kinds=(),
     encoders=("netvlad",),
     folds=2,
 )
-SETTINGS = CrossClassSettings(makers=MAKERS, relevance=RelevanceSettings(trees=TreeSettings(rounds=60)))
+SETTINGS = CrossClassSettings(makers=MAKERS, relevance=RelevanceSettings(model="trees", trees=TreeSettings(rounds=60)))
 
 
 class Heard(Silent):
@@ -370,3 +371,20 @@ def test_a_card_that_tells_nonsense_is_refused(model: CrossClass, tmp_path: Path
     write_json(tmp_path / "model" / "card.json", {**card, **change})
     with pytest.raises(InvalidData, match=r"card.json is broken"):
         load_localizer(tmp_path / "model")
+
+
+def test_by_default_a_segment_model_speaks_and_a_linear_one_ranks(world: PlantedWorld, tmp_path: Path) -> None:
+    """And where nothing is rated, no segment model is asked for, nor missed after loading."""
+    usual = CrossClassSettings()
+    assert (usual.makers.segment_kinds, usual.relevance.model) == (("netvlad",), "linear")
+    settings = replace(SETTINGS, makers=replace(MAKERS, segment_kinds=("netvlad",)), relevance=usual.relevance)
+    model = fitted(world, settings)
+    assert "scores.segment.netvlad" in model.relevance.features.columns.names
+    assert average_map(model, world) > 0.9
+    bare = fitted(world, settings, [replace(each, segments=SegmentLabels.empty()) for each in world.examples[:LEARNED]])
+    assert bare.relevance is None
+    assert set(bare.makers.models) == {"video.logistic", "video.netvlad"}
+    bare.save(tmp_path / "bare")
+    features = world.examples[-1].features
+    again = CrossClass.load(tmp_path / "bare")
+    np.testing.assert_array_equal(again.score(features).scores, bare.score(features).scores)

@@ -16,7 +16,7 @@ from whenabouts.localizers.concepts.relevance import RelevanceModel, RelevanceSe
 from .conftest import mean_precision
 from .spoken import CLASSES, VOCABULARY, Spoken, spoken
 
-QUICK = RelevanceSettings(trees=TreeSettings(rounds=150, learning_rate=0.1, patience=20))
+QUICK = RelevanceSettings(model="trees", trees=TreeSettings(rounds=150, learning_rate=0.1, patience=20))
 
 
 def fitted(world: Spoken, how: RelevanceSettings = QUICK, **choices) -> RelevanceModel:

@@ -204,7 +204,7 @@ def test_a_model_is_saved_whole_and_changed_trees_are_refused(tmp_path) -> None:
 def test_mutated_files_never_end_the_process(tmp_path) -> None:
     """Sixty changed files; the hash tells all of them, and with the hash put right what is loaded has finite scores."""
     world = spoken(3, videos=24)
-    how = RelevanceSettings(trees=TreeSettings(rounds=15))
+    how = RelevanceSettings(model="trees", trees=TreeSettings(rounds=15))
     model = RelevanceModel.fit(world.told, world.whole, world.ratings, how, vocabulary=VOCABULARY)
     folder = tmp_path / "model"
     model.save(folder)

@@ -1,6 +1,7 @@
 """The cross-class localizer: candidates by video models, then one relevance model of pairs (Ma et al., 2019)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -90,7 +91,9 @@ class CrossClass:
         rated = rated_segments(videos)
         chosen = unrated(videos, rated) if settings.makers.folds == 1 else None
         lacking = _lacking(rated, settings)
-        if not lacking:
+        if lacking:
+            settings = replace(settings, makers=replace(settings.makers, segment_kinds=()))
+        else:
             _check_columns(videos, rated, settings, vocabulary)
         makers = train_makers(videos, settings.makers, run.under("whole"), vocabulary=vocabulary, chosen=chosen)
         if lacking:

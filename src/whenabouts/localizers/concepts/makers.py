@@ -33,17 +33,19 @@ FRAMES = "frames"
 class MakerSettings:
     """Which models speak of segments: video models of the kinds `video_kinds`, segment models of `segment_kinds`.
 
-    Kinds are trained like `video` and `segment`, whose nets give widths. `encoders` are those video models whose
-    encodings are compared, beside the mean frame; `whole` adds what each video model says of the whole video. `rates`
-    are learning rates of video models by kind, where they differ from `video`'s. For rows to learn from, all are
-    trained once more for each of `folds`, without its videos; with 1, models learn from videos without rated segments
-    alone, which is enough where these are many.
+    Kinds are trained like `video` and `segment`, whose nets give widths; by default a NetVLAD that first learns labels
+    on few frames speaks beside the video models, as was best where we measured (benchmarks/results/relevance.md). With
+    too few ratings there are no segment models. `encoders` are those video models whose encodings are compared, beside
+    the mean frame; `whole` adds what each video model says of the whole video. `rates` are learning rates of video
+    models by kind, where they differ from `video`'s. For rows to learn from, all are trained once more for each of
+    `folds`, without its videos; with 1, models learn from videos without rated segments alone, which is enough where
+    these are many.
     """
 
     video: VideoModelSettings = VideoModelSettings()
     video_kinds: tuple[NetKind, ...] = ("logistic", "netvlad", "netfv")
-    segment: SegmentModelSettings = SegmentModelSettings()
-    segment_kinds: tuple[NetKind, ...] = ()
+    segment: SegmentModelSettings = SegmentModelSettings(start="labels")
+    segment_kinds: tuple[NetKind, ...] = ("netvlad",)
     encoders: tuple[NetKind, ...] = ("netvlad", "netfv")
     whole: bool = True
     rates: Mapping[str, Positive] = field(default_factory=dict)
@@ -56,7 +58,10 @@ class MakerSettings:
         if strangers:
             raise ValueError(f"encoders are of video_kinds {list(self.video_kinds)}, but {strangers[0]!r} is not")
         if self.folds == 1 and self.segment_kinds:
-            raise ValueError("segment models learn from rated videos, so they need two folds at least")
+            raise ValueError(
+                "segment models learn from rated videos, so they need two folds at least: with one, choose "
+                "segment_kinds = []"
+            )
         unknown = sorted(set(self.rates) - set(self.video_kinds))
         if unknown:
             raise ValueError(f"rates are of video_kinds {list(self.video_kinds)}, but {unknown[0]!r} is not")

@@ -42,6 +42,8 @@ Scorer = Trees | LinearPairs
 class RelevanceSettings:
     """The relevance model and its training.
 
+    `model`: "trees", as in the paper, or a "linear" one over the same columns, which was better where we measured
+    (benchmarks/results/relevance.md), but sees no class by its number, so that it groups none.
     `class_features` are names of `CLASS_FEATURES`; `without` names columns that are left out, by their name, group or
     a pattern ("similarity.lstm", "similarity.*.sum"): by default sums and counts, for without the own video both tell
     how that was rated, and trees learn to read it; means do not. Each rated segment also counts as a negative, with
@@ -54,7 +56,7 @@ class RelevanceSettings:
     and counts say less of the own video.
     """
 
-    model: Literal["trees", "linear"] = "trees"
+    model: Literal["trees", "linear"] = "linear"
     trees: TreeSettings = TreeSettings()
     linear: LinearSettings = LinearSettings()
     class_features: tuple[str, ...] = ("index", "parent", "prior", "cooccurrence", "neighbours")
@@ -82,6 +84,7 @@ class RelevanceSettings:
         (mxbi/youtube8m-2019, train_cls_xgb.py).
         """
         return cls(
+            model="trees",
             trees=TreeSettings(learning_rate=0.02, rounds=20_000),
             class_features=("onehot",),
             without=("similarity.*.mean", "similarity.*.count"),
