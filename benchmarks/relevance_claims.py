@@ -45,7 +45,9 @@ def claims(made: Made, tables: Mapping[int, Any]) -> list[str]:
     lines += beats_single(made, tables)
     rows = tables[MAIN]
     if "without similarity" in rows:
-        lines += ["", f"**Similarities matter**: {verdict(*difference(made, MAIN, 'CCRL', 'without similarity'))}"]
+        lines += ["", "**Similarities matter** (CCRL against itself without any, "
+                  f"{rows['without similarity']['seeds']} seeds): "
+                  f"{verdict(*difference(made, MAIN, 'CCRL', 'without similarity'))}"]  # fmt: skip
     lines += ["", "**The ensemble beats all.**", ""]
     for number, told in tables.items():
         single = max((*KINDS, *CCRL), key=lambda name: told[name]["with"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from relevance_claims import CCRL, FLOORS, KINDS, MAIN, claims, difference
+from relevance_claims import CCRL, FLOORS, KINDS, MAIN, claims, difference, lead
 from relevance_figures import Made, centred, interval
 from whenabouts.core.files import write_json, write_text
 
@@ -48,7 +48,7 @@ def rows_of(made: Made, number: int) -> dict[str, dict[str, Any]]:
         means = {key: float(np.mean([row[key] for row in rows]))
                  for key in ("without", "with", "rated without", "rated with")}  # fmt: skip
         low, high = interval([centred(row) for row in rows])
-        told[name] = {**means, "low": low, "high": high, "seeds": len(rows)}
+        told[name] = {**means, "low": low, "high": high, "seeds": len(rows), "of": len(cells)}
         others = [row["others"] for row in rows if row.get("others")]
         if others:
             told[name]["others"] = {key: float(np.mean([each[key] for each in others])) for key in others[0]}
@@ -120,12 +120,18 @@ def table(title: str, rows: Mapping[str, Any], names: Sequence[str]) -> list[str
 
 def line_of(name: str, row: Mapping[str, Any]) -> str:
     told = f"{name} ({', '.join(sorted(set(row['how'])))})" if "how" in row else name
-    return (f"| {told} | {row['without']:.3f} | {row['with']:.3f} [{row['low']:.3f}, {row['high']:.3f}] | "
+    return (f"| {told}{fewer(row)} | {row['without']:.3f} | {row['with']:.3f} [{row['low']:.3f}, {row['high']:.3f}] | "
             f"{row['rated without']:.3f} | {row['rated with']:.3f} | {PAPER.get(name, '')} |")  # fmt: skip
+
+
+def fewer(row: Mapping[str, Any]) -> str:
+    """How many seeds a row has, where these are not all."""
+    return f" ({row['seeds']} seeds)" if row["seeds"] < row["of"] else ""
 
 
 def main_tables(made: Made, rows: Mapping[str, Any]) -> list[str]:
     ensembles = [name for name in rows if name.startswith("ensemble")]
+    alone = [name for name in rows if name.endswith("ratings alone")]
     unrated = [name for name in rows if name.endswith("no ratings") and name not in FLOORS]
     known = [name for name in rows if name.endswith("segment known")]
     parts = {
@@ -133,11 +139,14 @@ def main_tables(made: Made, rows: Mapping[str, Any]) -> list[str]:
         "Without ratings, and with all": (*unrated, *known),
         "Batch norm and mixture of experts: NetVLAD": [name for name in rows if name.startswith("netvlad, ")
                                                        and "batch norm" in name],
-        "Ratings alone, without weak negatives": [name for name in rows if name.endswith("ratings alone")],
+        "Ratings alone, and what weak negatives bring": alone,
     }  # fmt: skip
     lines = []
     for title, names in parts.items():
         lines += table(title, rows, names) if any(name in rows for name in names) else []
+    pairs = [(name.removesuffix(", ratings alone"), name) for name in alone]
+    lines += ["", *(f"- With weak negatives, {first}: {lead(*difference(made, MAIN, first, second))}"
+                    for first, second in pairs)]  # fmt: skip
     lines += wider(rows)
     named = {name for names in parts.values() for name in names}
     lines += ablations(made, rows, [name for name in rows if name not in named and not name.startswith(UNSEEN)])
@@ -168,8 +177,8 @@ def ablations(made: Made, rows: Mapping[str, Any], names: Sequence[str]) -> list
     lines = ["", "## What CCRL's features do", "", f"With candidates, all truth; CCRL has {rows[ABLATED]['with']:.3f}.",
              "", "| | MAP | against CCRL |", "|---|---|---|"]  # fmt: skip
     for name in names:
-        apart, low, high = difference(made, MAIN, name, ABLATED)
-        lines.append(f"| {name} | {rows[name]['with']:.3f} | {apart:+.3f} [{low:+.3f}, {high:+.3f}] |")
+        told = lead(*difference(made, MAIN, name, ABLATED))
+        lines.append(f"| {name}{fewer(rows[name])} | {rows[name]['with']:.3f} | {told} |")
     return lines
 
 
