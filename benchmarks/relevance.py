@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
 from relevance_bounds import bounds_cell, hidden_cell
-from relevance_cells import cell, further_cell
+from relevance_cells import cell, further_cell, variants_cell
 from relevance_ground import Place, settings_hash
 from relevance_report import write_report
 from whenabouts.core.files import read_json, write_json
@@ -25,7 +25,8 @@ from whenabouts.core.files import read_json, write_json
 MAIN = 20
 
 
-MAKERS = {"core": cell, "bounds": bounds_cell, "further": further_cell, "hidden": hidden_cell}
+MAKERS = {"core": cell, "variants": variants_cell, "bounds": bounds_cell, "further": further_cell,
+          "hidden": hidden_cell}  # fmt: skip
 FIRST_SEED = 1  # 0 was seen before settings were chosen
 
 

@@ -135,6 +135,19 @@ def further_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     return {"rows": rows, "cpu_seconds": round(time.process_time() - began, 1)}
 
 
+def variants_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
+    """Trees that hear a NetVLAD: what of our variant is its own, and what is the linear model's."""
+    began = time.process_time()
+    world, ground, judge = world_of(place, seed, ratings), ground_of(place, seed), judge_of(place, seed, ratings)
+    lessons = taught_of(place, seed, ratings)
+    segment, _ = lessons.segment_models(TUNED, world, ONE)
+    accounts = lessons.with_segment_models(lessons.accounts(), ONE)
+    test = with_scores(Account(ground.test), segment, frozenset()).segments
+    rows = {name: judge.figures(lessons.relevance(accounts, how, world).scores(test))
+            for name, how in (("CCRL + NetVLAD", OURS), ("CCRL + NetVLAD, linear", LINEAR))}  # fmt: skip
+    return {"rows": rows, "cpu_seconds": round(time.process_time() - began, 1)}
+
+
 def taught_of(place: Place, seed: int, ratings: int) -> "Taught":
     videos = frames_of(place, seed, ratings)
     rated = rated_segments(videos)
@@ -149,11 +162,13 @@ class Taught:
         self.owner = np.array([each.video for each in rated])
         self.told: list[dict[str, Any]] = []
 
-    def segment_models(self, how: SegmentModelSettings, world: SpeechWorld) -> tuple[dict[str, Any], dict[str, Any]]:
+    def segment_models(
+        self, how: SegmentModelSettings, world: SpeechWorld, kinds: Sequence[str] = KINDS
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Test scores of the segment models, and scores of rated segments by those that have not seen their video."""
         test, honest = {}, {}
         self.told = [{} for _ in range(FOLDS + 1)]
-        for kind in KINDS:
+        for kind in kinds:
             for number, part in enumerate(parts_of(self.ground.fold)):
                 model = tuned(self.videos, self.ground.short[kind], how, self.run, part)
                 self.told[number][kind] = on_rated(model, self.videos, self.rated)

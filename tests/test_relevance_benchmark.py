@@ -70,8 +70,8 @@ def test_the_main_cells_come_first_and_the_largest_number_of_ratings_last() -> N
     assert cells[:2] == [(1, 20, "core"), (2, 20, "core")]
     assert cells[2:4] == [(1, 5, "core"), (2, 5, "core")]
     assert cells[-2:] == [(1, 80, "core"), (2, 80, "core")]
-    assert {(seed, 20, part) for seed in (1, 2) for part in ("bounds", "further", "hidden")} < set(cells)
-    assert len(cells) == len(set(cells)) == 12
+    assert {(seed, 20, part) for seed in (1, 2) for part in ("variants", "bounds", "further", "hidden")} < set(cells)
+    assert len(cells) == len(set(cells)) == 14
 
 
 def test_other_settings_make_other_cells() -> None:
