@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint check clean
+.PHONY: setup demo test lint check docs clean
 
 setup: $(VENV)/.ready
 
@@ -24,6 +24,10 @@ lint: setup
 	$(BIN)/mypy
 
 check: lint test
+
+docs: setup
+	$(BIN)/python docs/make_settings.py
+	$(BIN)/mkdocs build --quiet
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,73 @@
+"""The documents: links lead somewhere, commands exist with their options, Python compiles, settings are the code's."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from whenabouts.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMANDS = typer.main.get_command(app)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    lost = [
+        link for link in LINK.findall(text)
+        if not link.startswith(("http://", "https://", "#")) and not (page.parent / link.partition("#")[0]).exists()
+    ]  # fmt: skip
+    assert lost == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_and_python_are_real(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for kind, block in BLOCK.findall(text):
+        if kind == "python":
+            compile(block, str(page), "exec")
+    for line in re.findall(r"^(?: {4})?(whenabouts [^\n]*)$", text, re.MULTILINE):
+        for command in re.split(r"\s+(?:&&|\|)\s+", line.partition("  #")[0]):
+            if command.startswith("whenabouts "):
+                assert_real(shlex.split(command, comments=True)[1:])
+
+
+def assert_real(words: list[str]) -> None:
+    """Verb, sub-verb and long options are those of the command line."""
+    command: Any = COMMANDS
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        assert words[0] in command.commands, words
+        command, words = command.commands[words[0]], words[1:]
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, words
+
+
+def test_something_is_looked_at() -> None:
+    assert len(PAGES) >= 15
+    with pytest.raises(AssertionError):
+        assert_real(["find", "--no-such-option"])
+    with pytest.raises(AssertionError):
+        assert_real(["no-such-verb"])
+
+
+def test_the_page_of_settings_is_that_of_the_code() -> None:
+    spec = importlib.util.spec_from_file_location("make_settings", ROOT / "docs" / "make_settings.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert module.page() == written, "Run `python docs/make_settings.py`."
+
+
+def test_every_page_stands_in_the_site() -> None:
+    listed = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if page.name not in listed] == []
