@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pretraining_rows import Learning, Net, Row, Source
 from pretraining_world import Clip, Pair, Plan, World, world_of
-from whenabouts.core.files import replacing
+from whenabouts.core.files import read_json, replacing, write_json
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.timing import IntArray
 from whenabouts.data.subsets import label_subset, place, random_subset, tail_preserving
@@ -70,14 +70,24 @@ def cell(bench: Bench, row: Row, seed: int) -> dict[str, Any]:
     start = None if row.source is None else _pretrained(bench, own, row.source, seed, known)
     figures = {}
     for target in row.targets:
-        figures[target] = {
-            "all": _tuned(bench, own, row, start, target, seed),
-            "fc": None if start is None else _solved(bench, own, row, start, target),
-        }
+        figures[target] = _judged(bench, own, row, start, target, seed)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
     parameters = sum(weight.numel() for weight in fresh(row.net).parameters())
     return {"table": row.table, "row": row.name, "seed": seed, "figures": figures, "parameters": parameters, **known,
             "cpu_seconds": used, "seconds": time.perf_counter() - began}  # fmt: skip
+
+
+def _judged(
+    bench: Bench, own: World, row: Row, start: dict[str, Tensor] | None, target: str, seed: int
+) -> dict[str, Any]:
+    """Both figures on a target, kept in the work folder: several tables have the same net in a row."""
+    source = "scratch" if row.source is None else row.source.key
+    name = f"{source}__{row.net.key}__{row.spread}__{target}".replace(" ", "-")
+    path = bench.work / f"figures-{seed}" / f"{name}.json"
+    if not path.exists():
+        fc = None if start is None else _solved(bench, own, row, start, target)
+        write_json(path, {"all": _tuned(bench, own, row, start, target, seed), "fc": fc})
+    return read_json(path)
 
 
 def fresh(net: Net) -> ClipNet:
