@@ -211,7 +211,12 @@ def test_speed_and_waiting_are_told_but_not_kept() -> None:
         def say(self, text: str) -> None:
             said.append(text)
 
+    begun: list[int] = []
+
     class Book:
+        def begin(self, step: int) -> None:
+            begun.append(step)
+
         def note(self, step: int, values: dict[str, float]) -> None:
             noted.append((step, dict(values)))
 
@@ -219,6 +224,7 @@ def test_speed_and_waiting_are_told_but_not_kept() -> None:
     assert re.fullmatch(
         r"step 15 of 40: loss .*, accuracy .*, rate .*, [\d.]+ a second, \d+ % waiting for data", said[0]
     )
+    assert begun == [0]
     assert [step for step, _ in noted] == [15, 30, 40]
     assert set(noted[0][1]) == {"loss", "accuracy", "learning_rate", "waiting_share", "examples_per_second"}
     assert set(fitted.history[0]) == {"step", "rate", "loss", "accuracy"}
