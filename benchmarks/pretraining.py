@@ -19,12 +19,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from pretraining_cells import Bench, cell, cells_of
-from pretraining_rows import ROWS, Learning, Row
+from pretraining_rows import ROWS, SEEDS, Learning, Row
 from pretraining_world import Plan
 from whenabouts.core.files import read_json, write_json
 from whenabouts.training.devices import choose_compute
 
-SEEDS = (0, 1, 2)
 SIZES = {
     "small": (Plan(), Learning()),
     "full": (

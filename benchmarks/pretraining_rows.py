@@ -5,6 +5,7 @@ from typing import Literal
 
 from whenabouts.recognition.pretrain_settings import Loss
 
+SEEDS = (0, 1, 2)
 TARGETS = ("near action", "kitchen verb", "kitchen noun", "kitchen action")
 Subset = Literal["random", "tail"]
 Length = Literal["all", "short", "long", "long centre"]

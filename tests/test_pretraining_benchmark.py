@@ -164,7 +164,8 @@ def test_a_cell_is_the_same_again_and_a_run_goes_on(
     page = (tmp_path / "pretraining.md").read_text()
     assert "| scratch |" in page
     assert "too few seeds" in page
-    assert "Fig. 1a-b: scratch (0 of 3 seeds)" in page
+    assert "Fig. 1a-b: all of it" in page
+    assert "Not measured yet: " in page
     assert len(json.loads((tmp_path / "pretraining.json").read_text())["cells"]) == 2
 
 
