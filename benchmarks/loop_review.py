@@ -137,7 +137,7 @@ def chosen(
     "queue": as the page asks; "oracle", which knows the truth: those that hit (at a tIoU of 0.5) true moments that were
     not met yet, at random. All choose among the same moments.
     """
-    judged = _judged(found, answers)
+    judged = _judged(found, answers, [each.video_id for each in world.train])
     open_rows = np.setdiff1d(np.arange(len(found)), judged.rows)
     if way == "random":
         return rng.permutation(open_rows)[:count].tolist()
@@ -148,7 +148,7 @@ def chosen(
         p = chances(candidates, judged.rows, judged.right)
         ranked = open_rows[np.argsort(np.abs(p[open_rows] - 0.5), kind="stable")]
         return ranked[:count].tolist()
-    return queue(usefulness(candidates, judged), candidates.videos, found.classes, count)
+    return queue(usefulness(candidates, judged), candidates, count, seed=int(rng.integers(2**31)))
 
 
 def _true_ones(
@@ -182,6 +182,7 @@ def _candidates(found: Moments, examples: Sequence[Example]) -> Candidates:
     columns = list(zip(found.video_ids.tolist(), found.classes.tolist(), strict=True))
     return Candidates(
         found.scores,
+        found.spans,
         np.asarray([numbers[name] for name, _ in columns]),
         found.classes,
         np.asarray([index in labels[name] for name, index in columns], bool),
@@ -189,8 +190,16 @@ def _candidates(found: Moments, examples: Sequence[Example]) -> Candidates:
     )
 
 
-def _judged(found: Moments, answers: Sequence[Answer]) -> Judged:
-    """Rows that an answer speaks of (tIoU of 0.5 or more with what was judged), and what it said."""
+def _judged(found: Moments, answers: Sequence[Answer], videos: Sequence[str]) -> Judged:
+    """Rows that an answer speaks of (tIoU of 0.5 or more with what was judged), what it said, and all that was asked.
+
+    What was asked has videos by number among `videos`, as the candidates have.
+    """
+    numbers = {name: number for number, name in enumerate(videos)}
+    asked = []
+    for each in answers:
+        spans = np.asarray([each.found, *(part[:2] for part in each.rated)])
+        asked.append((numbers[each.video_id], each.concept, float(spans.min()), float(spans.max())))
     rows_of: dict[tuple[str, int], list[int]] = {}
     for row, key in enumerate(zip(found.video_ids.tolist(), found.classes.tolist(), strict=True)):
         rows_of.setdefault(key, []).append(row)
@@ -200,7 +209,7 @@ def _judged(found: Moments, answers: Sequence[Answer]) -> Judged:
         if rows:
             overlaps = temporal_iou(found.spans[rows], [each.found])[:, 0]
             said |= {rows[place]: each.right for place in np.flatnonzero(overlaps >= 0.5).tolist()}
-    return Judged.of(sorted(said.items()))
+    return Judged.of(sorted(said.items()), asked)
 
 
 def _labels(video_id: str, rows: list) -> SegmentLabels:

@@ -36,6 +36,13 @@ TruthFile = Annotated[
         "--truth", help="With --with-reviews: ActivityNet JSON to measure by.", show_default="truth.json, if any"
     ),
 ]
+EvenIfWorse = Annotated[
+    bool,
+    typer.Option(
+        "--even-if-worse",
+        help="With --with-reviews: take the new model even where it is worse on the videos held out.",
+    ),
+]
 
 
 def train(
@@ -46,6 +53,7 @@ def train(
     overrides: Overrides = None,
     with_reviews: WithReviews = False,
     truth: TruthFile = None,
+    even_if_worse: EvenIfWorse = False,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: Json = False,
@@ -60,8 +68,9 @@ def train(
     Killed, it goes on from its last checkpoint, to the same result. One training at a time.
 
     --with-reviews takes what was decided in `whenabouts serve` as rated segments, leaves out the videos that were held
-    out before, and tells what it has brought on those (reports/learning.json). Concepts that were saved from examples
-    join the vocabulary. Where too little was decided to choose a localizer by, the kind that stands there is kept.
+    out before, and tells what it has brought on those (reports/learning.json). A model that is worse there than
+    the one that stands there is not taken, unless --even-if-worse. Concepts that were saved from examples join the
+    vocabulary. Where too little was decided to choose a localizer by, the kind that stands there is kept.
     """
     from whenabouts.config import load, tables
     from whenabouts.core.errors import SettingsError
@@ -81,8 +90,9 @@ def train(
     )
 
     terminal = Terminal(as_json=as_json)
-    if truth is not None and not with_reviews:
-        raise SettingsError("--truth is for --with-reviews: other trainings measure nothing.")
+    if (truth is not None or even_if_worse) and not with_reviews:
+        which = "--truth" if truth is not None else "--even-if-worse"
+        raise SettingsError(f"{which} is for --with-reviews: other trainings measure nothing.")
     table = tables(recipe, overrides, sections=("train",))["train"]
     free = localizer is None and not table
     localizer, told = chosen_localizer(localizer, table)
@@ -118,22 +128,26 @@ def train(
         trained = LOCALIZERS[localizer].fit(
             examples, settings, terminal, vocabulary=vocabulary, seed=seed, device=device, checkpoints=unfinished
         )
-        if vocabulary.names != home.vocabulary().names:
-            home.write_vocabulary(vocabulary, home.vocabulary_settings())
-        trained.save(folder)
-        save_calibration(home, None if choice is None else choice.calibration)
-        save_choice(home, choice)
-        lacking = set(examples.missing)
-        Lessons.of(home, [entry for entry in said if entry.id not in lacking]).save(home)
+        learning = None if lessons is None else lessons.report(home, trained, terminal, even_if_worse=even_if_worse)
+        taken = learning is None or learning["kept"] == "new"
+        if taken:
+            if vocabulary.names != home.vocabulary().names:
+                home.write_vocabulary(vocabulary, home.vocabulary_settings())
+            trained.save(folder)
+            save_calibration(home, None if choice is None else choice.calibration)
+            save_choice(home, choice)
+            lacking = set(examples.missing)
+            Lessons.of(home, [entry for entry in said if entry.id not in lacking]).save(home)
         for done in (unfinished, cache / "trials"):
             remove_folder(done)
         sweep(cache)
     facts = {"videos": trained.training["videos"], "left_out": trained.training["left_out"]}
-    if lessons is not None:
-        facts |= {"learning": lessons.report(home, trained, terminal)}
-        terminal.say(told_change(facts["learning"]))
+    if learning is not None:
+        facts |= {"learning": learning}
+        terminal.say(told_change(learning))
+    made = f"{localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos."
     terminal.result(
-        f"Wrote {folder}: {localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos.",
+        f"Wrote {folder}: {made}" if taken else f"Kept {folder} as it was. Not taken, being worse: {made}",
         {"folder": str(folder), "localizer": localizer, "concepts": len(vocabulary), "modalities": list(modalities),
          "without_features": len(examples.missing),
          "trials": {} if choice is None else {trial.name: trial.map for trial in choice.trials}, **facts},

@@ -21,7 +21,7 @@ from whenabouts.evaluation.tables import Truth
 from whenabouts.localizers import load_localizer
 from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.reviewing.held_out import Yardstick
-from whenabouts.localizers.reviewing.lessons import HALFWAY, rivals_for_reviews, told_change
+from whenabouts.localizers.reviewing.lessons import HALFWAY, fell, rivals_for_reviews, told_change
 from whenabouts.page.server.rooms import Rooms
 
 QUICK = [
@@ -63,7 +63,8 @@ def test_train_with_reviews_learns_from_decisions_and_measures_before_and_after(
 ) -> None:
     store = decide_by_truth(home, 30)
     decided = {each.decided.video_id for each in store.standing()}
-    train(localizer="two-stage", project=home.folder, with_reviews=True, overrides=QUICK, device="cpu", as_json=True)
+    train(localizer="two-stage", project=home.folder, with_reviews=True, overrides=QUICK, device="cpu", as_json=True,
+          even_if_worse=True)  # fmt: skip
     told = json.loads(capsys.readouterr().out)
     report = json.loads((home.reports_folder / "learning.json").read_bytes())
     assert told["learning"] == report
@@ -87,7 +88,9 @@ def test_a_concept_from_examples_joins_the_vocabulary_and_is_found(home: Project
     store = ReviewStore(home.reviews_path)
     ids = [entry.id for entry in home.manifest().of_split("train")]
     store.add([Decided("added", ids[n], "cannonball", 1.0 + n, 3.0 + n, origin="example") for n in range(4)])
-    train(localizer="two-stage", project=home.folder, with_reviews=True, overrides=QUICK, device="cpu")
+    train(
+        localizer="two-stage", project=home.folder, with_reviews=True, overrides=QUICK, device="cpu", even_if_worse=True
+    )
     assert home.vocabulary().names == ("concept 0", "concept 1", "concept 2", "cannonball")
     model = load_localizer(home.localizer_folder)
     found = [
@@ -100,8 +103,10 @@ def test_a_concept_from_examples_joins_the_vocabulary_and_is_found(home: Project
 def test_without_decisions_or_in_vain_it_says_so(home: Project) -> None:
     with pytest.raises(ProjectError, match="Nothing was decided"):
         train(project=home.folder, with_reviews=True, device="cpu")
-    with pytest.raises(SettingsError, match="--with-reviews"):
+    with pytest.raises(SettingsError, match="--truth is for --with-reviews"):
         train(project=home.folder, truth=home.truth_path, device="cpu")
+    with pytest.raises(SettingsError, match="--even-if-worse is for --with-reviews"):
+        train(project=home.folder, even_if_worse=True, device="cpu")
 
 
 def test_held_out_videos_are_not_learned_from(
@@ -122,6 +127,47 @@ def test_the_kind_that_stands_there_is_tried_first(home: Project) -> None:
     rivals = rivals_for_reviews(home)
     assert list(rivals) == ["winners-out", "multiple-instance", "two-stage", "cross-class-relevance"]
     assert rivals["two-stage"].halfway == HALFWAY  # type: ignore[attr-defined]
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(each.relative_to(folder)): each.read_bytes() for each in sorted(folder.rglob("*")) if each.is_file()}
+
+
+def test_a_worse_model_is_told_and_not_taken_unless_asked_for(
+    home: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ReviewStore(home.reviews_path)
+    ids = [entry.id for entry in home.manifest().of_split("train")]
+    store.add([Decided("added", ids[n], "cannonball", 1.0 + n, 3.0 + n, origin="example") for n in range(4)])
+    store.close()
+    train(localizer="multiple-instance", project=home.folder, device="cpu")
+    before, words = everything(home.localizer_folder), home.vocabulary().names
+    poor = ["train.epochs=1", "train.rounds=1", "train.attentions=1", "train.learning_rate=1e-9"]
+    train(localizer="winners-out", project=home.folder, with_reviews=True, overrides=poor, device="cpu", as_json=True)
+    said = capsys.readouterr()
+    report = json.loads((home.reports_folder / "learning.json").read_bytes())
+    held = report["held_out"]
+    assert held["after"]["map"] < held["before"]["map"]
+    assert (report["worse"], report["kept"]) == (True, "earlier")
+    assert everything(home.localizer_folder) == before
+    assert home.vocabulary().names == words
+    assert "the earlier one was kept" in " ".join(said.err.split())
+    train(localizer="winners-out", project=home.folder, with_reviews=True, overrides=poor, device="cpu", as_json=True,
+          even_if_worse=True)  # fmt: skip
+    said = capsys.readouterr()
+    report = json.loads((home.reports_folder / "learning.json").read_bytes())
+    assert (report["worse"], report["kept"]) == (True, "new")
+    assert "was taken all the same" in " ".join(said.err.split())
+    assert everything(home.localizer_folder) != before
+    assert home.vocabulary().names == (*words, "cannonball")
+
+
+def test_only_a_fall_of_what_was_measured_is_worse() -> None:
+    assert fell({"map": 0.5}, {"map": 0.4})
+    assert not fell({"map": 0.5}, {"map": 0.5})
+    assert not fell({"map": 0.5}, {"map": 0.6})
+    assert not fell(None, {"map": 0.0})
+    assert not fell({"map": 0.5}, None)
 
 
 WORDS = Vocabulary(("dive", "swim"))
@@ -178,7 +224,8 @@ def test_the_job_trains_finds_and_tells_what_changed(home: Project, client_of: A
     rooms = Rooms(home, device="cpu")
     client = client_of(rooms, Access.of("127.0.0.1"))
     before = client.get("/api/project").json
-    told = client.post("/api/learn", {"localizer": "multiple-instance"})
+    assert client.post("/api/learn", {"even_if_worse": "yes"}).status == 400
+    told = client.post("/api/learn", {"localizer": "multiple-instance", "even_if_worse": True})
     assert (told.status, told.json["state"]) == (202, "running")
     assert client.post("/api/learn", {}).status == 409
     job = waited(rooms)

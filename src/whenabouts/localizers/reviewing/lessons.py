@@ -62,13 +62,20 @@ class ReviewedLessons:
         """How many rated segments decisions have given to training videos."""
         return sum(part.source == SOURCE for entry in self.entries for part in entry.segments)
 
-    def report(self, home: Project, trained: Localizer, progress: Progress) -> dict[str, Any]:
-        """Measure the new model on the held-out videos, with what it finds otherwise there: reports/learning.json."""
+    def report(
+        self, home: Project, trained: Localizer, progress: Progress, *, even_if_worse: bool = False
+    ) -> dict[str, Any]:
+        """Measure the new model on the held-out videos, with what it finds otherwise there: reports/learning.json.
+
+        `worse` says whether its mAP there is below that of the model that stood there (False where either is unknown),
+        `kept` which of both is to stand there: "earlier" for a worse one without `even_if_worse`, else "new".
+        """
         yardstick, after = self.yardstick, self.yardstick.found(trained, home.features(), progress)
+        old, new = yardstick.measure(self.before), yardstick.measure(after)
         values = {
             "held_out": {"videos": len(yardstick.entries), "measured_on": yardstick.measured_on,
-                         "before": yardstick.measure(self.before), "after": yardstick.measure(after),
-                         "changes": changes_between(self.before, after)},
+                         "before": old, "after": new, "changes": changes_between(self.before, after)},
+            "worse": fell(old, new), "kept": "earlier" if fell(old, new) and not even_if_worse else "new",
             "rated_segments": self.rated,
             "decisions": len(self.reviews),
         }  # fmt: skip
@@ -93,8 +100,13 @@ def told_for_reviews(localizer: str, told: dict[str, Any]) -> dict[str, Any]:
     return {"halfway": HALFWAY, **told} if localizer == "two-stage" else dict(told)
 
 
+def fell(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool:
+    """Whether measures (`Yardstick.measure`) say that mAP fell."""
+    return before is not None and after is not None and after["map"] < before["map"]
+
+
 def told_change(values: dict[str, Any]) -> str:
-    """Before and after, and how many moments that has changed, as one line."""
+    """Before and after, how many moments that has changed, and which model stands there if that is a worse one."""
     held, moments = values["held_out"], values["held_out"]["changes"]["moments"]
     changed = (
         f" There {moments['kept']} moments are kept, {moments['moved']} moved, {moments['new']} new and "
@@ -104,6 +116,13 @@ def told_change(values: dict[str, Any]) -> str:
         told = f"Nothing is known of the {held['videos']} held-out videos, so what this has brought was not measured."
         return told + (changed if moments["after"] else "")
     before = "no model" if held["before"] is None else f"{held['before']['map']:.1%}"
+    if values["kept"] == "earlier":
+        changed = (
+            " The new model is worse, so the earlier one was kept; your decisions are kept too. More of them may help, "
+            "or another --localizer; --even-if-worse takes the new one all the same."
+        )
+    elif values["worse"]:
+        changed = f" The new model is worse, and was taken all the same, as asked for.{changed}"
     return (
         f"On {held['videos']} held-out videos, by their {held['measured_on']}: mAP at tIoU {held['after']['tiou']} was "
         f"{before}, is {held['after']['map']:.1%}.{changed}"

@@ -15,13 +15,14 @@ _STEPS = 25
 
 @dataclass(frozen=True)
 class Candidates:
-    """Found moments (M,): scores, videos and concepts by number, and whether the video has the concept's label.
+    """Found moments (M,): scores, spans (M, 2), videos and concepts by number, whether the video has the label.
 
     `expected` (C,) is how many moments of each concept are thought to be right, such as the number of videos with its
     label: where a ranking is as often right as wrong.
     """
 
     scores: FloatArray
+    spans: FloatArray
     videos: IntArray
     concepts: IntArray
     labelled: BoolArray

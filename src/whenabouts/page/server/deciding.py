@@ -90,7 +90,7 @@ async def save_concept(request: Request) -> Response:
 
 async def learn(request: Request) -> Response:
     """POST /api/learn."""
-    values = await _body(request, ("localizer",))
+    values = await _body(request, ("localizer", "even_if_worse"))
     return await run_in_threadpool(_learn, rooms_of(request), values)
 
 
@@ -226,7 +226,8 @@ def _queue(snapshot: Snapshot, concept: str, limit: int) -> dict[str, Any]:
     names = library.names
     if concept:
         useful = useful * (table.concepts == names.numbers.get(concept, -1))
-    chosen = queue(useful, table.videos, table.concepts, limit)
+    rows = library.found_rows
+    chosen = rows[queue(useful[rows], library.candidates, limit)].tolist()
     listed = [answers.moment(snapshot, table, row, None, float(useful[row])) for row in chosen]
     left: dict[int, int] = {}
     for each in table.concepts[useful > 0].tolist():
@@ -267,9 +268,12 @@ def _learn(rooms: Rooms, values: dict[str, Any]) -> Response:
     localizer = values.get("localizer")
     if localizer is not None and (not isinstance(localizer, str) or localizer not in LOCALIZERS):
         raise Refused(400, f"localizer is one of {', '.join(LOCALIZERS)}.")
+    insisted = values.get("even_if_worse", False)
+    if not isinstance(insisted, bool):
+        raise Refused(400, "even_if_worse is true or false.")
     if not rooms.desk.current().standing():
         raise Refused(409, "Nothing was decided yet, so there is nothing new to learn.")
-    if not rooms.learning.begin(localizer):
+    if not rooms.learning.begin(localizer, even_if_worse=insisted):
         raise Refused(409, "Learning is under way already.")
     return answer(_learning(rooms), 202)
 

@@ -73,10 +73,17 @@ class Snapshot:
         place = np.full(len(table), -1, np.int64)
         place[rows] = np.arange(len(rows))
         judged = [(place[row], review.decided.present) for row, review in self.judging.items()]
-        known = Judged(np.asarray([row for row, _ in judged], np.int64), np.asarray([yes for _, yes in judged], bool))
+        known = Judged.of(judged, [row for review in self.standing() for row in self._asked_by(review)])
         values = np.zeros(len(table))
         values[rows] = usefulness(library.candidates, known)
         return values
+
+    def _asked_by(self, review: Review) -> list[tuple[int, int, float, float]]:
+        """A row (video, concept, start, end) of what was asked and answered; none of a video that is not here."""
+        said = review.decided
+        video, (start, end) = self.library.numbers.get(said.video_id), said.subject[2:]
+        span = min(start, said.start_seconds), max(end, said.end_seconds)
+        return [] if video is None else [(video, self.library.names.number(said.concept), *span)]
 
     def by_use(self) -> IntArray:
         """Rows of the table, most useful first, then best score first."""

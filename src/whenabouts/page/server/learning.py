@@ -55,13 +55,15 @@ class Learning:
         return {"state": job.state, "step": job.step, "begun": job.begun, "ended": job.ended, "log": list(job.log),
                 "error": job.error, "result": job.result}  # fmt: skip
 
-    def begin(self, localizer: str | None) -> bool:
-        """Begin a job; False where one runs."""
+    def begin(self, localizer: str | None, *, even_if_worse: bool = False) -> bool:
+        """Begin a job; False where one runs. A worse model is taken only with `even_if_worse`."""
         with self._lock:
             if self._job.state == "running":
                 return False
             self._job, self._stopping = Job("running", "starting", time.time()), False
-            threading.Thread(target=self._run, args=(self._job, localizer), daemon=True).start()
+            chosen = ["--localizer", localizer] if localizer else []
+            chosen += ["--even-if-worse"] if even_if_worse else []
+            threading.Thread(target=self._run, args=(self._job, chosen), daemon=True).start()
             return True
 
     def stop(self) -> bool:
@@ -73,12 +75,11 @@ class Learning:
             _end(process)
         return running
 
-    def _run(self, job: Job, localizer: str | None) -> None:
+    def _run(self, job: Job, chosen: list[str]) -> None:
         try:
             before = self._moments()
-            chosen = ["--localizer", localizer] if localizer else []
-            chosen += ["--truth", str(self.truth)] if self.truth else []
-            self._child(job, "training", ["train", "--with-reviews", *chosen])
+            measured = ["--truth", str(self.truth)] if self.truth else []
+            self._child(job, "training", ["train", "--with-reviews", *chosen, *measured])
             self._child(job, "finding", ["find", "--top", "0"])
             report = read_json(self.project.reports_folder / "learning.json")
             job.result = {**report, **changes_between(before, self._moments())}

@@ -186,7 +186,7 @@ class Library:
             expected[concept] = labelled_videos
         unknown = expected == 0  # No label at all, as of a concept that was saved from examples.
         expected[unknown] = np.sqrt(np.bincount(concepts, minlength=count))[unknown]
-        return Candidates(self.table.scores[rows], videos, concepts, labelled, expected)
+        return Candidates(self.table.scores[rows], self.table.spans[rows], videos, concepts, labelled, expected)
 
     @cached_property
     def found_rows(self) -> IntArray:

@@ -29,7 +29,7 @@ export async function learnView(place) {
     running = job.state === "running";
     tellHead(job);
     tellProgress(job);
-    fill(outcome, job.result ? result(job.result) : null);
+    fill(outcome, job.result ? result(job.result, running ? null : () => begin(true)) : null);
     if (running) timer = setTimeout(ask, 800);
   }
 
@@ -41,7 +41,7 @@ export async function learnView(place) {
         held ? `${count(held.videos, "video")} were drawn at random and held out to measure before and after.` : ""),
       running ? null : chooser(job.localizers ?? []),
       running ? button("Stop", () => telling(() => post("/api/learn/stop")).then(ask), { kind: "bad" })
-        : button("Learn again", begin, { kind: "primary", key: "B", disabled: decided === 0 }),
+        : button("Learn again", () => begin(), { kind: "primary", key: "B", disabled: decided === 0 }),
       decided === 0 && !running ? make("p", { class: "soft" }, "Decide on some moments first: ", make("a", { href: "#/review" }, "review"), ".") : null);
   }
 
@@ -61,8 +61,8 @@ export async function learnView(place) {
       job.log?.length ? make("details", { open: job.state !== "done" }, make("summary", {}, "What the training says"), make("pre", { tabindex: 0, "aria-label": "What the training says" }, job.log.slice(-12).join("\n"))) : null);
   }
 
-  async function begin() {
-    if (await telling(() => post("/api/learn", { localizer: localizer || null }))) await ask();
+  async function begin(insisted = false) {
+    if (await telling(() => post("/api/learn", { localizer: localizer || null, even_if_worse: insisted }))) await ask();
   }
 
   const stop = bind("Learn again", [{ keys: ["b"], told: "Begin", run: () => (running ? false : begin()) }]);
@@ -70,13 +70,18 @@ export async function learnView(place) {
   return () => { closed = true; clearTimeout(timer); stop(); };
 }
 
-function result(values) {
-  const { held_out: held, moments, rated_segments: rated, changed = [] } = values;
+/** What came of it; `insist` trains once more and takes the model even where it is worse. */
+function result(values, insist) {
+  const { held_out: held, moments, rated_segments: rated, changed = [], worse = false, kept = "new" } = values;
+  const earlier = kept === "earlier";
   return [
+    worse ? make("section", { class: "panel", role: "status" }, make("h2", {}, earlier ? "The new model is worse: the earlier one was kept" : "The new model is worse, and was taken as asked for"),
+      make("p", { class: "soft" }, earlier ? "Your decisions are kept too. More of them may help, or another localizer." : "Learning again from more decisions, or with another localizer, may mend it."),
+      earlier && insist ? button("Learn again, and take it even if worse", insist, { kind: "bad" }) : null) : null,
     make("section", { class: "tiles", "aria-label": "Before and after" },
       measure(held), tile("Rated segments learned from", rated),
       moments ? tile("Moments", `${moments.before} → ${moments.after}`, `${moments.new} new, ${moments.moved} moved, ${moments.gone} gone, ${moments.kept} as before`) : null),
-    !changed.length && moments?.before ? make("p", { class: "soft" }, "No moment has changed. The model learns more from more decisions, and other localizers learn more from them.") : null,
+    !changed.length && moments?.before && !earlier ? make("p", { class: "soft" }, "No moment has changed. The model learns more from more decisions, and other localizers learn more from them.") : null,
     changed.length ? make("section", {}, make("h2", {}, "What has changed"), make("div", { class: "grid" }, changed.slice(0, SHOWN).map(change))) : null,
   ];
 }

@@ -1,4 +1,4 @@
-/** The queue: the moments that a decision would teach most about, one after the other. */
+/** The queue: moments drawn at random by use, one after the other. */
 import { get } from "./api.js";
 import { button, fill, make, name, picture } from "./dom.js";
 import { count, percent, span } from "./format.js";
@@ -40,7 +40,7 @@ export async function reviewView(place, { values }) {
     const select = make("select", { "aria-label": "Concept to review", onchange: () => { concept = select.value; note("review", { concept }); skipped.clear(); begin(); } },
       make("option", { value: "" }, "All concepts"),
       concepts.map((each) => make("option", { value: each.name, selected: each.name === concept }, `${each.name} (${each.left})`)));
-    fill(head, make("h1", {}, "Review"), make("p", { class: "soft" }, `${count(done, "decision")} in this sitting, ${left.toLocaleString("en")} moments left, most useful first.`), make("label", { class: "field" }, make("span", {}, "Concept"), select));
+    fill(head, make("h1", {}, "Review"), make("p", { class: "soft" }, `${count(done, "decision")} in this sitting, ${left.toLocaleString("en")} moments left, drawn at random: right ones and wrong ones both teach.`), make("label", { class: "field" }, make("span", {}, "Concept"), select));
   }
 
   async function open() {
