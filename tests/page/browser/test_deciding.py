@@ -1,7 +1,8 @@
 """Review by keyboard alone, decisions from cards, by example, undo from the history; all of it outlives a reload."""
 
+import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -114,6 +115,30 @@ def test_learning_begins_shows_itself_and_can_be_stopped(decided_on: "Served", o
     page.keyboard.press("b")
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("heading", name="Stopped").wait_for()
+
+
+def test_a_worse_model_is_told_and_taken_only_when_asked_for(decided_on: "Served", opened: Open) -> None:
+    page = opened(decided_on, "#/review")
+    result = {
+        "held_out": {"videos": 3, "measured_on": "truth", "before": {"map": 0.47}, "after": {"map": 0.41, "tiou": 0.5}},
+        "rated_segments": 1, "worse": True, "kept": "earlier", "changed": [],
+        "moments": {"before": 8, "after": 8, "kept": 8, "moved": 0, "new": 0, "gone": 0},
+    }  # fmt: skip
+    asked: list[Any] = []
+
+    def answered(route: Any) -> None:
+        if route.request.method == "POST":
+            asked.append(route.request.post_data_json)
+        job = {"state": "done", "step": "", "log": [], "error": "", "localizers": [], "result": result}
+        route.fulfill(content_type="application/json", body=json.dumps(job))
+
+    page.route("**/api/learn", answered)
+    page.keyboard.press("L")
+    page.get_by_role("heading", name="The new model is worse: the earlier one was kept").wait_for()
+    assert "−6.0 points" in page.locator(".tile.bad").inner_text()
+    page.get_by_role("button", name="Train once more, and take it even if worse").click()
+    page.wait_for_load_state("networkidle")
+    assert asked == [{"localizer": None, "even_if_worse": True}]
 
 
 def test_a_key_pressed_twice_never_judges_one_moment_twice(decided_on: "Served", opened: Open) -> None:
