@@ -6,10 +6,10 @@
 DIR holds the recordings of the Free Spoken Digit Dataset.
 
 For each world and seed a multiple-instance localizer, which `train` takes by default, learns from labels alone; then,
-batch by batch, moments are found in the training videos, some are chosen, a simulated reviewer judges them (wrongly with
-probability 0.05), and the localizer learns from its own labels again, in which all that was judged so far is fixed. mAP
-at tIoU 0.5 is that of the test videos, about which nobody is asked. The page's queue was chosen on seeds 100 to 102,
-which are in no table.
+batch by batch, moments are found in the training videos, some are chosen, a simulated reviewer judges them (wrongly
+with probability 0.05), and the localizer learns from its own labels again, in which all that was judged so far is
+fixed. mAP at tIoU 0.5 is that of the test videos, about which nobody is asked. The page's queue was chosen on seeds
+100 to 102, which are in no table.
 """
 
 import argparse
