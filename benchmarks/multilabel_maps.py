@@ -23,7 +23,7 @@ from multilabel_cells import STEPS, chosen, head_of, learn
 from multilabel_claims import Estimate
 from multilabel_rows import HEAD, MODELS, PLAIN
 from multilabel_worlds import FRAMES, RATE, Place, backbone_of, clips_of, features_of, video_world
-from whenabouts.core.files import write_json, write_text
+from whenabouts.core.files import read_json, write_json, write_text
 from whenabouts.core.timing import BoolArray
 from whenabouts.data.worlds.activity_videos import ActivityVideos
 from whenabouts.nets.activity_heads import ActivityHead, PooledHead
@@ -132,6 +132,18 @@ def heads_of(seed: int, place: Place) -> dict[str, nn.Module]:
     return made
 
 
+def of_seed(seed: int, place: Place, out: Path) -> dict[str, dict[str, float]]:
+    """The measures of one seed, from the work folder where they are there; with the pictures of seed 0."""
+    path = place.work / "maps" / f"{seed}.json"
+    if not path.exists():
+        heads = heads_of(seed, place)
+        write_json(path, measured(heads, backbone_of("video", seed, place), video_world("base", seed).test))
+        if seed == 0:
+            draw(out, seed, heads, place)
+    found: dict[str, dict[str, float]] = read_json(path)
+    return found
+
+
 def draw(out: Path, seed: int, heads: dict[str, nn.Module], place: Place) -> None:
     """The pictures of one seed: two videos with several activities, one observation, the correlation map."""
     side, backbone = video_world("base", seed).test, backbone_of("video", seed, place)
@@ -153,7 +165,7 @@ def page(told: dict[str, dict[str, dict[str, Any]]], seeds: int) -> Iterator[str
     yield "Made by `python benchmarks/multilabel_maps.py --out benchmarks/results`.\n"
     yield (
         f"Maps of the activities that are under way in the middle clip of each test video of the base world, {seeds} "
-        "seeds, 95 % intervals over seeds. `share inside`: how much of a map lies in the cells that the activity's box "
+        "seeds (95 % intervals). `share inside`: how much of a map lies in the cells that the activity's box "
         "touches, in percent. `height`: the highest place of a time over the highest of the clip, in percent, at times "
         "at which the activity is on and at which it is off.\n"
     )
@@ -171,12 +183,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     place = Place(options.work, SHARED / "data" / "fsdd")
-    by_seed = []
-    for seed in range(options.seeds):
-        heads = heads_of(seed, place)
-        by_seed.append(measured(heads, backbone_of("video", seed, place), video_world("base", seed).test))
-        if seed == 0:
-            draw(options.out, seed, heads, place)
+    by_seed = [of_seed(seed, place, options.out) for seed in range(options.seeds)]
     told = {}
     for name in by_seed[0]:
         estimates = {measure: Estimate.of([each[name][measure] for each in by_seed]) for measure in MEASURES}
