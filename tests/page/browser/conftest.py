@@ -75,17 +75,20 @@ def decided_on(copied: Served) -> Iterator[Served]:
 
 @pytest.fixture
 def opened(browser: "Browser") -> "Iterator[Callable[..., Page]]":
-    """Open pages; afterwards nothing may have complained, and nothing may have been asked of another machine."""
+    """Open pages; afterwards nothing may have complained, and nothing may have been asked of another machine.
+
+    `refused` is the status of answers that a test brings about: the browser tells of such, and no page can keep it.
+    """
     contexts, complaints, foreign = [], list[str](), list[str]()
 
-    def open_page(served: Served, route: str = "", **looks: Any) -> "Page":
+    def open_page(served: Served, route: str = "", *, refused: int | None = None, **looks: Any) -> "Page":
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **looks})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
-        page.on(
-            "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-        )
+        told = f"Failed to load resource: the server responded with a status of {refused} "
+        page.on("console", lambda message: complaints.append(message.text)
+                if message.type in ("error", "warning") and not message.text.startswith(told) else None)  # fmt: skip
         page.on("pageerror", lambda error: complaints.append(str(error)))
         context.on(
             "request", lambda asked: foreign.append(asked.url) if not asked.url.startswith(served.address) else None

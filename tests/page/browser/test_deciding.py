@@ -151,3 +151,23 @@ def test_a_key_pressed_twice_never_judges_one_moment_twice(decided_on: "Served",
     first_in_queue(page, decided_on)
     judged = decided_on.stored("video, concept, found_start, found_end")
     assert 1 <= len(judged) == len(set(judged))
+
+
+def test_what_another_has_decided_meanwhile_stands_and_is_told(decided_on: "Served", opened: Open) -> None:
+    mine, theirs = opened(decided_on, refused=409), opened(decided_on)
+    for page in (mine, theirs):
+        page.wait_for_selector(".card")
+        page.wait_for_load_state("networkidle")
+    theirs.locator(".card").first.get_by_role("button", name="Reject").click()
+    theirs.locator(".card.rejected").wait_for()
+    with mine.expect_request("**/api/reviews") as sent:
+        mine.locator(".card").first.get_by_role("button", name="Confirm").click()
+    assert sent.value.post_data_json["seen"] is None  # This tab knew of no decision.
+    mine.locator(".remark.bad", has_text="decided").wait_for()
+    mine.locator(".card.rejected").wait_for()  # And now shows what stands.
+    assert [row[0] for row in decided_on.stored(DECISIONS)] == ["rejected"]
+    mine.locator(".card.rejected .card-link").click()
+    mine.locator(".moment-row.chosen").wait_for()
+    mine.keyboard.press("c")
+    mine.locator(".remark", has_text="Confirmed").wait_for()  # Who has seen it may decide otherwise.
+    assert [row[0] for row in decided_on.stored(DECISIONS)] == ["rejected", "confirmed"]

@@ -42,7 +42,7 @@ async function send(reviews) {
       throw error;
     }
   });
-  if (overtaken) await changed(); // Show what the other has decided.
+  if (overtaken) await changed("undone"); // The views ask again, and show what the other has decided.
   if (!stored) return null;
   const last = stored.reviews.at(-1);
   remember(stored.reviews);
@@ -105,7 +105,7 @@ export async function redo() {
   return done.review;
 }
 
-/** Tell the views: "reviews" after everything, "undone" after undo and redo, with the decisions that came or went. */
+/** Tell the views: "reviews" after everything, "undone" where they must ask again, with the decisions that came or went. */
 async function changed(also = null, detail = 0) {
   await telling(refresh);
   changes.dispatchEvent(new Event("reviews"));
