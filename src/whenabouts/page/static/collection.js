@@ -6,7 +6,7 @@ import { button, fill, make, name, settled } from "./dom.js";
 import { count, score } from "./format.js";
 import { bind } from "./keys.js";
 import { changes, hue, project } from "./project.js";
-import { note } from "./routes.js";
+import { note, to } from "./routes.js";
 import { telling } from "./said.js";
 
 const PAGE = 48;
@@ -85,8 +85,9 @@ export function collectionView(place, { values }, what) {
   function nothing() {
     const filtered = asked.text || asked.concept || asked.min_score || asked.reviewed || asked.split || asked.kind !== "found";
     return make("div", { class: "nothing" }, make("h2", {}, "Nothing here"), make("p", { class: "soft" }, filtered
-      ? "No moment fits all of this. Lower the cut-off, or take a filter away."
-      : "No moments were found yet: run `whenabouts find`, then reload this page."));
+      ? `No ${what === "moments" ? "moment" : "video"} fits all of this. ${what === "moments" ? "Lower the cut-off, or take" : "Take"} a filter away.`
+      : "No moments were found yet: run `whenabouts find`, then reload this page."),
+    filtered ? make("a", { class: "button", href: to(what) }, "Show all") : null);
   }
 
   async function decide(decision, moment) {

@@ -159,15 +159,20 @@ function drawBar(pen, { moment, lane, left, right, top }, selected, look) {
     for (const x of [left + 3, right - 5]) pen.fillRect(x, top + 4, 2, height - 8);
   }
   if (width < 26) return;
+  const indent = selected ? 9 : 5;
   const mark = rejected || moment.present === false ? "✕ " : moment.review ? { confirmed: "✓ ", rejected: "✕ ", corrected: "✓ " }[moment.review.decision] ?? "" : "";
-  pen.save();
-  pen.beginPath();
-  pen.rect(left, top, width - 3, height);
-  pen.clip();
   pen.fillStyle = lane === "truth" && verdict ? look.card : lane === "found" || rejected ? look.ink : inkOn(colour);
   pen.textBaseline = "middle";
-  pen.fillText(mark + moment.concept, left + (selected ? 9 : 5), top + height / 2 + 0.5);
-  pen.restore();
+  pen.fillText(shortened(pen, mark + moment.concept, width - 2 * indent + 2), left + indent, top + height / 2 + 0.5);
+}
+
+/** As much of a text as there is room for, in pixels. */
+function shortened(pen, text, room) {
+  const wide = pen.measureText(text).width;
+  if (wide <= room) return text;
+  const letters = [...text];
+  const kept = Math.floor((letters.length * room) / wide) - 1;
+  return kept < 2 ? "" : `${letters.slice(0, kept).join("")}…`;
 }
 
 /** Black or white, whichever is easier to read on a colour (WCAG's relative luminance). */
