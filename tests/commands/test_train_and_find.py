@@ -10,6 +10,7 @@ import pytest
 from whenabouts.commands.find import find
 from whenabouts.commands.train import train
 from whenabouts.core import FeatureMismatch, InvalidData, Moments, ProjectError, SettingsError, Video, Vocabulary
+from whenabouts.core.files import write_json
 from whenabouts.core.progress import Silent
 from whenabouts.data.doctor.check import check_project
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
@@ -332,3 +333,55 @@ def test_a_page_of_the_best_videos_tells_how_many_it_leaves_out(trained: Project
     none = Moments.empty(localizer.vocabulary)
     assert write_found_page(tmp_path / "none.html", entries, none, store, localizer, progress=Silent()) == 0
     assert "0 moments of 0 concepts in 0 videos." in (tmp_path / "none.html").read_text(encoding="utf-8")
+
+
+def test_find_bounds_the_moments_of_a_video_and_tells_how_many_went(
+    trained: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find(project=trained.folder, device="cpu", as_json=True)
+    every = told(capsys)
+    assert every["cut"] == {}
+    whole = Moments.from_json(json.loads((trained.moments_folder / "moments.json").read_text()))
+    find(project=trained.folder, overrides=["train.most_moments=1"], device="cpu", as_json=True)
+    output = capsys.readouterr()
+    outcome = json.loads(output.out)
+    videos, counts = np.unique(whole.video_ids, return_counts=True)
+    expected = {video: count - 1 for video, count in zip(videos.tolist(), counts.tolist(), strict=True) if count > 1}
+    assert outcome["cut"] == expected
+    assert f"{len(expected)} videos have more moments than train.most_moments allows" in output.err
+    assert f"{sum(expected.values()):,} with lower scores went" in output.err
+    found = Moments.from_json(json.loads((trained.moments_folder / "moments.json").read_text()))
+    best = {video: whole[whole.video_ids == video].scores.max() for video in videos.tolist()}
+    assert dict(zip(found.video_ids.tolist(), found.scores.tolist(), strict=True)) == best
+
+
+def test_find_tells_what_has_changed_since_the_last_time(trained: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    path, report = trained.moments_folder / "moments.json", trained.reports_folder / "changes.json"
+    path.unlink(missing_ok=True)
+    report.unlink(missing_ok=True)
+    find(project=trained.folder, device="cpu", as_json=True)
+    assert told(capsys)["changes"] is None  # Nothing was found before.
+    assert not report.exists()
+    find(project=trained.folder, device="cpu")
+    assert "Since the last time" not in capsys.readouterr().out  # Nothing has changed.
+    assert json.loads(report.read_text())["changed"] == []
+    now = Moments.from_json(json.loads(path.read_text())).ranked()
+    # As if the last time the best had ended later, the second was not found, and one that is no more had been.
+    before = now[np.arange(len(now)) != 1]
+    spans = before.spans.copy()
+    spans[0, 1] = spans[0, 0] + 1.5 * (spans[0, 1] - spans[0, 0])
+    gone = Moments.build([now.video_ids[0]], [[900.0, 902.5]], [0], now.vocabulary, scores=99.0)
+    write_json(path, Moments.concatenate([replace(before, spans=spans), gone], now.vocabulary).to_json())
+    find(project=trained.folder, device="cpu")
+    kept = len(now) - 2
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert f"Since the last time {kept} are kept, 1 moved, 1 new, 1 gone (reports/changes.json)." in last
+    noted = json.loads(report.read_text())
+    counts = {"before": len(now), "after": len(now), "kept": kept, "moved": 1, "new": 1, "gone": 1}
+    assert noted["moments"] == counts
+    assert [each["change"] for each in noted["changed"]] == ["gone", "moved", "new"]  # By score.
+    assert [each["moment"]["score"] for each in noted["changed"]] == [99.0, *now.scores[:2].tolist()]
+    assert noted["changed"][1]["was"]["end"] == spans[0, 1]
+    path.write_text("{ broken")
+    find(project=trained.folder, device="cpu", as_json=True)
+    assert told(capsys)["changes"] is None

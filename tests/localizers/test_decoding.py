@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from whenabouts.core import ScoreSequence, TimeGrid, Vocabulary
+from whenabouts.localizers.concepts.looks import LookSettings, moments_of
 from whenabouts.localizers.decoding import (
     Decoder,
     Track,
@@ -157,3 +158,44 @@ def test_doubt_takes_more_from_short_moments() -> None:
     found = Decoder(margin=0.25, doubt=1.0).decode(track, levels_between(values, [0.5]))
     assert found.spans.tolist() == [[1.0, 2.0], [4.0, 7.0]]
     assert found.scores.tolist() == [1.5, 1.5]  # 3 x 1 / (1 + 1), 2 x 3 / (3 + 1).
+
+
+def test_of_a_thousand_unsure_classes_the_best_moments_stay_and_the_others_are_counted() -> None:
+    rng = np.random.default_rng(5)
+    values, vocabulary = rng.normal(size=(1000, 60)), Vocabulary(tuple(f"class {n}" for n in range(1000)))
+    grid = TimeGrid.of_length(60.0, 1.0)
+    track = Track("v", np.arange(1000), values, rng.uniform(0, 0.01, 1000), grid, vocabulary)
+    levels = levels_between(values, even_shares(5))
+    choices: list[dict[str, Any]] = [{"suppression": "soft"}, {"suppression": "hard"}, {"proposals": "nested"}]
+    for choice in choices:
+        every = Decoder(**choice).decode(track, levels)
+        assert (len(every) > 10_000, every.cut) == (True, 0)
+        some = Decoder(**choice, most=700).decode(track, levels)
+        assert (len(some), some.cut) == (700, len(every) - 700)
+        best = every.ranked(700)
+        assert some.spans.tolist() == best.spans.tolist()
+        assert some.classes.tolist() == best.classes.tolist()
+        assert some.scores.tolist() == best.scores.tolist()
+
+
+def test_a_bound_that_is_not_passed_changes_nothing() -> None:
+    selected = np.array([[True, False, True, False], [False, True, False, True], [True, True, False, False]])
+    values = np.array([[1.0, 0.0, 3.0, 0.0], [0.0, 5.0, 0.0, 2.0], [4.0, 4.0, 0.0, 0.0]])
+    grid = TimeGrid.of_length(4.0, 1.0)
+
+    def found(most: int | None) -> tuple[list[float], int]:
+        moments = moments_of_runs("v", selected, values, classes=[0, 1, 2], grid=grid, vocabulary=WORDS, most=most)
+        return moments.scores.tolist(), moments.cut
+
+    assert found(None) == found(5) == ([1.0, 3.0, 5.0, 2.0, 4.0], 0)
+    assert found(3) == ([5.0, 4.0, 3.0], 2)
+    assert found(1) == ([5.0], 4)
+
+
+@pytest.mark.parametrize("moments", ["runs", "segments"])
+def test_looks_are_bounded_too(moments: Any) -> None:
+    scores = scored([[0.0, 3.0, 0.0, 2.0], [1.0, 0.0, 4.0, 0.0], [0.0, 5.0, 0.0, 0.0]])
+    found = moments_of(scores, np.arange(3), LookSettings(moments=moments, most_moments=2))
+    every = moments_of(scores, np.arange(3), LookSettings(moments=moments))
+    assert sorted(found.scores.tolist()) == [4.0, 5.0]
+    assert (found.cut, every.cut) == (len(every) - 2, 0)

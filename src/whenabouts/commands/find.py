@@ -55,11 +55,15 @@ def find(
 ) -> None:
     """Find moments, show the best, and write them all.
 
-    A score is no probability. With multiple-instance, as set by default, it is how
-    far the moment stands out from what is beside it, plus the concept's probability in the video. With winners-out, as
-    set by default, it is the mean, over the moment's half seconds, of
-    their share of the concept's evidence in the video (1 where all half seconds have the same), times the square root
-    of their number: moments that stand out more, and for longer, come first.
+    A score is no probability. With multiple-instance, as set by default, it is how far the moment stands out from what
+    is beside it, plus the concept's probability in the video. With winners-out, as set by default, it is the mean, over
+    the moment's half seconds, of their share of the concept's evidence in the video (1 where all half seconds have the
+    same), times the square root of their number: moments that stand out more, and for longer, come first.
+
+    Two settings lower scores of multiple-instance and activities. train.doubt (1): of how far a moment of n segments
+    stands out, n / (n + doubt) counts, for few segments may do so by chance. train.sigma (0.6): where a better moment
+    of the concept overlaps, the score is multiplied by exp(-tIoU^2 / sigma); smaller lowers more. Of a video the
+    train.most_moments (10,000) best moments stay, and it is told how many went.
 
     Reads the manifest, the features and models/localizer; writes moments/moments.json, and subtitles with one cue per
     moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. What has changed since moments were
@@ -217,6 +221,11 @@ def _tell(
     if found.left_out:
         told = ", ".join(f"{count} {reason}" for reason, count in found.left_out.most_common())
         terminal.say(f"Left out: {told}.")
+    if found.cut:
+        terminal.say(
+            f"{len(found.cut)} videos have more moments than train.most_moments allows: their best are kept, "
+            f"{found.cut.total():,} with lower scores went."
+        )
     if found.covered > MUCH_COVERED:
         terminal.say(
             f"The moments of a concept cover {found.covered:.0%} of its videos on average: trust their ranking rather "
@@ -242,6 +251,6 @@ def _tell(
         for row in best
     ]  # fmt: skip
     values = {"folder": str(folder), "moments": len(moments), "videos": found.videos, "left_out": dict(found.left_out),
-              "covered": found.covered, "best": shown, "html": None if html is None else str(html),
-              "changes": changes}  # fmt: skip
+              "cut": dict(found.cut), "covered": found.covered, "best": shown, "changes": changes,
+              "html": None if html is None else str(html)}  # fmt: skip
     terminal.result("\n".join([*lines, last]), values)

@@ -33,7 +33,8 @@ class Moment:
 class Moments:
     """video_ids (M,), spans (M, 2) in seconds, classes (M,), scores (M,), kinds (M,), over one vocabulary.
 
-    Index with a boolean mask, a slice or an array of row numbers to get other `Moments`.
+    Index with a boolean mask, a slice or an array of row numbers to get other `Moments`. `cut` counts those that a
+    bound on their number left out when they were found.
 
     >>> found = Moments.build(["a", "b"], [[1, 3], [2, 8]], [0, 0], Vocabulary(("dive",)), scores=[0.5, 0.75])
     >>> found.ranked(1)
@@ -48,6 +49,7 @@ class Moments:
     scores: FloatArray
     kinds: NDArray[np.str_]
     vocabulary: Vocabulary
+    cut: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "video_ids", np.asarray(self.video_ids, np.str_))

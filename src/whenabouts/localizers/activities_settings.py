@@ -22,7 +22,8 @@ class ActivitiesSettings:
 
     Use: a step's probability is that of the window around it, a video's the mean of its best `top_share` of windows. A
     video has the classes whose probability is above `class_threshold` and `class_share` of its best class's, and the
-    `top_classes` best. Moments come from `levels` thresholds between a class's lowest and highest probability.
+    `top_classes` best. Moments come from `levels` thresholds between a class's lowest and highest probability, their
+    scores lowered by `doubt` and `sigma` as in multiple-instance; a video's `most_moments` best stay.
     """
 
     segment_seconds: Positive = 0.5
@@ -60,6 +61,7 @@ class ActivitiesSettings:
     suppression: Suppression = "soft"
     tiou: Probability = 0.45
     sigma: Positive = 0.6
+    most_moments: Count = 10_000
 
     def decoder(self) -> Decoder:
         """How scored segments become moments."""
@@ -71,4 +73,5 @@ class ActivitiesSettings:
             suppression=self.suppression,
             tiou=self.tiou,
             sigma=self.sigma,
+            most=self.most_moments,
         )

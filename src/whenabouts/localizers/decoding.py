@@ -1,7 +1,7 @@
 """From scores over time to moments, and the simple rivals that every localizer has to beat."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -47,7 +47,8 @@ class Decoder:
     the true contrast where each segment errs by itself, with `doubt` times the variance of true contrasts.
     `video_weight` times the class's video score is added.
     Runs of one level never overlap; of the others those go that overlap a better one by more than `tiou` ("hard"), or
-    they are lowered by `sigma` ("soft": `softened_scores`).
+    they are lowered by `sigma` ("soft": `softened_scores`). Of a video's moments the `most` best stay (None: all), and
+    `Moments.cut` counts the others: what many unsure classes bring together would else fill the memory.
     """
 
     proposals: Proposals = "contrast"
@@ -58,21 +59,26 @@ class Decoder:
     suppression: Suppression = "hard"
     tiou: float = 0.45
     sigma: float = 0.3
+    most: int | None = None
 
     def decode(self, track: Track, levels: Levels) -> Moments:
         """Moments of one video; `levels(row)` gives the masks (S, K) of one row of its values."""
-        parts = []
+        kept = Best(track.vocabulary, self.most)
         for row, values in enumerate(track.values):
             masks = levels(row)
             runs = unique_runs(masks[-1:] if self.proposals == "union" else masks)
             scores = self._scores(values, runs) + self.video_weight * track.video_scores[row]
-            parts.append(Moments.build([track.video_id] * len(runs), track.grid.spans(runs),
-                                       np.full(len(runs), track.classes[row]), track.vocabulary,
-                                       scores=scores))  # fmt: skip
-        found = Moments.concatenate(parts, track.vocabulary)
+            kept.add(self._settled(Moments.build([track.video_id] * len(runs), track.grid.spans(runs),
+                                                 np.full(len(runs), track.classes[row]), track.vocabulary,
+                                                 scores=scores)))  # fmt: skip
+        found = kept.moments()
+        return found if self.proposals == "union" else replace(found.ranked(), cut=found.cut)
+
+    def _settled(self, moments: Moments) -> Moments:
+        """Moments of one class after those of several levels have settled which of them stand."""
         if self.proposals == "union":
-            return found
-        return found.suppressed(self.tiou) if self.suppression == "hard" else found.softened(self.sigma)
+            return moments
+        return moments.suppressed(self.tiou) if self.suppression == "hard" else moments.softened(self.sigma)
 
     def _scores(self, values: FloatArray, runs: IntArray) -> FloatArray:
         lengths = runs[:, 1] - runs[:, 0]
@@ -80,6 +86,34 @@ class Decoder:
             found: FloatArray = run_means(values, runs) - means_beside(values, runs, self.margin)
             return found * (lengths / (lengths + self.doubt))
         return run_means(values, runs) * lengths**self.length_credit
+
+
+class Best:
+    """The `most` best of moments that come part by part (None: all), with little more than twice as many in memory."""
+
+    def __init__(self, vocabulary: Vocabulary, most: int | None) -> None:
+        self._vocabulary, self._most = vocabulary, most
+        self._parts: list[Moments] = []
+        self._held = self._cut = 0
+
+    def add(self, part: Moments) -> None:
+        """Take some more; what they had cut already counts too."""
+        self._parts.append(part)
+        self._held += len(part)
+        self._cut += part.cut
+        if self._most is not None and self._held > 2 * self._most:
+            self._trim(self._most)
+
+    def moments(self) -> Moments:
+        """All of them in the order in which they came; the best, in order of their scores, where there were more."""
+        if self._most is not None and self._held > self._most:
+            self._trim(self._most)
+        return replace(Moments.concatenate(self._parts, self._vocabulary), cut=self._cut)
+
+    def _trim(self, most: int) -> None:
+        self._parts = [Moments.concatenate(self._parts, self._vocabulary).ranked(most)]
+        self._cut += self._held - most
+        self._held = most
 
 
 def levels_between(values: FloatArray, shares: Sequence[float] | FloatArray) -> Levels:
@@ -117,14 +151,17 @@ def moments_of_runs(
     grid: TimeGrid,
     vocabulary: Vocabulary,
     length_credit: float = 0.0,
+    most: int | None = None,
 ) -> Moments:
     """One moment per run of selected steps (P, T) for classes (P,), scored by the run's mean of values (P, T).
 
     The mean is multiplied by the number of steps to the power `length_credit`: 0 leaves it, and 0.5 ranks runs by how
-    sure they are if steps err independently, for then the mean of n steps errs by 1 / sqrt(n).
+    sure they are if steps err independently, for then the mean of n steps errs by 1 / sqrt(n). Of more than `most` the
+    best stay, and the others are counted (`Decoder`).
     """
     track = Track(video_id, np.asarray(classes, np.int64), values, np.zeros(len(values)), grid, vocabulary)
-    return Decoder(proposals="union", length_credit=length_credit).decode(track, lambda row: selected[row][None])
+    decoder = Decoder(proposals="union", length_credit=length_credit, most=most)
+    return decoder.decode(track, lambda row: selected[row][None])
 
 
 def contrast_moments(

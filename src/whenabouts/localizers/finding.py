@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,13 +18,15 @@ from whenabouts.localizers.protocol import Localizer
 class Found:
     """Moments of `videos` videos; `left_out` counts the others by reason.
 
-    `covered` is the mean share of a video that the moments of one of its concepts take, 0 without moments.
+    `covered` is the mean share of a video that the moments of one of its concepts take, 0 without moments. `cut` counts
+    by video how many moments went because there were more than the settings allow.
     """
 
     moments: Moments
     videos: int
     left_out: Counter[str]
     covered: float
+    cut: Counter[str] = field(default_factory=Counter)
 
 
 def check_sources(localizer: Localizer, entries: Sequence[Entry], store: FeatureStore) -> None:
@@ -47,7 +49,7 @@ def find_moments(localizer: Localizer, entries: Sequence[Entry], store: FeatureS
         progress.say(f"Left out: {reason}")
     # A broken header does not say any more which videos its file held.
     lacking = "without features that can be read" if store.broken else "without features"
-    parts, shares, left_out = [], list[float](), Counter[str]()
+    parts, shares, left_out, cut = [], list[float](), Counter[str](), Counter[str]()
     for entry in progress.track(entries, total=len(entries), title="Finding moments"):
         modalities = [
             stream.modality
@@ -64,10 +66,12 @@ def find_moments(localizer: Localizer, entries: Sequence[Entry], store: FeatureS
             progress.say(f"Left out: {error}")
             continue
         parts.append(found)
+        if found.cut:
+            cut[entry.id] = found.cut
         duration = max(store.grid(entry.id, modality).duration_seconds for modality in modalities)
         shares += [
             float(found[found.classes == index].merged().durations.sum()) / duration
             for index in np.unique(found.classes)
         ]
     moments = Moments.concatenate(parts, localizer.vocabulary)
-    return Found(moments, len(parts), left_out, float(np.mean(shares)) if shares else 0.0)
+    return Found(moments, len(parts), left_out, float(np.mean(shares)) if shares else 0.0, cut)

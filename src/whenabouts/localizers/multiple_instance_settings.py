@@ -43,7 +43,8 @@ class MultipleInstanceSettings:
     STPN's weighted T-CAM) or "softmax" (class probabilities times attention). A video has the classes whose probability
     is above `class_threshold` and `class_share` of its best class's, and the `top_classes` best. Moments come from
     `levels` thresholds between the lowest and highest score of a class (`decoding.Decoder`), "union" from one alone, at
-    the share `union_level` of that way.
+    the share `union_level` of that way. A score is lowered where few segments speak for it (`doubt`) and where better
+    moments of the concept overlap it (`sigma`); a video's `most_moments` best stay, and others are counted.
     """
 
     segment_seconds: Positive = 0.5
@@ -95,6 +96,7 @@ class MultipleInstanceSettings:
     suppression: Suppression = "soft"
     tiou: Probability = 0.45
     sigma: Positive = 0.6
+    most_moments: Count = 10_000
 
     def __post_init__(self) -> None:
         if self.attention == "none" and (self.judged != "raw" or self.pooling != "top"):
@@ -152,4 +154,5 @@ class MultipleInstanceSettings:
             suppression=self.suppression,
             tiou=self.tiou,
             sigma=self.sigma,
+            most=self.most_moments,
         )

@@ -39,7 +39,7 @@ class WinnersOutSettings:
     `proposals` "nested" makes proposals after every step, "contrast" at `levels` thresholds of the first step's scores,
     scored by how they stand out from `margin` times their length beside them, plus `video_weight` times the class's
     probability; of these, those go that overlap a better one by more than `nested_tiou` (`suppression` "hard"), or are
-    lowered by `sigma` ("soft"): see `decoding.Decoder`.
+    lowered by `sigma` ("soft"): see `decoding.Decoder`. A video's `most_moments` best stay, and others are counted.
     """
 
     segment_seconds: Positive = 0.5
@@ -86,6 +86,7 @@ class WinnersOutSettings:
     levels: Count = 19
     margin: Positive = 0.25
     video_weight: NotNegative = 0.0
+    most_moments: Count = 10_000
 
     def __post_init__(self) -> None:
         if self.attention_bias == "position" and not self.segment_count:
@@ -139,6 +140,7 @@ class WinnersOutSettings:
             suppression=self.suppression,
             tiou=self.nested_tiou,
             sigma=self.sigma,
+            most=self.most_moments,
         )
 
     def weight_of(self, modality: str) -> float:

@@ -1,12 +1,13 @@
 """Where a segment model looks in a video, in which videos at all, and how moments are made of what it sees there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whenabouts.config import CountOrZero, NotNegative, Positive, Probability, settings
+from whenabouts.config import Count, CountOrZero, NotNegative, Positive, Probability, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.moments import Moments
@@ -26,6 +27,7 @@ class LookSettings:
     concepts always. Segments of `segment_seconds` are looked at every `hop_seconds`. `moments`: "segments" makes each
     look a moment, as in the challenge, "runs" those in a row that reach `run_threshold` of the way from a concept's
     lowest to its highest score in the video, scored by their mean times their number to the power `length_credit`.
+    A video's `most_moments` best stay, and others are counted.
     """
 
     candidates: NotNegative = 3.0
@@ -36,6 +38,7 @@ class LookSettings:
     moments: Literal["runs", "segments"] = "runs"
     run_threshold: Probability = 0.5
     length_credit: NotNegative = 0.5
+    most_moments: Count = 10_000
 
 
 def candidate_classes(video_scores: NDArray[np.float32], cutoffs: FloatArray, how: LookSettings) -> IntArray:
@@ -51,11 +54,12 @@ def moments_of(scores: ScoreSequence, classes: IntArray, how: LookSettings) -> M
         return Moments.empty(scores.vocabulary)
     values = scores.scores.T[classes].astype(np.float64)
     if how.moments == "segments":
-        return _segments(scores, classes, values)
+        return _segments(scores, classes, values, how.most_moments)
     low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
     selected = values >= low + how.run_threshold * (high - low)
     return moments_of_runs(scores.video_id, selected, values, classes=classes, grid=scores.grid,
-                           vocabulary=scores.vocabulary, length_credit=how.length_credit)  # fmt: skip
+                           vocabulary=scores.vocabulary, length_credit=how.length_credit,
+                           most=how.most_moments)  # fmt: skip
 
 
 def cutoffs_of(scores: NDArray[np.float32], labels: Sequence[VideoLabels], times: float) -> FloatArray:
@@ -84,14 +88,13 @@ def looks(grid: TimeGrid, seconds: float) -> FloatArray:
     return np.clip(spans, 0.0, grid.duration_seconds)
 
 
-def _segments(scores: ScoreSequence, classes: IntArray, values: FloatArray) -> Moments:
-    """Each step of each class as a moment of its own."""
+def _segments(scores: ScoreSequence, classes: IntArray, values: FloatArray, most: int) -> Moments:
+    """Each step of each class as a moment of its own, of the best `most`."""
     steps = np.arange(scores.grid.steps)
     spans = scores.grid.spans(np.stack([steps, steps + 1], axis=1))
-    return Moments.build(
-        [scores.video_id] * values.size,
-        np.tile(spans, (len(classes), 1)),
-        np.repeat(classes, len(spans)),
-        scores.vocabulary,
-        scores=values.reshape(-1),
-    )
+    each = values.reshape(-1)
+    kept = np.arange(each.size) if each.size <= most else np.sort(np.argsort(-each, kind="stable")[:most])
+    rows, columns = np.divmod(kept, len(spans))
+    found = Moments.build([scores.video_id] * len(kept), spans[columns], classes[rows], scores.vocabulary,
+                          scores=each[kept])  # fmt: skip
+    return replace(found, cut=each.size - len(kept))
