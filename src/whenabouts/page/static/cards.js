@@ -19,7 +19,7 @@ export function card(moment, { on = null, tick = null } = {}) {
       make("span", { class: "card-time" }, span(moment.start, moment.end)),
       make("span", { class: "card-title" }, name(title))),
     make("div", { class: "card-foot" },
-      concepts.length ? make("span", { class: "card-concept" }, make("i", { class: "dot", style: { background: hue(concepts[0]) } }), name(concepts.join(", "))) : make("span", { class: "card-concept soft" }, "nothing found here"),
+      concepts.length ? make("span", { class: "card-concept" }, make("i", { class: "dot", style: { background: hue(concepts[0]) } }), name(concepts.join(", "))) : make("span", { class: "card-concept soft" }, "nothing found"),
       make("span", { class: "meter", "aria-hidden": "true" }, make("i", { style: { width: `${100 * Math.min(1, share)}%` } })),
       make("span", { class: "card-score" }, told),
       decided ? make("span", { class: `state ${decided}` }, MARKS[decided]) : null,
