@@ -46,11 +46,11 @@ class ClipConvolution(nn.Conv3d):
     bfloat16, on two frames for the gradient of (3, 1, 1) and depthwise (3, 3, 3) weights, on one for what (3, 7, 7)
     and (5, 7, 7) stems put out; it changed from run to run and now and then was NaN.
 
-    On a CPU kernels of one frame are computed as convolutions of pictures: at bfloat16, with AMX, oneDNN's gradient of
-    (1, 3, 3) weights is NaN or noise for many sizes (from 96 to 230 channels on 28 x 28 pixels, for one), and that of
-    pictures is right. So are kernels of one pixel at float32, with channels last in memory, on the same memory: one
-    thread of torch (as of 2.13) takes few clips' (3, 1, 1), and small (1, 3, 3), through a path of its own without
-    oneDNN, which copies all channels first.
+    On a CPU kernels of one frame, and of one pixel, are computed as convolutions of pictures. At bfloat16 with AMX,
+    oneDNN's gradients of (1, 3, 3), (3, 1, 1) and strided (1, 1, 1) weights are NaN or noise for some sizes (from 128
+    to 288 channels on 28 x 28 pixels, for one); those of pictures are right. At float32 with channels last in memory it is
+    quicker: one thread of torch (as of 2.13) takes few clips' (3, 1, 1), and small (1, 3, 3), through a path of its own
+    without oneDNN, which copies all channels first.
     """
 
     def __init__(
@@ -80,23 +80,27 @@ class ClipConvolution(nn.Conv3d):
         return functional.conv3d(x, self.weight, None, self.stride, self.aside, self.dilation, self.groups)
 
     def _is_of_pictures(self, x: Tensor) -> bool:
-        """Is this a convolution of single frames, or of single pixels over time at float32, with channels last?"""
-        frame = self.kernel_size[0] == self.stride[0] == 1
+        """Is this a convolution of single frames, or of single pixels over time, that pictures do better?"""
+        frame = self.kernel_size[0] == 1
         pixel = self.kernel_size[1:] == self.stride[1:] == (1, 1)
         exact = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        ready = x.is_contiguous(memory_format=torch.channels_last_3d)
-        return (frame and (ready or not exact)) or (pixel and exact and ready)
+        return (frame or pixel) and (not exact or x.is_contiguous(memory_format=torch.channels_last_3d))
 
     def _over_pictures(self, x: Tensor) -> Tensor:
-        """The same by conv2d, without a copy: frames side by side in the batch, or each row's pixels in a line."""
+        """The same by conv2d: frames side by side in the batch, or each row's pixels in a line.
+
+        With channels last in memory, nothing is copied.
+        """
         stride, padding, dilation = self.stride, self.aside, self.dilation
         if self.kernel_size[0] == 1:
+            x = x[:, :, :: stride[0]]
             frames, weight = x.transpose(1, 2).flatten(0, 1), self.weight.squeeze(2)
             made = functional.conv2d(frames, weight, None, stride[1:], padding[1:], dilation[1:], self.groups)
             return made.reshape(x.shape[0], x.shape[2], *made.shape[1:]).transpose(1, 2)
         time, ends = (stride[0], 1), (self.ends, 0)
         made = functional.conv2d(x.flatten(3), self.weight.squeeze(4), None, time, ends, (1, 1), self.groups)
-        return made.reshape(*made.shape[:3], *x.shape[3:])
+        # By way of channels last, so that a batch of one has the strides that torch looks for.
+        return made.permute(0, 2, 3, 1).unflatten(2, x.shape[3:]).permute(0, 4, 1, 2, 3)
 
 
 class TimeConvolution(ClipConvolution):
@@ -146,9 +150,8 @@ def shortcut(inputs: int, outputs: int, reach: Reach, epsilon: float) -> nn.Sequ
     """
     if inputs == outputs and reach.stride == (1, 1, 1) and not reach.spread:
         return None
-    return nn.Sequential(
-        nn.Conv3d(inputs, outputs, 1, stride=reach.stride, bias=False), nn.BatchNorm3d(outputs, eps=epsilon)
-    )
+    strided = Reach(reach.time, reach.picture)
+    return nn.Sequential(ClipConvolution(inputs, outputs, (1, 1, 1), strided), nn.BatchNorm3d(outputs, eps=epsilon))
 
 
 class BasicBlock(nn.Module):
