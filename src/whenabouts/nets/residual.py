@@ -48,9 +48,9 @@ class ClipConvolution(nn.Conv3d):
 
     On a CPU kernels of one frame, and of one pixel, are computed as convolutions of pictures. At bfloat16 with AMX,
     oneDNN's gradients of (1, 3, 3), (3, 1, 1) and strided (1, 1, 1) weights are NaN or noise for some sizes (from 128
-    to 288 channels on 28 x 28 pixels, for one); those of pictures are right. At float32 with channels last in memory it is
-    quicker: one thread of torch (as of 2.13) takes few clips' (3, 1, 1), and small (1, 3, 3), through a path of its own
-    without oneDNN, which copies all channels first.
+    to 288 channels on 28 x 28 pixels, for one); those of pictures are right. At float32 with channels last in memory
+    it is quicker: one thread of torch (as of 2.13) takes few clips' (3, 1, 1), and small (1, 3, 3), through a path of
+    its own without oneDNN, which copies all channels first.
     """
 
     def __init__(
@@ -100,7 +100,8 @@ class ClipConvolution(nn.Conv3d):
         time, ends = (stride[0], 1), (self.ends, 0)
         made = functional.conv2d(x.flatten(3), self.weight.squeeze(4), None, time, ends, (1, 1), self.groups)
         # By way of channels last, so that a batch of one has the strides that torch looks for.
-        return made.permute(0, 2, 3, 1).unflatten(2, x.shape[3:]).permute(0, 4, 1, 2, 3)
+        rows = made.permute(0, 2, 3, 1)
+        return rows.reshape(*rows.shape[:2], *x.shape[3:], rows.shape[3]).permute(0, 4, 1, 2, 3)
 
 
 class TimeConvolution(ClipConvolution):
