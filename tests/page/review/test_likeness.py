@@ -49,3 +49,12 @@ def test_the_like_come_first_and_the_centre_is_taken_off() -> None:
     assert np.argsort(-found).tolist() in ([3, 0, 1, 2], [0, 3, 1, 2])
     assert found[2] == pytest.approx(-found[0], abs=1e-3)
     assert cosines(np.zeros((0, 3), np.float16), aim).tolist() == []
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_short_spans_late_in_long_videos_are_as_exact_as_early_ones(kind: type) -> None:
+    """Differences of sums from the start would lose what little the span adds to much before it."""
+    values = np.full((40_000, 2), 30_000.0, kind)
+    values[-3:] = [[1.0, 0.25], [2.0, 0.25], [5.0, 1.0]]
+    means = span_means(sequence(values, hop=0.5), np.array([[19_998.5, 20_000.0], [19_998.75, 19_999.5]]))
+    assert means.tolist() == [pytest.approx([8 / 3, 0.5]), pytest.approx([(0.25 + 2 * 0.5) / 0.75, 0.25])]

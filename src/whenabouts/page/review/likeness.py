@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import FloatArray, as_spans
 
+SHORTEST = 1e-9  # Seconds; a shorter span is a point.
 _CHUNK = 16_384
 
 
@@ -24,16 +25,18 @@ def span_means(sequence: FeatureSequence, spans: FloatArray) -> NDArray[np.float
     zeros.
     """
     spans, edges = as_spans(spans), sequence.grid.edges()
-    values = sequence.values.astype(np.float64)
-    if not len(values):
+    if not len(sequence):
         return np.zeros((len(spans), sequence.width), np.float32)
-    sums = np.zeros((len(edges), values.shape[1]))
-    np.cumsum(values * np.diff(edges)[:, None], axis=0, out=sums[1:])
+    values = sequence.values.astype(np.promote_types(sequence.values.dtype, np.float32), copy=False)
+    means: NDArray[np.float32] = values[sequence.grid.step_at(spans.mean(axis=1))].astype(np.float32)
     inside = np.clip(spans, edges[0], edges[-1])
-    totals = _until(sums, edges, values, inside[:, 1]) - _until(sums, edges, values, inside[:, 0])
-    lengths = (inside[:, 1] - inside[:, 0])[:, None]
-    nearest = values[sequence.grid.step_at(spans.mean(axis=1))]
-    return np.divide(totals, lengths, out=nearest, where=lengths > 1e-9).astype(np.float32)
+    first = np.searchsorted(edges, inside[:, 0], side="right") - 1
+    stop = np.searchsorted(edges, inside[:, 1], side="left")
+    # Only the steps of each span are summed: sums over the whole video, for differences, cost far more than these all.
+    for row in np.flatnonzero(inside[:, 1] - inside[:, 0] > SHORTEST).tolist():
+        shared = np.diff(np.clip(edges[first[row] : stop[row] + 1], *inside[row]))
+        means[row] = (shared / shared.sum()).astype(values.dtype) @ values[first[row] : stop[row]]
+    return means
 
 
 def direction(examples: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -52,10 +55,3 @@ def cosines(units: NDArray[np.floating], aim: NDArray[np.float32]) -> FloatArray
     for start in range(0, len(units), _CHUNK):
         found[start : start + _CHUNK] = units[start : start + _CHUNK].astype(np.float32) @ aim
     return np.clip(found, -1.0, 1.0)
-
-
-def _until(sums: FloatArray, edges: FloatArray, values: FloatArray, seconds: FloatArray) -> FloatArray:
-    """Integrals (N, D) of the features from the start up to `seconds` (N,)."""
-    step = np.clip(np.searchsorted(edges, seconds, side="right") - 1, 0, len(values) - 1)
-    whole: FloatArray = sums[step] + values[step] * (seconds - edges[step])[:, None]
-    return whole
