@@ -59,10 +59,11 @@ def deadly(folder: Path) -> Callable[[tuple[str, ...]], list[str]]:
 
 def all_of(crew: Crew[str, list[str]], jobs: list[tuple[str, ...]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for job, result in crew.results(jobs):
-        for number, word in enumerate(job):
-            assert word not in found
-            found[word] = result if isinstance(result, Lost) else result[number]
+    with crew:
+        for job, result in crew.results(jobs):
+            for number, word in enumerate(job):
+                assert word not in found
+                found[word] = result if isinstance(result, Lost) else result[number]
     return found
 
 
@@ -112,6 +113,17 @@ def test_full_disks_end_the_work_with_their_own_words_after_other_workers_tried(
     assert len(told.said) == 3
 
 
+def test_workers_wait_for_more_jobs(ray: Any, tmp_path: Path) -> None:
+    crew: Crew[str, list[str]] = Crew(ray, deadly, tmp_path, Silent(), most=1)
+    with crew:
+        first = dict(crew.results([("a",), ("b",)]))
+        (waiting,) = [name for _, name in crew._idle]
+        second = dict(crew.results([("c",)]))
+        assert [name for _, name in crew._idle] == [waiting]
+    assert {**first, **second} == {("a",): ["aa"], ("b",): ["bb"], ("c",): ["cc"]}
+    assert crew._idle == []
+
+
 def test_no_jobs_need_no_workers(ray: Any, tmp_path: Path) -> None:
     assert all_of(Crew(ray, deadly, tmp_path, Silent()), []) == {}
 
@@ -146,7 +158,8 @@ def test_the_work_of_a_lost_node_is_done_by_others(ray: Any, cluster: Any, tmp_p
     stopping.start()
     told = Telling()
     crew: Crew[int, tuple[int, ...]] = Crew(ray, standing_still_on, (doomed.node_id, begun), told)
-    found = dict(crew.results([(number,) for number in range(6)]))
+    with crew:
+        found = dict(crew.results([(number,) for number in range(6)]))
     stopping.join(60)
     cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
     assert found == {(number,): (number**2,) for number in range(6)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe
+from whenabouts.commands.options import Device, Json, On, Overrides, ProjectFolder, Recipe
 
 if TYPE_CHECKING:
     from whenabouts.core.moments import Moments
@@ -50,6 +50,7 @@ def find(
     html: Html = None,
     recipe: Recipe = None,
     overrides: Overrides = None,
+    on: On = "local",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -85,6 +86,7 @@ def find(
     from whenabouts.localizers import load_localizer
     from whenabouts.localizers.calibration import likely, load_calibration
     from whenabouts.localizers.finding import find_moments
+    from whenabouts.scale.cluster import check_place, connected
 
     terminal = Terminal(as_json=as_json)
     if min_score is not None and not math.isfinite(min_score):  # Every moment would be dropped, and JSON has no such.
@@ -106,7 +108,14 @@ def find(
     card = MomentsCard.of(home, entries, store, [stream.modality for stream in localizer.streams], split=split,
                           asked={"min_score": min_score, "precision": precision, "train": told})  # fmt: skip
     _tell_stale(terminal, home, store, manifest)
-    found = find_moments(localizer, entries, store, terminal)
+    if check_place(on):
+        from whenabouts.scale.finding import localizing_on
+
+        with connected(on) as ray:
+            localized = localizing_on(ray, home.localizer_folder, told, terminal, device=device)
+            found = find_moments(localizer, entries, store, terminal, localized)
+    else:
+        found = find_moments(localizer, entries, store, terminal)
     if not found.videos:  # Before anything is written: what was found earlier stays.
         told_why = ", ".join(f"{count} {reason}" for reason, count in found.left_out.most_common()) or "none is usable"
         raise ProjectError(f"No video can be searched: {told_why}. Run `whenabouts extract` first.")

@@ -1,12 +1,14 @@
 """Localize the videos of a project, one after the other; a broken one is told and counted, and stops nothing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from whenabouts.core.errors import FeatureMismatch, InvalidData
+from whenabouts.core.features import FeatureSequence
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
 from whenabouts.data.feature_store import FeatureStore
@@ -29,6 +31,31 @@ class Found:
     cut: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class Searched:
+    """One video on its way: its features by stream, or why they can't be read, and how long they last."""
+
+    video_id: str
+    features: Mapping[str, FeatureSequence] | str
+    duration_seconds: float
+
+
+Localized = Callable[[Iterator[Searched]], Iterator[tuple[Searched, Moments | str]]]
+"""Videos to their moments, in the same order, or to the reason why there are none."""
+
+
+def localized_here(localizer: Localizer, videos: Iterator[Searched]) -> Iterator[tuple[Searched, Moments | str]]:
+    """One video after the other, in this process."""
+    for video in videos:
+        if isinstance(video.features, str):
+            yield video, video.features
+            continue
+        try:
+            yield video, localizer.localize(video.features)
+        except InvalidData as error:
+            yield video, str(error)
+
+
 def check_sources(localizer: Localizer, entries: Sequence[Entry], store: FeatureStore) -> None:
     """Raise FeatureMismatch where features were not made by what the model has learned from."""
     for stream in localizer.streams:
@@ -42,36 +69,60 @@ def check_sources(localizer: Localizer, entries: Sequence[Entry], store: Feature
             )
 
 
-def find_moments(localizer: Localizer, entries: Sequence[Entry], store: FeatureStore, progress: Progress) -> Found:
-    """Moments in all videos that have features of any of the model's streams; broken feature files are told."""
+def find_moments(
+    localizer: Localizer,
+    entries: Sequence[Entry],
+    store: FeatureStore,
+    progress: Progress,
+    localized: Localized | None = None,
+) -> Found:
+    """Moments in all videos that have features of any of the model's streams; broken feature files are told.
+
+    `localized` says where videos are localized: by default in this process.
+    """
     check_sources(localizer, entries, store)
     for reason in store.broken.values():
         progress.say(f"Left out: {reason}")
     # A broken header does not say any more which videos its file held.
     lacking = "without features that can be read" if store.broken else "without features"
     parts, shares, left_out, cut = [], list[float](), Counter[str](), Counter[str]()
-    for entry in progress.track(entries, total=len(entries), title="Finding moments"):
-        modalities = [
-            stream.modality
-            for stream in localizer.streams
-            if store.has(entry.id, stream.modality, newer_than_ns=entry.changed_ns)
-        ]
-        if not modalities:
-            left_out[lacking] += 1
-            continue
-        try:
-            found = localizer.localize({modality: store.read(entry.id, modality) for modality in modalities})
-        except InvalidData as error:
+
+    def searched() -> Iterator[Searched]:
+        for entry in progress.track(entries, total=len(entries), title="Finding moments"):
+            video = _searched(localizer, entry, store)
+            if video is None:
+                left_out[lacking] += 1
+            else:
+                yield video
+
+    for video, found in (localized or partial(localized_here, localizer))(searched()):
+        if isinstance(found, str):
             left_out["broken features"] += 1
-            progress.say(f"Left out: {error}")
+            progress.say(f"Left out: {found}")
             continue
         parts.append(found)
         if found.cut:
-            cut[entry.id] = found.cut
-        duration = max(store.grid(entry.id, modality).duration_seconds for modality in modalities)
+            cut[video.video_id] = found.cut
         shares += [
-            float(found[found.classes == index].merged().durations.sum()) / duration
+            float(found[found.classes == index].merged().durations.sum()) / video.duration_seconds
             for index in np.unique(found.classes)
         ]
     moments = Moments.concatenate(parts, localizer.vocabulary)
     return Found(moments, len(parts), left_out, float(np.mean(shares)) if shares else 0.0, cut)
+
+
+def _searched(localizer: Localizer, entry: Entry, store: FeatureStore) -> Searched | None:
+    """A video with those features that the model takes and that are not older than its file; None without any."""
+    modalities = [
+        stream.modality
+        for stream in localizer.streams
+        if store.has(entry.id, stream.modality, newer_than_ns=entry.changed_ns)
+    ]
+    if not modalities:
+        return None
+    try:
+        features = {name: store.read(entry.id, name) for name in modalities}
+        seconds = max(store.grid(entry.id, name).duration_seconds for name in modalities)
+    except InvalidData as error:
+        return Searched(entry.id, str(error), 0.0)
+    return Searched(entry.id, features, seconds)

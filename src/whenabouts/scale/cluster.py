@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +44,8 @@ def connected(where: str, *, cpus: int | None = None) -> Iterator[Any]:
         if not ray.is_initialized():
             _connect(ray, where, cpus)
             stack.callback(ray.shutdown)
+        # Ray tells of lost nodes where results are written: these are not for programs that read them.
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         yield ray
 
 

@@ -7,7 +7,7 @@ by itself; what has ended three workers is given up, told, and costs nothing but
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from whenabouts import __version__
 from whenabouts.core.errors import ProcessLost, SettingsError, WhenaboutsError, WriteError
@@ -53,7 +53,8 @@ class Crew(Generic[Item, Result]):
     """Workers that each hold what `make(given)` returned: a function from a job (items) to its result.
 
     `ray` is Ray's module, connected; `make` stands at the top of a module that the nodes have, too. Each worker takes
-    one CPU, and one GPU with `gpu`; there are as many as the cluster has room for, `most` at most.
+    one CPU, and one GPU with `gpu`; there are as many as the cluster has room for, `most` at most. They wait for
+    more jobs until the block of `with` ends.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Crew(Generic[Item, Result]):
         is raised where no worker is left and none comes.
         """
         todo = iter(jobs)
-        for _ in range(self.size):
+        for _ in range(self.size - len(self._idle) - len(self._coming)):
             self._call()
         try:
             while True:
@@ -98,7 +99,16 @@ class Crew(Generic[Item, Result]):
                     return
                 yield from self._heard()
         finally:
-            self._dismiss()
+            self._dismiss(worker for worker, *_ in self._running.values())
+            self._running, self._again = {}, deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._dismiss(worker for worker, _ in self._idle)
+        self._dismiss(self._coming.values())
+        self._idle, self._coming = [], {}
 
     def _call(self) -> None:
         worker = self._kind.remote()
@@ -171,10 +181,9 @@ class Crew(Generic[Item, Result]):
             else:
                 self._again.append((item,))
 
-    def _dismiss(self) -> None:
-        for worker, *_ in [*self._idle, *self._running.values(), *((one,) for one in self._coming.values())]:
+    def _dismiss(self, workers: Iterable[Any]) -> None:
+        for worker in workers:
             self._ray.kill(worker)
-        self._idle, self._running, self._coming = [], {}, {}
 
 
 def _cause(error: Any) -> BaseException:

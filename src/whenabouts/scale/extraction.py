@@ -118,8 +118,8 @@ def extract_on(
     task = Task(packed(backbone), stream.how, stream.name, stream.statistics, device, workers)
     jobs = list(_jobs(left.due))
     gpu = device.startswith("cuda") or (device == "auto" and ray.cluster_resources().get("GPU", 0) >= 1)
-    crew: Crew[Named, Brought] = Crew(ray, worker_for, task, progress, gpu=gpu, most=len(jobs))
     with (
+        Crew[Named, Brought](ray, worker_for, task, progress, gpu=gpu, most=len(jobs)) as crew,
         store.writer(flush_count=100_000, after_ns=max((entry.changed_ns for entry in left.due), default=0)) as writer,
         contextlib.closing(crew.results(jobs)) as results,
     ):
