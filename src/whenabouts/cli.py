@@ -21,6 +21,7 @@ from whenabouts.commands.import_ import import_
 from whenabouts.commands.pretrain import pretrain
 from whenabouts.commands.serve import serve
 from whenabouts.commands.show import show
+from whenabouts.commands.sync import sync
 from whenabouts.commands.train import train
 from whenabouts.core.errors import SettingsError, WhenaboutsError
 
@@ -37,6 +38,7 @@ VERBS: dict[str, Callable[..., Any] | typer.Typer] = {
     "export": export,
     "show": show,
     "serve": serve,
+    "sync": sync,
 }
 
 app = typer.Typer(

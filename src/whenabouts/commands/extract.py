@@ -47,9 +47,12 @@ Shard = Annotated[
     typer.Option("--shard", help="Do the i-th of N parts of the videos: one worker of several.", metavar="i/N"),
 ]
 Gather = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
-        "--gather", help="Only take in what a copy of this project, in a folder, has extracted; again for more."
+        "--gather",
+        help="Only take in what a copy of this project has extracted, in a folder or at s3://BUCKET/PROJECT; again for "
+        "more.",
+        metavar="FOLDER",
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", help="Videos that are decoded at a time.", min=1)]
@@ -232,12 +235,21 @@ def _beside(home: "Project", backbones: "Mapping[str, WindowEncoder]") -> str:
     return "rgb" if "rgb" in home.backbones() or not seeing else seeing[0]
 
 
-def _gather(home: "Project", folders: list[Path], terminal: Terminal) -> None:
+def _gather(home: "Project", places: list[str], terminal: Terminal) -> None:
+    import tempfile
+
+    from whenabouts.data.object_store import is_address, take
     from whenabouts.data.project import Project
     from whenabouts.recognition.shares import gather
 
     store = home.features()
-    taken = gather(home, store, [Project.open(folder) for folder in folders])
+    with tempfile.TemporaryDirectory(prefix="whenabouts-") as scratch:
+        folders = []
+        for number, place in enumerate(places):
+            folders.append(Path(scratch) / str(number) if is_address(place) else Path(place))
+            if is_address(place):
+                take(place, folders[-1], terminal)
+        taken = gather(home, store, [Project.open(folder) for folder in folders])
     store.compact()
     terminal.result(
         f"Wrote {home.features_folder}: {taken} features of videos from {len(folders)} folders.",
