@@ -43,7 +43,7 @@ def views(page: "Page", served: "Served") -> dict[str, tuple[str, str]]:
         "review": ("#/review", ".queue-now"),
         "like": (f"#/like?video={key}&{span}&concept={moment.concept}", ".card img"),
         "learn": ("#/learn", ".tile"), "history": ("#/history", "tr[data-review]"),
-        "nothing": ("#/moments?text=zebra", ".nothing"),
+        "no-example": ("#/like", ".nothing"), "nothing": ("#/moments?text=zebra", ".nothing"),
     }  # fmt: skip
 
 

@@ -159,5 +159,5 @@ def test_the_list_of_keys_opens_and_closes(looked_at: "Served", opened: Open) ->
 def test_an_address_of_no_video_is_told_and_the_page_goes_on(looked_at: "Served", opened: Open, route: str) -> None:
     page = opened(looked_at, route, refused=404)
     page.get_by_role("heading", name="This can't be shown").wait_for()
-    page.keyboard.press("M")
+    page.get_by_role("link", name="To the moments").click()
     page.locator(".card").first.wait_for()

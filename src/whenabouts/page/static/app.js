@@ -1,7 +1,7 @@
 /** The page: which view is shown, the bar above it, and keys that work everywhere. */
 import { collectionView } from "./collection.js";
 import { redo, undo } from "./decisions.js";
-import { button, fill, make } from "./dom.js";
+import { button, fill, make, prose } from "./dom.js";
 import { historyView } from "./history.js";
 import { bind, showKeys } from "./keys.js";
 import { learnView } from "./learn.js";
@@ -40,7 +40,8 @@ async function show() {
 
 function failed(error) {
   if (error.status === undefined) console.error(error);
-  fill(main, make("div", { class: "nothing" }, make("h1", {}, "This can't be shown"), make("p", { class: "error" }, error.message), button("Try again", show, { kind: "primary" })));
+  fill(main, make("div", { class: "nothing" }, make("h1", {}, "This can't be shown"), make("p", { class: "error" }, prose(error.message)),
+    make("div", { class: "group" }, button("Try again", show, { kind: "primary" }), make("a", { class: "button", href: "#/moments" }, "To the moments"))));
 }
 
 function bar(view) {

@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { card, moveAmong, videoCard } from "./cards.js";
 import { confirm, reject } from "./decisions.js";
-import { button, fill, make, name, settled } from "./dom.js";
+import { button, fill, make, name, prose, settled } from "./dom.js";
 import { count, score } from "./format.js";
 import { bind } from "./keys.js";
 import { changes, hue, project } from "./project.js";
@@ -86,7 +86,7 @@ export function collectionView(place, { values }, what) {
     const filtered = asked.text || asked.concept || asked.min_score || asked.reviewed || asked.split || asked.kind !== "found";
     return make("div", { class: "nothing" }, make("h2", {}, "Nothing here"), make("p", { class: "soft" }, filtered
       ? `No ${what === "moments" ? "moment" : "video"} fits all of this. ${what === "moments" ? "Lower the cut-off, or take" : "Take"} a filter away.`
-      : "No moments were found yet: run `whenabouts find`, then reload this page."),
+      : prose("No moments were found yet: run `whenabouts find`, then reload this page.")),
     filtered ? make("a", { class: "button", href: to(what) }, "Show all") : null);
   }
 
@@ -126,7 +126,7 @@ export function collectionView(place, { values }, what) {
   return () => { stop(); changes.removeEventListener("undone", again); asking?.abort(); };
 }
 
-const notes = () => (project().notes ?? []).map((text) => make("p", { class: "note" }, text));
+const notes = () => (project().notes ?? []).map((text) => make("p", { class: "note" }, prose(text)));
 
 /** A slider over the scores of the chosen concept, or of all; at its left end nothing is cut. */
 function cutOff(asked, changed) {

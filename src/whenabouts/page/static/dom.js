@@ -27,6 +27,9 @@ export function fill(element, ...children) {
 /** Text that may run in either direction, kept apart from what stands beside it. */
 export const name = (text, attributes = {}) => make("bdi", attributes, String(text));
 
+/** A sentence in which commands stand between backticks: these as code. */
+export const prose = (text) => String(text).split("`").map((part, place) => (place % 2 ? make("code", {}, part) : part));
+
 /** A button with a text, perhaps a key that does the same. */
 export function button(text, run, { key = "", kind = "", label = null, ...rest } = {}) {
   const hint = key ? make("kbd", { "aria-hidden": "true" }, key) : null;

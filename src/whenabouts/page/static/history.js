@@ -24,7 +24,7 @@ export async function historyView(place) {
     const found = await telling(() => get("/api/reviews", { standing: "no", offset, limit: PAGE }));
     if (!found) return;
     table.hidden = !found.total;
-    told.textContent = found.total ? `${count(found.total, "decision")}, newest first.` : "Nothing was decided yet.";
+    fill(told, found.total ? `${count(found.total, "decision")}, newest first.` : ["Nothing was decided yet: ", make("a", { href: "#/review" }, "review"), " some moments."]);
     fill(body, found.reviews.map(row));
     fill(pages, found.total > PAGE ? [button("Newer", () => turn(-PAGE), { disabled: offset === 0 }), button("Older", () => turn(PAGE), { disabled: offset + PAGE >= found.total })] : null);
   }

@@ -1,6 +1,6 @@
 /** The queue: moments drawn at random by use, one after the other. */
 import { get } from "./api.js";
-import { button, fill, make, name, picture } from "./dom.js";
+import { button, fill, make, name, picture, prose } from "./dom.js";
 import { count, percent, span } from "./format.js";
 import { bind } from "./keys.js";
 import { askVideo } from "./player.js";
@@ -51,7 +51,7 @@ export async function reviewView(place, { values }) {
     drawStrip();
     if (!moment) {
       if (!project().moments) {
-        fill(body, make("div", { class: "nothing" }, make("h2", {}, "Nothing to decide yet"), make("p", { class: "soft" }, "No moments were found: run `whenabouts find`, then reload this page.")));
+        fill(body, make("div", { class: "nothing" }, make("h2", {}, "Nothing to decide yet"), make("p", { class: "soft" }, prose("No moments were found: run `whenabouts find`, then reload this page."))));
         stop = bind("The queue", []);
         return;
       }

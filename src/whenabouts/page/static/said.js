@@ -1,5 +1,5 @@
 /** Short remarks at the foot of the page, read out by screen readers too. */
-import { button, fill, make } from "./dom.js";
+import { button, fill, make, prose } from "./dom.js";
 
 const place = document.getElementById("said");
 let timer = 0;
@@ -8,7 +8,7 @@ let timer = 0;
 export function say(text, { undo = null, bad = false } = {}) {
   clearTimeout(timer);
   const back = undo ? button("Undo", undo, { key: "U" }) : null;
-  fill(place, make("div", { class: bad ? "remark bad" : "remark" }, make("span", {}, text), back));
+  fill(place, make("div", { class: bad ? "remark bad" : "remark" }, make("span", {}, prose(text)), back));
   timer = setTimeout(() => fill(place), bad ? 12000 : 6000);
 }
 
