@@ -48,6 +48,7 @@ class CrossClassSettings(LookSettings):
             segment_seconds=5.0,
             hop_seconds=5.0,
             moments="segments",
+            most_moments=1_000_000,
         )
 
     @classmethod

@@ -56,6 +56,7 @@ class TwoStageSettings(LookSettings):
             segment_seconds=5.0,
             hop_seconds=5.0,
             moments="segments",
+            most_moments=1_000_000,
         )
 
     def video_shape(self) -> ModelSettings:
