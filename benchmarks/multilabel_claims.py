@@ -64,6 +64,8 @@ CLAIMS = (
     Claim("The head beats the mean of the maps (1)", (T1, "ours"), (T1, _MEAN), "+2.8"),
     Claim("... and a pooled net with as many weights", (T1, "ours"), (T1, _WIDE), "no such rival"),
     Claim("... and a linear classifier of each position with log-sum-exp", (T1, "ours"), (T1, _LSE), "no such rival"),
+    Claim("... and the same with a hidden layer, as many weights", (T1, "ours"), (T1, "log-sum-exp, as many weights"),
+          "no such rival"),
     Claim("... also trained jointly: against the mean", (T1J, "head"), (T1J, _MEAN), "+2.8"),
     Claim("... trained jointly: against as many weights", (T1J, "head"), (T1J, _WIDE), "no such rival"),
     Claim("... trained jointly: against log-sum-exp", (T1J, "head"), (T1J, _LSE), "no such rival"),
