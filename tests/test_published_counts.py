@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # On each page, the words around every such number.
 TOLD = {
-    "README.md": [r"takes one of (\d+) published nets"],
+    "docs/guide.md": [r"takes one of (\d+) published nets"],
     "docs/backbones.md": [
         r"name (\d+) files of ig65m-pytorch",
         r"Each of the (\d+)\naddresses",

@@ -57,7 +57,7 @@ def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_projects_features_come_back_equal(project: Project, tmp_path: Path, typed: Any) -> None:
     ours = ("--set", "export.youtube8m.rgb=motion", "--set", "export.youtube8m.audio=")
-    told = typed("export", "youtube8m", tmp_path / "shards", "--project", project.folder, *ours)
+    told = typed("export", tmp_path / "shards", "--format", "youtube8m", "--project", project.folder, *ours)
     assert (told["videos"], told["seconds"], told["left_out"]) == (3, 60, {})
     exact = ("--set", "import.youtube8m.storage=float32")
     typed("import", "youtube8m", tmp_path / "shards", "--project", tmp_path / "q", *exact)
@@ -77,7 +77,7 @@ def test_a_projects_features_come_back_equal(project: Project, tmp_path: Path, t
         ]
         assert entry.split == ("test" if name == "two" else "train")
     # What came from bytes goes out and in again without any change.
-    typed("export", "youtube8m", tmp_path / "twice", "--project", again.folder, *ours)
+    typed("export", tmp_path / "twice", "--format", "youtube8m", "--project", again.folder, *ours)
     typed("import", "youtube8m", tmp_path / "twice", "--project", tmp_path / "r", *exact)
     for name in LENGTHS:
         first, second = (Project.open(tmp_path / part).features().read(name, "motion") for part in "qr")
@@ -89,7 +89,7 @@ def test_a_submission_is_measured_as_it_is_written(project: Project, tmp_path: P
     found = Moments.build(["one", "one", "two"], spans, [1, 1, 1], CONCEPTS, scores=[0.2, 0.9, 0.5])
     write_json(project.moments_folder / "moments.json", found.to_json())
     submission, labels = tmp_path / "submission.csv", tmp_path / "labels.csv"
-    told = typed("export", "youtube8m-submission", submission, "--project", project.folder)
+    told = typed("export", submission, "--format", "youtube8m-submission", "--project", project.folder)
     assert told["segments"] == 3
     assert submission.read_text() == "Class,Segments\n0,\n1,one:5 two:0 one:0\n"
     labels.write_text("one:0,1,1.0\ntwo:0,1,0.0\none:5,1,1.0\n")

@@ -121,7 +121,7 @@ class ActivityHead(nn.Module):
         if co_occurrence is not None:
             self.between = nn.ModuleList(GroupLinear(1, hidden, hidden, groups, generator) for _ in range(2))
             # Rows of Attn_C + Mask sum to several times 1: weights begin as much smaller.
-            size = 1 + float(co_occurrence.sum(dim=1).mean())
+            size = 1 + co_occurrence.sum(dim=1).mean()
             self.related_weight = nn.Parameter(_uniform((rows, hidden), hidden, generator) / size)
             self.related_bias = nn.Parameter(torch.zeros(rows))
 

@@ -32,6 +32,8 @@ BY_HAND = {
     + (2 * (96 * 1024 + 48 * 128) + 1) * 1540
     + 1541 * 1540
     + 1541 * 1000,
+    # 64 observations by three maps in 32 groups, two maps between activities, queries and two outputs a class
+    "activities": 3 * 64 * (1024 + 128) * 1024 // 32 + 2 * 1024 * 1024 // 32 + 3 * 1000 * 1024 + 2 * 1000,
 }
 WRITTEN_OUT = {"lstm": 16_245_736, "netvlad": 287_845_736, "netfv": 325_929_008, "transformer": 11_151_336}
 
