@@ -119,7 +119,9 @@ def test_held_out_videos_are_not_learned_from(
     assert len(held) == 5
     train(localizer="winners-out", project=made.folder, with_reviews=True, device="cpu", as_json=True,
           overrides=["train.epochs=1", "train.rounds=1", "train.attentions=1"])  # fmt: skip
-    assert json.loads(capsys.readouterr().out)["videos"] == 24 - len(held)
+    told = json.loads(capsys.readouterr().out)
+    assert told["videos"] == 24 - len(held)
+    assert told["learning"]["held_out"]["flattered"]
     store.close()
 
 
@@ -148,6 +150,7 @@ def test_a_worse_model_is_told_and_not_taken_unless_asked_for(
     report = json.loads((home.reports_folder / "learning.json").read_bytes())
     held = report["held_out"]
     assert held["after"]["map"] < held["before"]["map"]
+    assert not held["flattered"]  # They are of the split "test".
     assert (report["worse"], report["kept"]) == (True, "earlier")
     assert everything(home.localizer_folder) == before
     assert home.vocabulary().names == words

@@ -68,13 +68,15 @@ class ReviewedLessons:
         """Measure the new model on the held-out videos, with what it finds otherwise there: reports/learning.json.
 
         `worse` says whether its mAP there is below that of the model that stood there (False where either is unknown),
+        `flattered` whether that one may have learned labels of these videos, as they are of the training split,
         `kept` which of both is to stand there: "earlier" for a worse one without `even_if_worse`, else "new".
         """
         yardstick, after = self.yardstick, self.yardstick.found(trained, home.features(), progress)
         old, new = yardstick.measure(self.before), yardstick.measure(after)
         values = {
             "held_out": {"videos": len(yardstick.entries), "measured_on": yardstick.measured_on,
-                         "before": old, "after": new, "changes": changes_between(self.before, after)},
+                         "before": old, "after": new, "changes": changes_between(self.before, after),
+                         "flattered": any(entry.split == "train" for entry in yardstick.entries)},
             "worse": fell(old, new), "kept": "earlier" if fell(old, new) and not even_if_worse else "new",
             "rated_segments": self.rated,
             "decisions": len(self.reviews),
@@ -121,6 +123,8 @@ def told_change(values: dict[str, Any]) -> str:
             " The new model is worse, so the earlier one was kept; your decisions are kept too. More of them may help, "
             "or another --localizer; --even-if-worse takes the new one all the same."
         )
+        if held["flattered"]:
+            changed += " The earlier one may have learned labels of these very videos, and look better than it is."
     elif values["worse"]:
         changed = f" The new model is worse, and was taken all the same, as asked for.{changed}"
     return (

@@ -76,7 +76,7 @@ function result(values, insist) {
   const earlier = kept === "earlier";
   return [
     worse ? make("section", { class: "panel", role: "status" }, make("h2", {}, earlier ? "The new model is worse: the earlier one was kept" : "The new model is worse, and was taken as asked for"),
-      make("p", { class: "soft" }, earlier ? "Your decisions are kept too. More of them may help, or another localizer." : "Learning again from more decisions, or with another localizer, may mend it."),
+      make("p", { class: "soft" }, earlier ? `Your decisions are kept too. More of them may help, or another localizer.${held.flattered ? " The earlier one may have learned labels of these very videos, and look better than it is." : ""}` : "Learning again from more decisions, or with another localizer, may mend it."),
       earlier && insist ? button("Train once more, and take it even if worse", insist, { kind: "bad" }) : null) : null,
     make("section", { class: "tiles", "aria-label": "Before and after" },
       measure(held), tile("Rated segments learned from", rated),
