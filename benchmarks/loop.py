@@ -30,6 +30,7 @@ from whenabouts.core.files import read_json, write_json, write_text
 ROUNDS = (20, 40, 80, 160, 320)
 ERROR = 0.05
 WORLDS = ("planted", "speech")
+SEEDS = [0, 1, 2, 3, 4]
 RESULTS = Path(__file__).parent / "results"
 READING = (
     "## Reading",
@@ -144,7 +145,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="a folder for what is kept between runs")
     parser.add_argument("--speech", type=Path, help="recordings of the Free Spoken Digit Dataset")
     parser.add_argument("--worlds", nargs="+", default=WORLDS, choices=WORLDS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--out", default=str(RESULTS / "loop"))
     options = parser.parse_args()
     version = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in SOURCES)).hexdigest()[:8]
@@ -157,6 +158,8 @@ def main() -> None:
             cells.append(read_json(kept))
             print(json.dumps({key: value for key, value in cells[-1].items() if key != "ways"}), flush=True)
     command = "python benchmarks/loop.py WORK --speech DIR"
+    command += "" if tuple(options.worlds) == WORLDS else f" --worlds {' '.join(options.worlds)}"
+    command += "" if options.seeds == SEEDS else f" --seeds {' '.join(map(str, options.seeds))}"
     page = report(cells, command)
     print(page)
     if options.out:
