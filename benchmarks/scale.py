@@ -1,0 +1,255 @@
+"""What 1 million videos of 4 minutes would take: real parts of the work are done, and the rest follows from rates.
+
+    python benchmarks/scale.py         writes benchmarks/results/scale.json, and the figures within docs/scale.md
+    python benchmarks/scale.py --share 20000 --videos 200 --wide 300 --out ""     a small one, on the screen only
+
+48 million segments of 5 s, 1,000 concepts. Done in part: a share of the manifest, written and read in 100 files; a
+share of the segments gets scores for all concepts, by a matrix product over features made up by chance, in 20 parts;
+each part keeps each concept's best segments, and the parts are merged, all together and by twos; for 50 concepts the
+outcome is compared with a full sort. Merging is done once more as wide as it would be: 10,000 videos of each of 1,000
+concepts. Each piece is a process of its own, whose CPU seconds and peak memory are noted. Decoding, extraction and
+pairwise scoring are taken from other results beside this one. What was finished is not done again (--scratch).
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from scale_page import figures
+from whenabouts.core.files import write_json, write_text
+from whenabouts.core.video import Video
+from whenabouts.data.manifest import Entry, FileStamp, Manifest, WeakLabel
+from whenabouts.localizers.concepts.candidate_files import merged_candidates, save_candidates
+from whenabouts.localizers.concepts.candidates import BestOfClasses
+from whenabouts.recognition.shares import Share
+
+SEGMENTS, CLASSES, WIDTH, PARTS, KEPT = 48, 1000, 512, 20, 500
+FILES = 100
+CHECKED = range(0, CLASSES, 20)
+RESULTS = Path(__file__).parent / "results"
+
+
+def entry(number):
+    labels = tuple(WeakLabel(f"concept {(number * 7 + k * 131) % CLASSES:03d}", 1.0, "ytdlp", "tag") for k in range(3))
+    video = Video(f"{number:07x}", Path(f"/archive/{number % 1000:03d}/{number:07x}.mp4"), 240.0, None, 5760, 360, 640)
+    stamp = FileStamp(30_000_000 + number, 1_700_000_000_000_000_000 + number, f"{number:016x}")
+    return Entry(video, labels, title=f"Video {number}", uploader=f"channel {number % 5000}", stamp=stamp)
+
+
+def write_manifests(given, place):
+    each = given.share // FILES
+    for file in range(FILES):
+        Manifest(tuple(entry(number) for number in range(file * each, (file + 1) * each))).save(
+            place / f"{file:03d}.jsonl"
+        )
+    return {"entries": each * FILES, "bytes": sum(path.stat().st_size for path in place.glob("*.jsonl"))}
+
+
+def read_manifests(given, place):
+    """All files one after the other, as many workers would."""
+    seen = sum(len(Manifest.load(place / f"{file:03d}.jsonl")) for file in range(FILES))
+    return {"entries": seen}
+
+
+def whole_manifest(given, place):
+    """One process that holds a tenth of that share, and deals it out."""
+    entries = []
+    for file in range(FILES // 10):
+        entries += Manifest.load(place / f"{file:03d}.jsonl").entries
+    began = time.process_time()
+    taken = len(Share(1, 100).of(entries))
+    return {"entries": len(entries), "taken": taken, "dealing": time.process_time() - began}
+
+
+def net():
+    return np.random.default_rng(0).standard_normal((WIDTH, CLASSES), np.float32) / np.float32(WIDTH**0.5)
+
+
+def features(number):
+    """Features (48, 512) as a store keeps them."""
+    rng = np.random.default_rng([1, number])
+    return (rng.standard_normal((SEGMENTS, WIDTH), np.float32) + rng.standard_normal(WIDTH, np.float32)).astype(
+        np.float16
+    )
+
+
+def scored(number, weights):
+    """Probabilities (48, 1000); rounded, so that there are ties."""
+    logits = features(number).astype(np.float32) @ weights
+    return np.round(1 / (1 + np.exp(-logits)), 4)  # float32 throughout
+
+
+def score_part(given, place, part):
+    weights, best, spent = net(), BestOfClasses(np.full(CLASSES, KEPT)), {"making": 0.0, "scoring": 0.0, "keeping": 0.0}
+    each = given.videos // PARTS
+    for number in range(part * each, (part + 1) * each):
+        times = [time.process_time()]
+        features(number)
+        times.append(time.process_time())
+        values = scored(number, weights)
+        times.append(time.process_time())
+        best.add(f"{number:07x}", values)
+        times.append(time.process_time())
+        making, scoring, keeping = np.diff(times)
+        spent["making"] += making
+        spent["scoring"] += scoring - making
+        spent["keeping"] += keeping
+    began = time.process_time()
+    save_candidates(place / f"part {part}.safetensors", best)
+    size = (place / f"part {part}.safetensors").stat().st_size
+    return {**spent, "saving": time.process_time() - began, "videos": each, "bytes": size}
+
+
+def merge_parts(given, place):
+    """All together, and by twos as a tree; then what a full sort says of some concepts."""
+    paths = [place / f"part {part}.safetensors" for part in range(PARTS)]
+    began = time.process_time()
+    best = merged_candidates(paths)
+    merged = time.process_time() - began
+    save_candidates(place / "flat.safetensors", best)
+    level, depth = paths, 0
+    while len(level) > 1:
+        pairs, depth = [level[k : k + 2] for k in range(0, len(level), 2)], depth + 1
+        level = []
+        for number, pair in enumerate(pairs):
+            level.append(place / f"tree {depth} {number}.safetensors")
+            save_candidates(level[-1], merged_candidates(pair))
+    same = digest(level[0]) == digest(place / "flat.safetensors")
+    return {
+        "merging": merged,
+        "same": same,
+        "levels": depth,
+        "wrong": wrong_classes(given, best),
+        "checked": len(CHECKED),
+    }
+
+
+def wrong_classes(given, best):
+    """How many of the checked concepts have another list than a full sort gives."""
+    weights, ids = net(), [f"{number:07x}" for number in range(given.videos // PARTS * PARTS)]
+    table = np.concatenate([scored(number, weights)[:, CHECKED] for number in range(len(ids))])
+    wrong = 0
+    for column, index in enumerate(CHECKED):
+        order = np.lexsort((np.arange(len(table)), -table[:, column]))[:KEPT]
+        found = best.of_class(index)
+        places = [int(best.video_ids[video], 16) * SEGMENTS + place
+                  for video, place in zip(found.videos, found.segments, strict=True)]  # fmt: skip
+        wrong += places != order.tolist() or not np.array_equal(found.scores, table[order, column])
+    return wrong
+
+
+def wide_part(given, place, part):
+    """Scores of videos made up; each concept keeps as many as it would of a million: here all of them."""
+    best, rng = BestOfClasses(np.full(CLASSES, given.wide)), np.random.default_rng([2, part])
+    for number in range(given.wide):
+        best.add(f"{part:02d}{number:06x}", rng.standard_normal(CLASSES, np.float32))
+    began = time.process_time()
+    save_candidates(place / f"wide {part}.safetensors", best)
+    return {"saving": time.process_time() - began, "bytes": (place / f"wide {part}.safetensors").stat().st_size}
+
+
+def wide_merge(given, place, count):
+    began = time.process_time()
+    best = merged_candidates([place / f"wide {part}.safetensors" for part in range(count)])
+    merging = time.process_time() - began
+    save_candidates(place / f"wide of {count}.safetensors", best)
+    return {"parts": count, "merging": merging}
+
+
+def digest(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+PIECES = {
+    **{f"score {part}": (score_part, (part,)) for part in range(PARTS)},
+    "merge": (merge_parts, ()),
+    **{f"wide part {part}": (wide_part, (part,)) for part in range(4)},
+    **{f"wide merge {count}": (wide_merge, (count,)) for count in (2, 4)},
+    "write manifests": (write_manifests, ()),
+    "read manifests": (read_manifests, ()),
+    "hold manifest": (whole_manifest, ()),
+}
+
+
+def done(given, name):
+    """One piece, in a process of its own unless it was finished before."""
+    note = given.scratch / f"{name}.json"
+    if not note.is_file():
+        words = [
+            word
+            for option in ("share", "videos", "wide", "scratch")
+            for word in (f"--{option}", str(getattr(given, option)))
+        ]
+        command = [sys.executable, __file__, *words, "--piece", name]
+        subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+    return json.loads(note.read_text())
+
+
+def piece(given):
+    function, arguments = PIECES[given.piece]
+    began = time.perf_counter()
+    found = function(given, given.scratch, *arguments)
+    peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    found |= {"clock": time.perf_counter() - began, "cpu": time.process_time(), "peak_bytes": int(peak[1]) * 1024}
+    write_json(given.scratch / f"{given.piece}.json", {**found, "load": os.getloadavg()[0]})
+
+
+def taken():
+    """Rates that other benchmarks beside this one measured, with the name of their file."""
+    read = lambda name: json.loads((RESULTS / f"{name}.json").read_text())  # noqa: E731
+    extraction, shards, pairs = (
+        read("extraction"),
+        read("extraction_shards"),
+        read("relevance_speed")["scoring"]["rows"][-1],
+    )
+    seconds = extraction["videos"] * extraction["seconds"]
+    cpu = extraction["measured"]["cpu"]
+    return {
+        "decode": seconds / cpu["decode"],
+        "extract": seconds / cpu["both"],
+        "backbone": extraction["backbone"],
+        "two_workers": shards["rows"]["2"]["work"]["median"],
+        "two_workers_with_start": shards["rows"]["2"]["whole"]["median"],
+        "pairs": pairs["pairs"] / np.median(pairs["cpu_seconds"]),
+    }
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--share", type=int, default=200_000, help="entries of the manifest")
+    options.add_argument("--videos", type=int, default=2500, help="videos whose segments are scored")
+    options.add_argument("--wide", type=int, default=10_000, help="videos a concept keeps where merging is wide")
+    options.add_argument("--scratch", type=Path, default=Path("scale-scratch"), help="where pieces lie (2 GB)")
+    options.add_argument("--out", default=str(RESULTS))
+    options.add_argument("--piece", help=argparse.SUPPRESS)
+    given = options.parse_args()
+    given.scratch.mkdir(parents=True, exist_ok=True)
+    if given.piece:
+        piece(given)
+        return
+    pieces = {name: done(given, name) for name in PIECES}
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__}
+    size = {"share": given.share, "videos": given.videos, "wide": given.wide, "kept": KEPT, "width": WIDTH}
+    values = {"size": size, "machine": machine, "taken": taken(), "pieces": pieces}
+    text = figures(values)
+    sys.stdout.write(text)
+    if given.out:
+        write_json(Path(given.out) / "scale.json", values)
+        page = Path(__file__).parents[1] / "docs" / "scale.md"
+        before, mark, rest = page.read_text(encoding="utf-8").partition("<!-- figures -->\n")
+        after = rest.partition("<!-- end of figures -->")[2]
+        write_text(page, f"{before}{mark}{text}<!-- end of figures -->{after}")
+
+
+if __name__ == "__main__":
+    main()
