@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         pretrain,
         serve,
         show,
+        sync,
         train,
     )
     from whenabouts.core.boxes import Boxes
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = ("check", "demo", "evaluate", "export", "extract", "find", "finetune", "import_", "pretrain", "serve", "show",
-          "train")  # fmt: skip
+          "sync", "train")  # fmt: skip
 _HOMES = {
     **dict.fromkeys(_VERBS, "whenabouts.commands.verbs"),
     "Boxes": "whenabouts.core.boxes",
@@ -88,6 +89,7 @@ __all__ = [
     "pretrain",
     "serve",
     "show",
+    "sync",
     "train",
 ]
 

@@ -28,6 +28,7 @@ from whenabouts.commands.import_ import import_ as _import
 from whenabouts.commands.pretrain import pretrain as _pretrain
 from whenabouts.commands.serve import serve as _serve
 from whenabouts.commands.show import show as _show
+from whenabouts.commands.sync import sync as _sync
 from whenabouts.commands.train import train as _train
 
 Verb = Callable[..., dict[str, Any]]
@@ -63,4 +64,5 @@ import_ = called(_import)
 pretrain = called(_pretrain)
 serve = called(_serve)
 show = called(_show)
+sync = called(_sync)
 train = called(_train)
