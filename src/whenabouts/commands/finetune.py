@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe, Seed
+from whenabouts.commands.options import (
+    Architecture,
+    Device,
+    Json,
+    Overrides,
+    ProjectFolder,
+    Recipe,
+    Seed,
+    SpreadOver,
+    TrainingWorkers,
+)
 
 if TYPE_CHECKING:
     from whenabouts.data.project import Project
@@ -23,18 +33,10 @@ Start = Annotated[
         show_default="models/backbone",
     ),
 ]
-Architecture = Annotated[
-    str | None, typer.Option("--architecture", help="The published name of the net that a file at --start is of.")
-]
-SpreadOver = Annotated[
-    Literal["mean", "centre"],
-    typer.Option("--spread", help="How a net on pictures at --start fills the frames of a net on clips."),
-]
 Splits = Annotated[
     list[str] | None,
     typer.Option("--test-split", help="Test on this split; again for more.", show_default="all but train"),
 ]
-Workers = Annotated[int, typer.Option("--workers", help="Videos decoded, and batches drawn, at a time.", min=1)]
 
 
 HeadName = Annotated[
@@ -52,7 +54,7 @@ def finetune(
     test_split: Splits = None,
     recipe: Recipe = None,
     overrides: Overrides = None,
-    workers: Workers = 2,
+    workers: TrainingWorkers = 2,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: Json = False,

@@ -1,7 +1,7 @@
 """Options that all verbs share, said once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,3 +21,11 @@ On = Annotated[
         metavar="PLACE",
     ),
 ]
+Architecture = Annotated[
+    str | None, typer.Option("--architecture", help="The published name of the net that a file at --start is of.")
+]
+SpreadOver = Annotated[
+    Literal["mean", "centre"],
+    typer.Option("--spread", help="How a net on pictures at --start fills the frames of a net on clips."),
+]
+TrainingWorkers = Annotated[int, typer.Option("--workers", help="Videos decoded, and batches drawn, at a time.", min=1)]

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe, Seed
+from whenabouts.commands.options import (
+    Architecture,
+    Device,
+    Json,
+    Overrides,
+    ProjectFolder,
+    Recipe,
+    Seed,
+    SpreadOver,
+    TrainingWorkers,
+)
 
 if TYPE_CHECKING:
     from whenabouts.core.progress import Progress
@@ -28,18 +38,10 @@ Start = Annotated[
         show_default="random, for motion rgb where there is one",
     ),
 ]
-Architecture = Annotated[
-    str | None, typer.Option("--architecture", help="The published name of the net that a file at --start is of.")
-]
-SpreadOver = Annotated[
-    Literal["mean", "centre"],
-    typer.Option("--spread", help="How a net on pictures at --start fills the frames of a net on clips."),
-]
 Weights = Annotated[
     Path | None,
     typer.Option("--weights", help="A backbone's folder or model.safetensors: no training.", show_default=False),
 ]
-Workers = Annotated[int, typer.Option("--workers", help="Videos decoded, and batches drawn, at a time.", min=1)]
 
 Patience = Annotated[
     float,
@@ -65,7 +67,7 @@ def pretrain(
     recipe: Recipe = None,
     overrides: Overrides = None,
     weights: Weights = None,
-    workers: Workers = 2,
+    workers: TrainingWorkers = 2,
     cache_gb: CacheGb = None,
     patience: Patience = 600.0,
     device: Device = "auto",

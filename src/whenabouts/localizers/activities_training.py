@@ -15,7 +15,7 @@ from whenabouts.localizers.activities_settings import ActivitiesSettings
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
 from whenabouts.localizers.training_videos import TrainingVideos, identity_of
-from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome, co_occurrence
+from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome
 from whenabouts.training import Compute, Measured, Plan, Trainee, fit
 
 
@@ -116,15 +116,9 @@ class ActivitiesTraining:
         weights = torch.where(known, 1.0, settings.unknown_weight)
         self.weights = torch.where(self.targets > 0, trust, weights)
         self.net = new_net(videos.streams, videos.outputs, settings, torch.Generator().manual_seed(seed))
-        if self.net.head.co_occurrence is not None:
-            mask = co_occurrence(self.targets)
-            self.net.head.co_occurrence.copy_(mask)
-            with torch.no_grad():  # As the head does where it is born with the mask.
-                self.net.head.related_weight.div_(1 + mask.sum(dim=1).mean())
+        self.net.head.learn_co_occurrence(self.targets)
         if settings.standardised:
-            spread = videos.spread()
-            self.net.mean.copy_(torch.from_numpy(np.concatenate([mean for mean, _ in spread])))
-            self.net.std.copy_(torch.from_numpy(np.concatenate([deviation for _, deviation in spread])))
+            videos.write_spread(self.net.mean, self.net.std)
 
     def run(self, checkpoints: Path | None) -> tuple[WindowNet, tuple[dict[str, float], ...]]:
         """Train for all epochs; the net and its history."""

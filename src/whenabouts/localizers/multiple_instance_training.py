@@ -108,9 +108,7 @@ class MultipleInstanceTraining:
         self.history: tuple[dict[str, float], ...] = ()
         self.net = new_net(videos.streams, videos.outputs, settings, torch.Generator().manual_seed(seed))
         if settings.standardised:
-            spread = videos.spread()
-            self.net.mean.copy_(torch.from_numpy(np.concatenate([mean for mean, _ in spread])))
-            self.net.std.copy_(torch.from_numpy(np.concatenate([deviation for _, deviation in spread])))
+            videos.write_spread(self.net.mean, self.net.std)
 
     def run(self) -> InstanceNet:
         """Train for all epochs, then from own labels where the settings ask for it, and return the net."""

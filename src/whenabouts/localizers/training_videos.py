@@ -130,6 +130,12 @@ class TrainingVideos:
             self._spread = self._measured_spread()
         return self._spread
 
+    def write_spread(self, mean: Tensor, std: Tensor) -> None:
+        """Write the spread of all streams, one behind the other, into a net's `mean` and `std` (D of all streams,)."""
+        spread = self.spread()
+        mean.copy_(torch.from_numpy(np.concatenate([means for means, _ in spread])))
+        std.copy_(torch.from_numpy(np.concatenate([deviations for _, deviations in spread])))
+
     def _measured_spread(self) -> Spread:
         moments = [RunningMoments(stream.width) for stream in self.streams]
         for index in range(len(self)):

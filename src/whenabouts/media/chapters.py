@@ -9,6 +9,9 @@ import numpy as np
 from whenabouts.media.opening import opened, zero_of
 from whenabouts.media.parts import Part
 
+SEPARATOR = " | "
+"""Stands between the names of what happens at once, in the title of one chapter."""
+
 
 def chapter_parts(path: Path) -> Iterator[Part]:
     """One part, `chapters`: the bytes of a JSON list `[start_seconds, end_seconds, title]`. For a child process.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome, co_occurrence
+from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome
 
 
 class ActivityFrames(nn.Module):
@@ -32,11 +32,7 @@ class ActivityFrames(nn.Module):
 
     def learn(self, labels: Tensor) -> None:
         """Take the co-occurrence (Eq. 10) of labels (V, C) of training videos; before the first step of training."""
-        mask = co_occurrence(labels)
-        assert self.head.co_occurrence is not None
-        self.head.co_occurrence.copy_(mask)
-        with torch.no_grad():
-            self.head.related_weight.div_(1 + mask.sum(dim=1).mean())
+        self.head.learn_co_occurrence(labels)
 
     def encode(self, features: Tensor, mask: Tensor) -> Tensor:
         """Features (B, T, D) and mask (B, T) -> mean of the observations (B, hidden), 0 where no frame is real."""

@@ -125,6 +125,18 @@ class ActivityHead(nn.Module):
             self.related_weight = nn.Parameter(_uniform((rows, hidden), hidden, generator) / size)
             self.related_bias = nn.Parameter(torch.zeros(rows))
 
+    def learn_co_occurrence(self, labels: Tensor) -> None:
+        """Take the co-occurrence (Eq. 10) of labels (V, C) of training videos, as if born with it; before training.
+
+        A head without correlation stays as it is.
+        """
+        if self.co_occurrence is None:
+            return
+        mask = co_occurrence(labels)
+        self.co_occurrence.copy_(mask)
+        with torch.no_grad():
+            self.related_weight.div_(1 + mask.sum(dim=1).mean())
+
     def forward(self, features: Tensor, valid: Tensor | None = None) -> ActivityOutcome:
         """Features (B, C, N) or (B, C, T, H, W), and which positions are there, valid (B, N), all if None.
 

@@ -16,8 +16,8 @@ from whenabouts.data.exporters.marked import Marked, marked_videos
 from whenabouts.data.exporters.protocol import Exported, ExportSettings, moments_of
 from whenabouts.data.exporters.webvtt import file_name
 from whenabouts.data.project import Project
+from whenabouts.media.chapters import SEPARATOR
 
-SEPARATOR = " | "
 Chapter = tuple[float, float, str]
 
 

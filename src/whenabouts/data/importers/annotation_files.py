@@ -8,6 +8,7 @@ from typing import Any
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.progress import Progress
+from whenabouts.core.texts import decoded
 from whenabouts.core.video import Video
 from whenabouts.data.importers.matching import Matcher
 from whenabouts.data.importers.media_files import MediaFile, catalogue, checked_root, files_below, media_among, readable
@@ -143,13 +144,7 @@ class _Told:
 
 def text_of(path: Path) -> str:
     """A file's text, UTF-8 or UTF-16 by its mark, else Windows-1252; Unreadable where it is too large or not there."""
-    content = bytes_of(path)
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", "replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", "replace")
+    return decoded(bytes_of(path))[0]
 
 
 def bytes_of(path: Path) -> bytes:

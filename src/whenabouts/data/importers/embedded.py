@@ -9,8 +9,8 @@ from whenabouts.core.progress import Progress
 from whenabouts.data.importers.annotation_files import Mark, Unreadable, Videos, import_marks
 from whenabouts.data.importers.protocol import NOTHING_KNOWN, SILENT, Imported, ImportSettings
 from whenabouts.data.manifest import Manifest
+from whenabouts.media.chapters import SEPARATOR, chapter_parts
 
-SEPARATOR = " | "
 _UNNAMED = ("chapter", "kapitel", "chapitre", "capitulo", "capítulo", "part", "track", "")
 
 
@@ -23,7 +23,6 @@ def import_chapters(
 
 
 def _chapters(path: Path, videos: Videos, settings: ImportSettings) -> Iterator[Mark]:
-    from whenabouts.media.chapters import chapter_parts
     from whenabouts.media.watch import Limits
     from whenabouts.media.workers import Job, decoding
 
