@@ -2,7 +2,8 @@
 
     python benchmarks/multilabel.py --out benchmarks/results      writes multilabel.json and multilabel.md there
 
-Every cell (world, model, seed) is one JSON file in --work and is not done again; so a run can be stopped at any time
+Every cell (world, model, seed) is one JSON file in --work and is not done again unless its rate or dropout is no longer
+the one that did best in tuning; so a run can be stopped at any time
 and goes on where it was. With --report only the tables are written, from the cells that there are.
 """
 
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 
-from multilabel_cells import MODELS, cell, trials, tuning_trial
+from multilabel_cells import MODELS, Model, cell, chosen, trials, tuning_trial
 from multilabel_costs import costs
 from multilabel_report import write_report
 from multilabel_rows import ROWS, TABLES, cells_of
@@ -49,13 +50,21 @@ def tune(place: Place, stop: float) -> bool:
     return True
 
 
+def made_already(path: Path, model: Model, place: Place) -> bool:
+    """Whether a cell is there, and was made with the rate and dropout that the trials speak for now."""
+    if not path.exists():
+        return False
+    cell = read_json(path)
+    return (cell["rate"], cell["dropout"]) == chosen(model, place)
+
+
 def make(place: Place, tables: list[str], seeds: list[int], stop: float) -> None:
     """Make the cells of these tables that are not there yet, seed by seed, until time runs out."""
     wanted = cells_of(tuple(row for row in ROWS if row.table in tables))
     for seed in seeds:
         for world, name in wanted:
             path = cell_path(place, world, name, seed)
-            if path.exists() or time.monotonic() > stop:
+            if made_already(path, MODELS[name], place) or time.monotonic() > stop:
                 continue
             made = cell(world, MODELS[name], seed, place)
             write_json(path, made, indent=None)
@@ -68,7 +77,9 @@ def gathered(place: Place, seeds: list[int]) -> dict[tuple[str, str], dict[int, 
     found = {}
     for world, name in cells_of(ROWS):
         paths = {seed: cell_path(place, world, name, seed) for seed in seeds}
-        found[world, name] = {seed: read_json(path) for seed, path in paths.items() if path.exists()}
+        found[world, name] = {
+            seed: read_json(path) for seed, path in paths.items() if made_already(path, MODELS[name], place)
+        }
     return found
 
 

@@ -35,7 +35,9 @@ from whenabouts.training import Compute, Measured, Plan, Trainee, fit
 Values = dict[str, Any]
 STEPS, FURTHER, JOINT_STEPS, BATCH = 250, 80, 120, 32
 TUNING_SEED = 100
-TRIALS = ((1e-3, 0.5), (3e-3, 0.5), (1e-2, 0.5), (3e-3, 0.0))  # rate and dropout, for each rival
+TRIALS = (  # rate and dropout, for each rival
+    (1e-3, 0.5), (3e-3, 0.5), (1e-2, 0.5), (3e-2, 0.5), (1e-1, 0.5), (3e-3, 0.0), (3e-2, 0.0),
+)  # fmt: skip
 CPU = Compute(torch.device("cpu"), torch.float32)
 USUAL = {"observations": 64, "hidden": 128, "groups": 32}
 
@@ -171,4 +173,4 @@ def trials() -> list[tuple[Model, float, float]]:
     return [(model, rate, dropout) for model in RIVALS for rate, dropout in TRIALS]
 
 
-__all__ = ["MODELS", "cell", "trials", "tuning_trial"]
+__all__ = ["MODELS", "Model", "cell", "chosen", "trials", "tuning_trial"]

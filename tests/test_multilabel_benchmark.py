@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import multilabel
 import multilabel_worlds
-from multilabel_cells import TRIALS, TUNING_SEED, Model, cell, head_of, outputs, trials
+from multilabel_cells import TRIALS, TUNING_SEED, Model, cell, chosen, head_of, outputs, trials
 from multilabel_claims import CLAIMS, Claim, Estimate, difference, row_named, verdict
 from multilabel_costs import formula_macs
 from multilabel_nets import SmallSoundNet, SmallVideoNet, weights_of
@@ -103,9 +103,12 @@ def test_cells_are_made_once_and_told_in_the_report(tmp_path: Path, monkeypatch:
         calls.append((world, model.name, seed))
         height = 0.5 + 0.1 * (model.name == "head") + 0.01 * seed
         reads = {f"{row.views} {row.output}": {"map": height, "ap": [height]} for row in ROWS}
-        return {"read": reads, "weights": 1000, "cpu_seconds": 1.0, "load": 1.0}
+        rate, dropout = chosen(model, place)
+        return {"read": reads, "weights": 1000, "rate": rate, "dropout": dropout, "cpu_seconds": 1.0, "load": 1.0}
 
     monkeypatch.setattr(multilabel, "cell", made)
+    trials = {model.name: [{"rate": 1e-2, "dropout": 0.5, "map": 0.4}] for model in RIVALS}
+    write_json(tmp_path / "tuning.json", trials)
     place, table = Place(tmp_path, tmp_path), next(each for each in TABLES if each.startswith("Table 3c"))
     for _ in range(2):
         multilabel.make(place, [table], [0, 1, 2], float("inf"))
@@ -118,6 +121,12 @@ def test_cells_are_made_once_and_told_in_the_report(tmp_path: Path, monkeypatch:
     told = json.loads((tmp_path / "out" / "multilabel.json").read_text())
     assert {row["row"] for row in told["rows"] if row["table"] == table} == {
         row.name for row in ROWS if row.table == table}  # fmt: skip
+    trials["mean"].append({"rate": 3e-2, "dropout": 0.5, "map": 0.5})  # A better rate: its cells are made anew.
+    write_json(tmp_path / "tuning.json", trials)
+    assert not multilabel.gathered(place, [0, 1, 2])["base", "mean"]
+    before = len(calls)
+    multilabel.make(place, [table], [0, 1, 2], float("inf"))
+    assert calls[before:] == [("base", "mean", seed) for seed in range(3)]
 
 
 def test_verdicts_follow_the_interval() -> None:

@@ -44,7 +44,7 @@ def project(tmp_path: Path) -> Path:
             if number >> place & 1:
                 picture[rows] = 220
                 labels.append(WeakLabel(NAMES[place]))
-        path = tmp_path / f"video {number}.mp4"
+        path = tmp_path / f"video{number}.mp4"
         times = [k / 12 for k in range(18)]
         encoding = Encoding(options={"preset": "ultrafast", "threads": "1"})
         write_video(path, (picture for _ in times), times, rate=Fraction(12), encoding=encoding)
@@ -62,6 +62,17 @@ def typed(*words: str) -> dict[str, object]:
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
+def typed_export(project: Path, kind: str) -> list[str]:
+    """A submission over a list of classes."""
+    (project.parent / "classes.txt").write_text("".join(f"c{place:03d} {name}\n" for place, name in enumerate(NAMES)))
+    target = project.parent / "out.txt"
+    classes = f"export.charades.classes={project.parent / 'classes.txt'}"
+    words = ["export", str(target), "--format", kind, "--project", str(project), "--split", "test", "--set", classes]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return target.read_text().splitlines()
+
+
 def test_learn_test_and_learn_again(project: Path) -> None:
     recipe = str(project.parent / "recipe.toml")
     where = ("--project", str(project))
@@ -73,8 +84,15 @@ def test_learn_test_and_learn_again(project: Path) -> None:
     assert table[0] == "video,bright above,bright below"
     assert len(table) == 5
     assert (project / "models" / "activities" / "model.safetensors").is_file()
-    again = typed("evaluate", "activities", *where, "--set", "activities.testing.views=2+4")
+    with pytest.raises(ProjectError, match=r"testing\.moments=25` first"):
+        typed_export(project, "charades-localize")
+    moments = "activities.testing.moments=25"
+    again = typed("evaluate", "activities", *where, "--set", "activities.testing.views=2+4", "--set", moments)
     assert again["views"] == "2+4"
+    for kind, lines in (("charades-classify", 4), ("charades-localize", 100)):
+        assert len(typed_export(project, kind)) == lines
+    again = typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe)
+    assert not (project / "activities" / "test-moments.csv").exists()  # It was of the net before.
     typed("finetune", *where, "--head", "activities", "--start", "models/activities", "--recipe", recipe,
           "--set", "activities.learns=correlation")  # fmt: skip
     with pytest.raises(ProjectError, match="no split 'val'"):

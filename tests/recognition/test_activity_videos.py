@@ -184,6 +184,33 @@ def test_thirty_views_are_the_mean_of_each_looked_at_alone(
     np.testing.assert_allclose(looker.video(cached, VIEW_SETS["2+4+8"], speed), total / 30, atol=1e-5)
 
 
+def test_moments_are_the_clips_around_them(
+    gathered: tuple[Gathered, Vocabulary, Backbone, Run], archive: Project, tmp_path: Path
+) -> None:
+    """Against clips cut by hand, in the middle and beyond both ends; through `recognize` the same at even times."""
+    videos, vocabulary, start, _ = gathered
+    assert isinstance(start.settings, BackboneSettings)
+    model = ActivityModel(start.settings, TOLD, new_net(start.settings, TOLD, 2, None, None).eval(), vocabulary)
+    cached, speed = videos.videos[1].cached, CachedSpeed(2)  # Frames are cached at twice the rate of 6.
+    pixels, last = cached.read(0, cached.frames), cached.frames - 1
+    seconds = np.array([0.0, 0.5, last / 12, 99.0])
+    by_hand = []
+    for middle in (0, 6, last, last):
+        clip = pixels[np.clip(middle + 2 * np.array([-2, -1, 0, 1]), 0, last)]
+        with torch.inference_mode():
+            outcome = model.net(start.settings.transform().test(torch.from_numpy(clip[None])))
+        by_hand.append(outcome.probabilities[0].double().numpy())  # type: ignore[union-attr]
+    assert np.abs(by_hand[0] - by_hand[1]).max() > 1e-4
+    looker = Looker(model, ViewSettings(batch=3), CPU)
+    np.testing.assert_allclose(looker.at_seconds(cached, seconds, speed), by_hand, atol=1e-5)
+    assert looker.at_seconds(cached, np.zeros(0), speed).shape == (0, 2)
+    entry = next(each for each in archive.manifest() if each.id == cached.video.id)
+    how = ViewSettings(views="2+4", moments=5)
+    seen = recognize(model, [entry], Look(how, archive.features(), tmp_path, CPU, Silent()))
+    np.testing.assert_allclose(seen.seconds[0], np.arange(5) / 5 * entry.video.duration_seconds)
+    np.testing.assert_allclose(seen.at_moments[0], looker.at_seconds(cached, seen.seconds[0], speed), atol=1e-5)
+
+
 def test_clip_labels_come_from_segments_where_there_are_any(tmp_path: Path) -> None:
     """0 has a segment, 1 is only said of the video, 2 is rated absent throughout, 3 is not named."""
     labels = VideoLabels.of([0, 1], absent="unknown")

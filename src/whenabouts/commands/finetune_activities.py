@@ -30,6 +30,7 @@ def learn_activities(
     from whenabouts.core.errors import InvalidData
     from whenabouts.core.files import write_json
     from whenabouts.core.locks import claimed
+    from whenabouts.data.activity_files import activities_path
     from whenabouts.data.box_files import boxes_path, read_boxes
     from whenabouts.recognition.activity_model import ActivityModel, ActivitySettings
     from whenabouts.recognition.activity_report import line, tested
@@ -58,6 +59,7 @@ def learn_activities(
         look = Look(how.testing, home.features(), run.cache, run.compute, terminal, run.workers)
         report: dict[str, Any] = {"training": dict(model.training), "tests": {}}
         for split in splits:
+            activities_path(home.folder, split, moments=True).unlink(missing_ok=True)  # Of the net before this one.
             try:
                 report["tests"][split] = tested(home, model, split, look)
             except InvalidData as error:
@@ -83,7 +85,8 @@ def activities(
     """Look at videos with models/activities and measure what it says: views as [activities] testing asks.
 
     Writes activities/SPLIT.csv, or boxes/SPLIT-judged.csv for a net that judges persons. Choose views with
-    --set activities.testing.views=2+4+8, 2+4, 4 or centre.
+    --set activities.testing.views=2+4+8, 2+4, 4 or centre; with --set activities.testing.moments=25 what is said of 25
+    moments of each video is written to activities/SPLIT-moments.csv.
     """
     from whenabouts.config import as_table, load, merged, tables
     from whenabouts.core.errors import ProjectError

@@ -46,7 +46,8 @@ class ViewSettings:
     """How videos are looked at: which `views` (Table 3d), and how what is said of them is joined.
 
     A view is a square of `side` pixels; None: the backbone's `crop`, or all of the picture where it has none. With
-    `keep_frames` decoded frames stay in the cache.
+    `keep_frames` decoded frames stay in the cache. With `moments` what is said of so many moments of each video is told
+    too, the first at its start, evenly; Charades asks for 25.
     """
 
     views: Views = "2+4+8"
@@ -54,6 +55,7 @@ class ViewSettings:
     side: Count | None = None
     batch: Count = 8
     keep_frames: bool = False
+    moments: CountOrZero = 0
 
 
 @settings

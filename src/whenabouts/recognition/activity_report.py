@@ -1,15 +1,14 @@
 """What a net for activities says of the videos of a split, written down and measured."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from whenabouts.core.boxes import keyframes_of
-from whenabouts.core.files import read_json, write_text
+from whenabouts.core.files import read_json
 from whenabouts.core.timing import FloatArray
+from whenabouts.data.activity_files import ActivityRow, activities_path, write_activities
 from whenabouts.data.box_files import BoxRow, boxes_path, read_boxes, write_boxes
 from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
@@ -18,12 +17,14 @@ from whenabouts.evaluation.ava import evaluate_ava
 from whenabouts.evaluation.ava_files import BoxRows
 from whenabouts.recognition.activity_clips import label_row
 from whenabouts.recognition.activity_model import ActivityModel
-from whenabouts.recognition.activity_testing import Look, RecognizedPeople, recognize, recognize_people
+from whenabouts.recognition.activity_testing import Look, Recognized, RecognizedPeople, recognize, recognize_people
 from whenabouts.recognition.label_kinds import KINDS
 
 
 def tested(project: Project, model: ActivityModel, split: str, look: Look) -> dict[str, Any]:
     """Look at the videos of a split, write activities/SPLIT.csv, and return the figures and what was wrong.
+
+    Where moments are asked for, activities/SPLIT-moments.csv tells of them.
 
     Labels are those of truth.json where it tells of a video, else the manifest's. A net for people writes
     boxes/SPLIT-judged.csv instead, over detected boxes where there are any.
@@ -39,8 +40,10 @@ def tested(project: Project, model: ActivityModel, split: str, look: Look) -> di
     else:
         found, problems = recognize(model, entries, look), ()
         ids, scores, broken = found.video_ids, found.probabilities, found.broken
+        _write_moments(project, split, model, found)
     labels = _labels(project, {entry.id: entry for entry in entries}, ids, model)
-    _write(project, split, model, ids, scores)
+    rows = [ActivityRow(video_id, row) for video_id, row in zip(ids, scores, strict=True)]
+    write_activities(activities_path(project.folder, split), model.vocabulary.names, rows)
     measured = KINDS[model.settings.head.kind].measure(model.vocabulary.names, scores, labels)
     left = {video.id: video.reason for video in broken}
     return {**measured.to_json(), "views": look.how.views, "broken": left, "problems": list(problems)}
@@ -115,13 +118,15 @@ def _rows(rows: Sequence[FloatArray], width: int) -> FloatArray:
     return np.stack(rows) if rows else np.zeros((0, width))
 
 
-def _write(project: Project, split: str, model: ActivityModel, ids: Sequence[str], scores: FloatArray) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["video", *model.vocabulary.names])
-    for video_id, row in zip(ids, scores.tolist(), strict=True):
-        writer.writerow([video_id, *(f"{value:.6f}" for value in row)])
-    write_text(project.folder / "activities" / f"{split}.csv", text.getvalue())
+def _write_moments(project: Project, split: str, model: ActivityModel, found: Recognized) -> None:
+    rows = [
+        ActivityRow(video_id, row, number, second)
+        for video_id, seconds, each in zip(found.video_ids, found.seconds, found.at_moments, strict=False)
+        for number, (second, row) in enumerate(zip(seconds.tolist(), each, strict=True), start=1)
+    ]
+    if rows:
+        path = activities_path(project.folder, split, moments=True)
+        write_activities(path, model.vocabulary.names, rows, moments=True)
 
 
 def line(split: str, told: dict[str, Any]) -> str:

@@ -46,11 +46,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Recognized:
-    """Probabilities (V, A) of videos over a vocabulary, and the videos that are partial or could not be read."""
+    """Probabilities (V, A) of videos over a vocabulary, and the videos that are partial or could not be read.
+
+    Where moments are asked for, `seconds` (M,) and `at_moments` (M, A) of each video.
+    """
 
     video_ids: tuple[str, ...]
     probabilities: FloatArray
     broken: tuple[Video, ...]
+    seconds: tuple[FloatArray, ...] = ()
+    at_moments: tuple[FloatArray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,16 @@ def recognize(model: ActivityModel, entries: Sequence[Entry], look: Look) -> Rec
     if model.settings.people != "none":
         raise SettingsError("This net judges boxes. Give it keyframes with persons.")
     watch = _Watch(model, look)
-    ids, rows = [], []
+    ids, rows, count = [], [], look.how.moments
+    times, at_moments = list[FloatArray](), list[FloatArray]()
     for entry, cached in watch.decoded(entries):
         ids.append(entry.id)
         rows.append(watch.looker.video(cached, watch.speeds, watch.speed, watch.extras(entry)))
+        if count:
+            times.append(np.arange(count) / count * watch.seconds(entry, cached))
+            at_moments.append(watch.looker.at_seconds(cached, times[-1], watch.speed, watch.extras(entry)))
     scores = np.stack(rows) if rows else np.zeros((0, len(model.vocabulary)))
-    return Recognized(tuple(ids), scores, tuple(watch.broken))
+    return Recognized(tuple(ids), scores, tuple(watch.broken), tuple(times), tuple(at_moments))
 
 
 def recognize_people(
@@ -122,6 +131,11 @@ class _Watch:
                 if entry.id not in kept:
                     found.path.unlink(missing_ok=True)
 
+    def seconds(self, entry: Entry, cached: Cached) -> float:
+        """How long a video is: by its file, else by the frames that are there."""
+        form = self.speed.frame_format(self.model.shape, self.model.settings.clips.longest_seconds)
+        return entry.video.duration_seconds or cached.frames / form.rate
+
     def extras(self, entry: Entry) -> FeatureSequence | None:
         """The features that a video has beside its pictures."""
         extra, store = self.model.extra, self.look.store
@@ -164,7 +178,8 @@ class Looker:
             for second in np.asarray(seconds, np.float64).tolist()
         ]
         batches = self._batches(cached, views, extras, speed)
-        return np.concatenate([self._probabilities(clips, vectors) for clips, vectors in batches])
+        told = [self._probabilities(clips, vectors) for clips, vectors in batches]
+        return np.concatenate(told) if told else np.zeros((0, len(self.model.vocabulary)))
 
     def people(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 from whenabouts.core.errors import SettingsError
 from whenabouts.data.exporters.activitynet import export_activitynet
 from whenabouts.data.exporters.behaviour import export_boris, export_elan
+from whenabouts.data.exporters.charades import export_charades_classify, export_charades_localize
 from whenabouts.data.exporters.edl import export_edl
 from whenabouts.data.exporters.fcpxml import export_fcpxml
 from whenabouts.data.exporters.films import export_chapters, export_clips
@@ -24,6 +25,8 @@ EXPORTERS: Mapping[str, Exporter] = {
     "activitynet": export_activitynet,
     "boris": export_boris,
     "chapters": export_chapters,
+    "charades-classify": export_charades_classify,
+    "charades-localize": export_charades_localize,
     "clips": export_clips,
     "csv": export_csv,
     "edl": export_edl,

@@ -46,6 +46,13 @@ class SubmissionFile:
 
 
 @settings
+class CharadesFile:
+    """`classes` is the data set's list, Charades_v1_classes.txt; "" where activities are named `c000` and so on."""
+
+    classes: str = ""
+
+
+@settings
 class ShardSettings:
     """What is written: modalities of the store as rgb and as audio (empty: none), and how numbers become bytes.
 
@@ -109,6 +116,7 @@ class ExportSettings:
     thumos: ThumosFile = field(default_factory=ThumosFile)
     youtube8m: ShardSettings = field(default_factory=ShardSettings)
     submission: SubmissionFile = field(default_factory=SubmissionFile)
+    charades: CharadesFile = field(default_factory=CharadesFile)
 
 
 @dataclass(frozen=True)
