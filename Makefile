@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint check docs clean
+.PHONY: setup demo test lint check docs tables clean
 
 setup: $(VENV)/.ready
 
@@ -28,6 +28,10 @@ check: lint test
 docs: setup
 	$(BIN)/python docs/make_settings.py
 	$(BIN)/mkdocs build --quiet
+
+# All tables of benchmarks/results, or some: make tables ONLY="loop relevance". About eight hours of one core in all.
+tables: setup
+	$(BIN)/python benchmarks/tables.py $(ONLY)
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,7 +6,6 @@ writes benchmarks/results/activity_head.json and .md. A few rounds of either, in
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from provenance import write_result
 from whenabouts.nets.activity_heads import ActivityHead
 
 RESULTS = Path(__file__).parent / "results"
@@ -119,8 +119,6 @@ def main() -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread, torch {torch.__version__}",
         "load": [round(began[0], 2), round(os.getloadavg()[0], 2)], "rounds": ROUNDS, "rows": rows,
     }  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "activity_head.json").write_text(json.dumps(told, indent=2) + "\n")
     lines = [
         "# The head for activities against the literal formula", "",
         f"`python benchmarks/activity_head.py`; forward and backward, {ROUNDS} rounds in turn; {told['machine']}; load "
@@ -132,7 +130,7 @@ def main() -> None:
         spread = f"{row['ratio']:.1f} ({row['ratio_least']:.1f} to {row['ratio_most']:.1f})"
         times = f"{row['ours_ms']:.0f} | {row['literal_ms']:.0f}"
         lines.append(f"| {name} | {times} | {spread} | {row['largest_ours']:,} | {row['b_k_c_n']:,} |")
-    (out / "activity_head.md").write_text("\n".join(lines) + "\n")
+    write_result(out, "activity_head", told, "\n".join(lines))
     print("\n".join(lines))
 
 

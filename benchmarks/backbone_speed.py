@@ -28,6 +28,7 @@ from torch import nn
 
 import device_rates
 from backbone_speed_page import page
+from provenance import write_result
 from torchvision_graph import VideoResNet
 from whenabouts.nets.conv3d import R2Plus1D
 from whenabouts.recognition.backbone import ClipClassifier
@@ -194,8 +195,7 @@ def losses_of(losses, load, given, device):
 
 def families_part(given, device, known, keep):
     values = device_rates.measured(given, given.compute)
-    device_rates.RESULTS.joinpath("device_rates.json").write_text(json.dumps(values, indent=1) + "\n")
-    device_rates.RESULTS.joinpath("device_rates.md").write_text(device_rates.page(values))
+    write_result(device_rates.RESULTS, "device_rates", values, device_rates.page(values))
     print(device_rates.page(values))
     return {"device": values["device"]}
 
@@ -238,7 +238,7 @@ def main():
     for name in parts:
         keep(name, PARTS[name](given, device, values.get(name, {}), partial(keep, name)))
     text = page(values)
-    path.with_suffix(".md").write_text(text)
+    write_result(path.parent, "backbone_speed", values, text)
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(text)
 

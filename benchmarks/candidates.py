@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.localizers.concepts.candidate_files import merged_candidates, save_candidates
 from whenabouts.localizers.concepts.candidates import BestOfClasses, ranked_segments
 
@@ -203,8 +203,7 @@ def main():
         result = measured(given)
         sys.stdout.write(table(result))
         if given.out:
-            write_json(Path(given.out) / "candidates.json", result)
-            write_text(Path(given.out) / "candidates.md", table(result))
+            write_result(Path(given.out), "candidates", result, table(result))
 
 
 if __name__ == "__main__":

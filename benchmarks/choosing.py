@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from provenance import made_now, write_result
 from whenabouts.core.errors import InvalidData
-from whenabouts.core.files import read_json, write_json, write_text
+from whenabouts.core.files import read_json
 from whenabouts.core.labels import SegmentLabels
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
@@ -168,15 +169,14 @@ def main() -> None:
             there = any((each["world"], each["seed"]) == (name, seed) for each in cells)
             if there or (options.only and name != options.only):
                 continue
-            cells.append(cell(name, seed, options.speech))
+            cells.append({**cell(name, seed, options.speech), "made": made_now()})
             values = {
                 "command": f"python benchmarks/choosing.py --speech DIR --seeds {options.seeds}",
                 "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
                 "reading": READING,
                 "cells": sorted(cells, key=lambda each: (each["world"], each["seed"])),
             }
-            write_json(stored, values)
-            write_text(options.out / "choosing.md", page(values))
+            write_result(options.out, "choosing", values, page(values), cells=cells)
             print(cells[-1])
 
 

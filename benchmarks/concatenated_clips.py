@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 
+from provenance import write_result
 from whenabouts.core.features import FeatureSequence
-from whenabouts.core.files import write_json, write_text
 from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
@@ -168,8 +168,7 @@ def main() -> None:
     values = {"videos": options.videos, "splits": list(SPLITS), "draws": options.seeds, "clips_right": right,
               "actions": len(clips.names), "rows": rows, "lead_of_winners_out": leads,
               "by_split": {str(split): by_split(uses, split) for split in SPLITS}}  # fmt: skip
-    write_json(options.out / "concatenated_clips.json", values)
-    write_text(options.out / "concatenated_clips.md", page(values))
+    write_result(options.out, "concatenated_clips", values, page(values))
 
 
 def by_split(uses: dict[str, dict[int, Any]], split: int) -> dict[str, float]:

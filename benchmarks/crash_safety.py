@@ -9,7 +9,6 @@ small tmpfs, which needs root; without it that row is left out. Needs Linux.
 
 import argparse
 import hashlib
-import json
 import os
 import platform
 import re
@@ -26,6 +25,7 @@ import killing
 from crash_bench import VERBS, Bench, places, told, words
 from crash_conditions import file_limits, full_disks, killed_children, pairs, read_only, workers
 from killing import CREATE, DELETE, MOVED_FROM, MOVED_TO, OPEN, Watch
+from provenance import write_result
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.project import Project
 from whenabouts.training.checkpoints import read_place
@@ -226,9 +226,7 @@ def main() -> None:
         told = measure(Path(folder), count=2 if given.quick else given.points, seed=given.seed)
     print(as_markdown(told))
     if not given.quick:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "crash_safety.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        (RESULTS / "crash_safety.md").write_text(as_markdown(told), encoding="utf-8")
+        write_result(RESULTS, "crash_safety", told, as_markdown(told))
 
 
 if __name__ == "__main__":

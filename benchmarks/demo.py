@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from provenance import made_now, write_result
+
 TIOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 METHOD, WINDOWS = "winners-out", "uniform windows"
 CONTROLS = ("shuffled", "single-frame")
@@ -29,7 +31,7 @@ def run(work, seed, control=None):
         command = [sys.executable, "-m", "whenabouts", "demo", "--out", str(work / f"s{seed}"), "--seed", str(seed)]
         before = os.getloadavg()[0]
         done = subprocess.run([*command, "--json", *extra], stdout=subprocess.PIPE, text=True, check=True)
-        values = {**json.loads(done.stdout), "load": [before, os.getloadavg()[0]]}
+        values = {**json.loads(done.stdout), "load": [before, os.getloadavg()[0]], "made": made_now()}
         del values["page"], values["pretrain"]["folder"]
         kept.write_text(json.dumps(values, indent=1) + "\n")
     return json.loads(kept.read_text())
@@ -131,8 +133,8 @@ def main():
     runs = {seed: run(given.work, seed) for seed in given.seeds}
     controls = {name: run(given.work, given.seeds[0], name) for name in CONTROLS}
     lines = report(given.seeds, runs, controls)
-    given.results.joinpath("demo.md").write_text("\n".join(lines) + "\n")
-    given.results.joinpath("demo.json").write_text(json.dumps({"seeds": runs, "controls": controls}, indent=1) + "\n")
+    cells = [*runs.values(), *controls.values()]
+    write_result(given.results, "demo", {"seeds": runs, "controls": controls}, "\n".join(lines), cells=cells)
     print("\n".join(lines))
 
 

@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from extraction import make_video, timed
 from extraction_families import NAMES, VGGISH, backbone_of
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.core.progress import Silent
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
@@ -229,8 +229,7 @@ def main():
     values = measured(options, choose_compute(options.device, options.precision, options.compile))
     print(page(values))
     if options.out:
-        write_json(Path(options.out) / "device_rates.json", values)
-        write_text(Path(options.out) / "device_rates.md", page(values))
+        write_result(Path(options.out), "device_rates", values, page(values))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from provenance import write_result
+
 RESULTS = Path(__file__).parent / "results"
 VIDEOS, INSTANCES, CLASSES, PER_VIDEO, PART = 5_000, 8_304, 200, 100, 10
 TIOU = np.linspace(0.5, 0.95, 10)
@@ -242,8 +244,7 @@ def main():
     if not given.quick:
         RESULTS.mkdir(exist_ok=True)
         values = {"machine": machine(), "seed": 0, "part": PART, "runs": runs}
-        (RESULTS / "evaluate_moments.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-        (RESULTS / "evaluate_moments.md").write_text(text, encoding="utf-8")
+        write_result(RESULTS, "evaluate_moments", values, text)
 
 
 if __name__ == "__main__":

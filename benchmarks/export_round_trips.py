@@ -12,6 +12,7 @@ import csv
 import html
 import json
 import random
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -23,7 +24,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from whenabouts.core.files import read_json, write_json, write_text
+sys.path.insert(0, str(Path(__file__).parent))
+
+from provenance import write_result
+from whenabouts.core.files import read_json, write_json
 from whenabouts.core.moments import Moment, Moments
 from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
@@ -325,8 +329,12 @@ def main() -> None:
                 row["lost"] += int(result["lost"])
                 row["strange"] += int(result["strange"])
                 worst[name][rate] = max(worst[name][rate], result["worst"])
-    write_json(asked.out / "export_round_trips.json", {"lost": lost, "worst_start_seconds": worst})
-    write_text(asked.out / "export_round_trips.md", _page(lost, worst, asked.projects))
+    write_result(
+        asked.out,
+        "export_round_trips",
+        {"lost": lost, "worst_start_seconds": worst},
+        _page(lost, worst, asked.projects),
+    )
 
 
 def _page(lost: dict[str, dict[str, int]], worst: dict[str, dict[str, float]], projects: int) -> str:

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.core.progress import Silent
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
@@ -227,8 +227,7 @@ def main():
     values["machine"] = f"{os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
     print(table(values))
     if options.out:
-        write_json(Path(options.out) / "extraction.json", values)
-        write_text(Path(options.out) / "extraction.md", table(values))
+        write_result(Path(options.out), "extraction", values, table(values))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 
 from extraction import make_video
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry, Manifest
 from whenabouts.data.project import Project
@@ -168,8 +168,7 @@ def main():
     values["machine"] = f"{os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
     print(table(values))
     if options.out:
-        write_json(Path(options.out) / "extraction_shards.json", values)
-        write_text(Path(options.out) / "extraction_shards.md", table(values))
+        write_result(Path(options.out), "extraction_shards", values, table(values))
 
 
 if __name__ == "__main__":

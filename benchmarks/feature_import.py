@@ -7,6 +7,7 @@ temporary folder, imports each set in a process of its own, and copies the same 
 another, in turn, three times. Writes benchmarks/results/feature_import.md and .json.
 """
 
+import argparse
 import json
 import os
 import resource
@@ -18,6 +19,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from provenance import write_result
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SIZES, RUNS, SECONDS, WIDTH = (20, 80), 3, 160.0, 1024
@@ -78,7 +81,7 @@ def measured(videos: int, work: Path) -> dict:
     runs: dict[str, list[dict]] = {"import": [], "copy": []}
     for number in range(RUNS):
         for kind, rows in runs.items():
-            words = [sys.executable, __file__, kind, str(folder), str(folder / f"{kind}-{number}")]
+            words = [sys.executable, __file__, "--child", kind, str(folder), str(folder / f"{kind}-{number}")]
             rows.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
     medians = {
         kind: {name: statistics.median(row[name] for row in rows) for name in rows[0]} for kind, rows in runs.items()
@@ -116,16 +119,17 @@ def page(rows: list[dict], load: list[float]) -> str:
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        child(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options.child[0], *map(Path, options.child[1:]))
         return
     load = [round(os.getloadavg()[0], 2)]
     with tempfile.TemporaryDirectory() as work:
         rows = [measured(videos, Path(work)) for videos in SIZES]
     load.append(round(os.getloadavg()[0], 2))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "feature_import.json").write_text(json.dumps({"load": load, "rows": rows}, indent=1) + "\n")
-    (RESULTS / "feature_import.md").write_text(page(rows, load))
+    write_result(RESULTS, "feature_import", {"load": load, "rows": rows}, page(rows, load))
     print(page(rows, load))
 
 

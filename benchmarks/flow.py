@@ -9,7 +9,6 @@ computes of a video in memory at 25 pictures a second. Writes results/flow.json 
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -19,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from provenance import write_result
 from whenabouts.media.flow import FlowForm, flow_between, flow_fields
 
 RESULTS = Path(__file__).parent / "results"
@@ -95,9 +95,7 @@ def main():
             "tvl1": both(stream_times(FlowForm("tvl1", 256), 1, 1)),
         },
     }  # fmt: skip
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "flow.json").write_text(json.dumps(values, indent=1) + "\n")
-    (RESULTS / "flow.md").write_text(page(values))
+    write_result(RESULTS, "flow", values, page(values))
     print(page(values))
 
 

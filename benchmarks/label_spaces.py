@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.data.hashtags import Index, ProductIndex, SeedIndex, seed_labels, seed_tags, words_of
 from whenabouts.data.subsets import place
 
@@ -38,8 +38,7 @@ def main() -> None:
     spaces = {name: measured(name, index, videos) for name, index in indexes(given.shared / "labels").items()}
     tagged = sum(bool(video["tags"]) for video in videos)
     told = {"videos": len(videos), "with_tags": tagged, "load": os.getloadavg()[0], "spaces": spaces}
-    write_json(given.out / "label_spaces.json", told)
-    write_text(given.out / "label_spaces.md", page(told))
+    write_result(given.out, "label_spaces", told, page(told))
     print(page(told))
     picture(spaces, given.out / "label_spaces.png")
 

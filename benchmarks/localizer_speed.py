@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from provenance import write_result
 from whenabouts.core.features import FeatureSequence
-from whenabouts.core.files import write_json, write_text
 from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.progress import Silent
 from whenabouts.core.timing import TimeGrid
@@ -291,8 +291,8 @@ def main():
     page = table(told)
     print(page)
     if chosen.out:
-        write_json(Path(f"{chosen.out}.json"), json.loads(json.dumps(told)))
-        write_text(Path(f"{chosen.out}.md"), page)
+        out = Path(chosen.out)
+        write_result(out.parent, out.name, json.loads(json.dumps(told)), page, table="localizer_speed")
 
 
 if __name__ == "__main__":

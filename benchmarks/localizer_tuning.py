@@ -22,9 +22,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
+from provenance import write_result
 from tuning_worlds import FIRST_SEED, World, tuning_world
 from whenabouts.config import as_table, load
-from whenabouts.core.files import write_json, write_text
+from whenabouts.core.files import write_json
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.timeline_world import TimelineWorld
@@ -190,7 +191,8 @@ def main() -> None:
                     write_json(store, {"facts": facts, "cells": cells})
                     print(key, cells[key], flush=True)
     text = page(cells, facts)
-    write_text(chosen.out.with_suffix(".md"), text)
+    values = {"facts": facts, "cells": cells}
+    write_result(chosen.out.parent, chosen.out.name, values, text, table="localizer_tuning")
     print(text)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from provenance import write_result
 from whenabouts.media.audio import stream_audio
 from whenabouts.media.frames import read_frames
 from whenabouts.media.mel import stream_log_mel
@@ -114,8 +115,7 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if chosen.hours == 12:
-        (RESULTS / "long_video.json").write_text(json.dumps(rows, indent=1) + "\n")
-        (RESULTS / "long_video.md").write_text("\n".join(lines) + "\n")
+        write_result(RESULTS, "long_video", {"rows": rows}, "\n".join(lines))
 
 
 if __name__ == "__main__":

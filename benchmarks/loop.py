@@ -25,7 +25,8 @@ import numpy as np
 
 from loop_review import WAYS, Learner, Reviewer, chosen
 from loop_worlds import loop_world
-from whenabouts.core.files import read_json, write_json, write_text
+from provenance import made_now, write_result
+from whenabouts.core.files import read_json, write_json
 
 ROUNDS = (20, 40, 80, 160, 320)
 ERROR = 0.05
@@ -170,7 +171,7 @@ def main() -> None:
         for name in options.worlds:
             kept = options.work / f"{name}-{seed}-{version}.json"
             if not kept.is_file():
-                write_json(kept, cell(name, seed, options))
+                write_json(kept, {**cell(name, seed, options), "made": made_now()})
             cells.append(read_json(kept))
             print(json.dumps({key: value for key, value in cells[-1].items() if key != "ways"}), flush=True)
     command = "python benchmarks/loop.py WORK --speech DIR"
@@ -179,8 +180,8 @@ def main() -> None:
     page = report(cells, command)
     print(page)
     if options.out:
-        write_json(Path(f"{options.out}.json"), {"command": command, "cells": cells})
-        write_text(Path(f"{options.out}.md"), page)
+        out = Path(options.out)
+        write_result(out.parent, out.name, {"command": command, "cells": cells}, page, cells=cells, table="loop")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from multilabel_costs import costs
 from multilabel_report import write_report
 from multilabel_rows import ROWS, TABLES, cells_of
 from multilabel_worlds import Place
+from provenance import made_now
 from whenabouts.core.files import read_json, write_json
 
 SHARED = Path(os.environ.get("WHENABOUTS_SHARED", Path(__file__).parents[2] / "shared"))
@@ -66,10 +67,10 @@ def make(place: Place, tables: list[str], seeds: list[int], stop: float) -> None
             path = cell_path(place, world, name, seed)
             if made_already(path, MODELS[name], place) or time.monotonic() > stop:
                 continue
-            made = cell(world, MODELS[name], seed, place)
-            write_json(path, made, indent=None)
-            best = made["read"][next(iter(made["read"]))]["map"]
-            sys.stderr.write(f"{world} {name} {seed}: {best:.4f}, {made['cpu_seconds']} s, load {made['load']}\n")
+            new = cell(world, MODELS[name], seed, place)
+            write_json(path, {**new, "made": made_now()}, indent=None)
+            best = new["read"][next(iter(new["read"]))]["map"]
+            sys.stderr.write(f"{world} {name} {seed}: {best:.4f}, {new['cpu_seconds']} s, load {new['load']}\n")
 
 
 def gathered(place: Place, seeds: list[int]) -> dict[tuple[str, str], dict[int, dict[str, object]]]:

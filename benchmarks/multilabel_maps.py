@@ -23,7 +23,8 @@ from multilabel_cells import STEPS, chosen, head_of, learn
 from multilabel_claims import Estimate
 from multilabel_rows import HEAD, MODELS, PLAIN
 from multilabel_worlds import FRAMES, RATE, Place, backbone_of, clips_of, features_of, video_world
-from whenabouts.core.files import read_json, write_json, write_text
+from provenance import write_result
+from whenabouts.core.files import read_json, write_json
 from whenabouts.core.timing import BoolArray
 from whenabouts.data.worlds.activity_videos import ActivityVideos
 from whenabouts.nets.activity_heads import ActivityHead, PooledHead
@@ -188,8 +189,12 @@ def main() -> None:
     for name in by_seed[0]:
         estimates = {measure: Estimate.of([each[name][measure] for each in by_seed]) for measure in MEASURES}
         told[name] = {measure: {**each.to_json(), "told": each.told()} for measure, each in estimates.items()}
-    write_json(options.out / "multilabel_maps.json", {"seeds": options.seeds, "maps": told})
-    write_text(options.out / "multilabel_maps.md", "\n".join(page(told, options.seeds)) + "\n")
+    write_result(
+        options.out,
+        "multilabel_maps",
+        {"seeds": options.seeds, "maps": told},
+        "\n".join(page(told, options.seeds)) + "\n",
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from multilabel_cells import BATCH, FURTHER, JOINT_STEPS, STEPS, TRIALS, TUNING_
 from multilabel_claims import CLAIMS, Cells, Estimate, difference, maps_of, row_named, verdict
 from multilabel_rows import RIVALS, ROWS, TABLES
 from multilabel_worlds import BACKBONE_STEPS, CLIPS, STREAMS, VIDEOS
-from whenabouts.core.files import read_json, write_json, write_text
+from provenance import write_result
+from whenabouts.core.files import read_json
 
 
 def write_report(folder: Path, work: Path, cells: Cells, costs: Sequence[dict[str, Any]]) -> None:
@@ -25,8 +26,8 @@ def write_report(folder: Path, work: Path, cells: Cells, costs: Sequence[dict[st
         "tuning": tuning,
         "costs": list(costs),
     }  # fmt: skip
-    write_json(folder / "multilabel.json", values)
-    write_text(folder / "multilabel.md", "\n".join(_page(cells, claims, tuning, costs)) + "\n")
+    every = [each for by_seed in cells.values() for each in by_seed.values()]
+    write_result(folder, "multilabel", values, "\n".join(_page(cells, claims, tuning, costs)), cells=every)
 
 
 def _rows(cells: Cells) -> Iterator[dict[str, Any]]:

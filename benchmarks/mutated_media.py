@@ -11,7 +11,6 @@ import. That this script comes to its end means that nothing reached the parent 
 
 import argparse
 import hashlib
-import json
 import os
 import platform
 import sys
@@ -25,6 +24,7 @@ import av
 
 sys.path.insert(0, str(Path(__file__).parent))
 import damaged_files as files
+from provenance import write_result
 from whenabouts.core.video import Video
 from whenabouts.data.importers.media_files import stamp_of
 from whenabouts.media.parts import video_parts
@@ -138,8 +138,7 @@ def main() -> None:
     if chosen.count == 500:
         RESULTS.mkdir(exist_ok=True)
         values = {"count": chosen.count, "seed": chosen.seed, "rows": rows, "plain_loop": plain, "workers_agree": same}
-        (RESULTS / "mutated_media.json").write_text(json.dumps(values, indent=1) + "\n")
-        (RESULTS / "mutated_media.md").write_text(text + "\n")
+        write_result(RESULTS, "mutated_media", values, text + "\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.core.progress import Silent
 from whenabouts.data.copies import hashed
 from whenabouts.data.manifest import Entry
@@ -56,8 +56,7 @@ def main() -> None:
         "radius": how.radius, "share": how.share, "rows": rows,
         "chosen_on": {"videos": len(tuning), "edits": CHOSEN_ON},
     }  # fmt: skip
-    write_json(given.out / "near_copies.json", told)
-    write_text(given.out / "near_copies.md", page(told))
+    write_result(given.out, "near_copies", told, page(told))
     print(page(told))
 
 

@@ -11,7 +11,6 @@ results/page_drawing.json and page_drawing.md.
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -27,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "page" / "browser")
 from planted import CONCEPTS, planted_project, write_found
 from serving import Served, chromium
 
+from provenance import write_result
 from whenabouts.core.moments import Moments
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.project import Project
@@ -153,7 +153,6 @@ def main() -> None:
     after = os.getloadavg()[0]
     values = {"goal": GOAL, "runs": runs, "chromium": version, "cores": os.cpu_count(), "load_before": load,
               "load_after": after, "rows": rows}  # fmt: skip
-    RESULTS.joinpath("page_drawing.json").write_text(json.dumps(values, indent=1) + "\n")
     lines = [
         "# Drawing 10,000 moments",
         "",
@@ -170,7 +169,7 @@ def main() -> None:
     lines += [f"| {row['what']} | {row['moments']:,} | {row['median']:.0f} | {row['least']:.0f} | {row['most']:.0f} | "
               f"{told_time(row, 'page')} | {told_time(row, 'server')} |" for row in rows]  # fmt: skip
     text = "\n".join(lines) + "\n"
-    RESULTS.joinpath("page_drawing.md").write_text(text)
+    write_result(RESULTS, "page_drawing", values, text)
     sys.stdout.write(text)
 
 

@@ -8,8 +8,8 @@ looked at.
 Writes results/page_names.json and page_names.md.
 """
 
+import argparse
 import itertools
-import json
 import sys
 import tempfile
 from dataclasses import replace
@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "page" / "browser")
 from planted import planted_project, write_found
 from serving import Served, chromium
 
+from provenance import write_result
 from whenabouts.core.moments import Moments
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Manifest, WeakLabel
@@ -115,6 +116,7 @@ def run_as_markup(page: Page, names: list[str]) -> int:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     names, opened = hostile_names(), list[str]()
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         served = Served(hostile_project(Path(place) / "project", names).folder)
@@ -135,7 +137,6 @@ def main() -> None:
     values = {"names": len(names), "shown": shown, "views_in_which_one_ran": ran, "dialogs_and_windows": count,
               "run_as_markup": markup,
               "chromium": version, "list": names}  # fmt: skip
-    RESULTS.joinpath("page_names.json").write_text(json.dumps(values, indent=1) + "\n")
     text = (
         "# Hostile names on the page\n\n"
         f"{len(names)} titles, tags, uploaders and concepts that try to run a script, in Chromium {version}, in every "
@@ -144,7 +145,7 @@ def main() -> None:
         "|---:|---:|---:|---:|---:|\n"
         f"| {len(names)} | {shown} | {ran} | {count} | {markup} |\n"
     )
-    RESULTS.joinpath("page_names.md").write_text(text)
+    write_result(RESULTS, "page_names", values, text)
     sys.stdout.write(text)
 
 

@@ -21,7 +21,7 @@ import sys
 import time
 from pathlib import Path
 
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Entry, Manifest
@@ -343,8 +343,8 @@ def main() -> None:
     text = page(values)
     print(text)
     if options.out:
-        write_json(Path(f"{options.out}.json"), values)
-        write_text(Path(f"{options.out}.md"), text)
+        out = Path(options.out)
+        write_result(out.parent, out.name, values, text, table="page_safety")
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ from urllib.parse import urlencode
 
 import numpy as np
 
+from provenance import write_result
 from whenabouts.core.features import FeatureSequence
-from whenabouts.core.files import write_json, write_text
+from whenabouts.core.files import write_json
 from whenabouts.core.moments import Moments
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
@@ -236,8 +237,8 @@ def main() -> None:
     text = page(rows, options)
     print(text)
     if options.out:
-        write_json(Path(f"{options.out}.json"), {"videos": options.videos, "moments": options.moments, "runs": rows})
-        write_text(Path(f"{options.out}.md"), text)
+        out, values = Path(options.out), {"videos": options.videos, "moments": options.moments, "runs": rows}
+        write_result(out.parent, out.name, values, text, table="page_speed")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import torch
 from pretraining_cells import Bench, cell, cells_of
 from pretraining_rows import ROWS, SEEDS, Learning, Row
 from pretraining_world import Plan
+from provenance import made_now
 from whenabouts.core.files import read_json, write_json
 from whenabouts.training.devices import choose_compute
 
@@ -41,7 +42,7 @@ def run(bench: Bench, rows: tuple[Row, ...], seeds: tuple[int, ...], minutes: fl
         if time.monotonic() > until:
             return len(missing) - number
         found = cell(bench, row, seed)
-        write_json(path_of(bench, row, seed), {**found, "load": os.getloadavg()[0]}, indent=None)
+        write_json(path_of(bench, row, seed), {**found, "load": os.getloadavg()[0], "made": made_now()}, indent=None)
         told = {target: {how: own and round(own["top1"], 3) for how, own in by.items()}
                 for target, by in found["figures"].items()}  # fmt: skip
         sys.stdout.write(f"{row.table} | {row.name} | {seed}: {told} {found['cpu_seconds']:.0f} s\n")

@@ -12,7 +12,7 @@ import numpy as np
 from pretraining_cells import Bench
 from pretraining_claims import LEAST, judged
 from pretraining_rows import SEEDS, Row
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 
 Cells = Sequence[Mapping[str, Any]]
 
@@ -25,11 +25,9 @@ def write_report(folder: Path, cells: list[dict[str, Any]], rows: Sequence[Row],
         for v in verdicts
     ]
     host = {"machine": platform.machine(), "cores": os.cpu_count(), "computed_on": str(bench.compute)}
-    write_json(
-        folder / "pretraining.json",
-        {"plan": asdict(bench.plan), "learning": asdict(bench.learning), "host": host, "claims": told, "cells": cells},
-    )
-    write_text(folder / "pretraining.md", "\n".join(_page(cells, rows, bench, told)) + "\n")
+    planned = {"plan": asdict(bench.plan), "learning": asdict(bench.learning), "host": host}
+    page = "\n".join(_page(cells, rows, bench, told))
+    write_result(folder, "pretraining", {**planned, "claims": told, "cells": cells}, page, cells=cells)
 
 
 def _page(cells: Cells, rows: Sequence[Row], bench: Bench, claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from extraction import RATE, children, make_video
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.progress import Silent
 from whenabouts.media.probe import probe
@@ -296,8 +296,7 @@ def main():
     values["machine"] = f"{os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
     print(table(values))
     if options.out:
-        write_json(Path(options.out) / "pretraining_speed.json", values)
-        write_text(Path(options.out) / "pretraining_speed.md", table(values))
+        write_result(Path(options.out), "pretraining_speed", values, table(values))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,15 @@ them. Numbers also go to benchmarks/results/published_tables.json.
 import argparse
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from provenance import write_result
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.reading import read_predictions, read_truth
 
@@ -151,10 +155,9 @@ def main():
     shared = options.parse_args().shared
     rows = [compared(shared, claim) for claim in CLAIMS]
     changes = [policies(shared, claim) for claim in CLAIMS]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"tables": rows, "policies": changes}, indent=1) + "\n", encoding="utf-8")
+    told = write_result(RESULTS.parent, RESULTS.stem, {"tables": rows, "policies": changes})
     page = replaced(PAGE.read_text(encoding="utf-8"), "published tables", table(rows))
-    PAGE.write_text(replaced(page, "policies", policy_table(changes)), encoding="utf-8")
+    PAGE.write_text(replaced(page, "policies", [*policy_table(changes), "", told]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+from provenance import made_now
 from relevance_bounds import bounds_cell, hidden_cell
 from relevance_cells import cell, further_cell, variants_cell
 from relevance_ground import Place, settings_hash
@@ -59,7 +60,7 @@ def main() -> None:
     for seed, number, part in cells_of(given.seeds, given.ratings):
         path = given.work / "cells" / f"{settings}-{seed}-{number}-{part}.json"
         if not path.exists() and not given.report and part in given.parts:
-            write_json(path, MAKERS[part](place, seed, number))
+            write_json(path, {**MAKERS[part](place, seed, number), "made": made_now()})
             sys.stderr.write(f"seed {seed}, {number} ratings, {part}: load {os.getloadavg()[0]:.1f}\n")
         if path.exists():
             told = read_json(path)

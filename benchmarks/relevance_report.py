@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from provenance import write_result
 from relevance_claims import CCRL, FLOORS, KINDS, MAIN, claims, difference, lead
 from relevance_figures import Made, centred, interval
-from whenabouts.core.files import write_json, write_text
 
 PAPER = {"convnet": ".7454 -> .8036", "lstm": ".7681 -> .8023", "transformer": ".6524 -> .7955",
          "netvlad": ".7243 -> .8023", "netfv": ".7203 -> .8028", "CCRL, the paper's features": ".7711 -> .8091",
@@ -35,8 +35,7 @@ def write_report(folder: Path, made: Made, sizes: Mapping[str, Any], host: Mappi
               "cells": {f"{seed}-{number}": {name: each[name] for name in ("rated", "short", "cpu_seconds", "recall")
                                              if name in each}
                         for (seed, number), each in made.items()}}  # fmt: skip
-    write_json(folder / "relevance.json", values)
-    write_text(folder / "relevance.md", "\n".join(page(made, tables, sizes, host)) + "\n")
+    write_result(folder, "relevance", values, "\n".join(page(made, tables, sizes, host)), cells=made.values())
 
 
 def rows_of(made: Made, number: int) -> dict[str, dict[str, Any]]:

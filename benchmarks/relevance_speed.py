@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.boosting import Lesson, TreeSettings, train_trees
@@ -280,8 +280,7 @@ def main():
     values["command"] = f"python benchmarks/relevance_speed.py --repeats {options.repeats} --threads {options.threads}"
     print(table(values))
     if options.out:
-        write_json(stored, values)
-        write_text(Path(options.out) / "relevance_speed.md", table(values))
+        write_result(Path(options.out), "relevance_speed", values, table(values))
 
 
 if __name__ == "__main__":

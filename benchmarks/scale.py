@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from provenance import write_result
 from scale_page import figures
 from whenabouts.core.files import write_json, write_text
 from whenabouts.core.video import Video
@@ -244,11 +245,11 @@ def main():
     text = figures(values)
     sys.stdout.write(text)
     if given.out:
-        write_json(Path(given.out) / "scale.json", values)
+        told = write_result(Path(given.out), "scale", values)
         page = Path(__file__).parents[1] / "docs" / "scale.md"
         before, mark, rest = page.read_text(encoding="utf-8").partition("<!-- figures -->\n")
         after = rest.partition("<!-- end of figures -->")[2]
-        write_text(page, f"{before}{mark}{text}<!-- end of figures -->{after}")
+        write_text(page, f"{before}{mark}{text}\n{told}\n<!-- end of figures -->{after}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.localizers.concepts.fitting import Batch, label_loss, rating_loss
 from whenabouts.localizers.concepts.model import padded_frames
 from whenabouts.localizers.concepts.networks import NetSettings, build_net
@@ -169,8 +169,7 @@ def main():
     print(table(values))
     if options.out:
         name = "segment_models" if options.precision == "float32" else f"segment_models_{options.precision}"
-        write_json(Path(options.out) / f"{name}.json", values)
-        write_text(Path(options.out) / f"{name}.md", table(values))
+        write_result(Path(options.out), name, values, table(values))
 
 
 if __name__ == "__main__":

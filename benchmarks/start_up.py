@@ -8,7 +8,6 @@ disk. Writes results/start_up.json and start_up.md.
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -16,6 +15,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from provenance import write_result
 
 GOAL = "well under a second"
 RESULTS = Path(__file__).parent / "results"
@@ -49,7 +50,6 @@ def main():
     }
     where = {"python": platform.python_version(), "cores": os.cpu_count(), "load_before": load}
     values = {"runs": runs, "goal": GOAL, **where, "times": rows}
-    RESULTS.joinpath("start_up.json").write_text(json.dumps(values, indent=1) + "\n")
     lines = [
         "# Start of the command line",
         "",
@@ -63,7 +63,7 @@ def main():
         f"| `{name}` | {row['median']:.3f} | {row['least']:.3f} | {row['most']:.3f} |" for name, row in rows.items()
     ]
     text = "\n".join(lines) + "\n"
-    RESULTS.joinpath("start_up.md").write_text(text)
+    write_result(RESULTS, "start_up", values, text)
     sys.stdout.write(text)
 
 

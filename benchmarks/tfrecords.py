@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.data.youtube8m.frames import dequantised
 from whenabouts.data.youtube8m.reader import FrameRecord
 from whenabouts.data.youtube8m.shards import read_shards, shards_below, write_shards
@@ -282,8 +282,7 @@ def main():
     result = measured(given.videos, given.rounds)
     sys.stdout.write(table(result))
     if given.out:
-        write_json(Path(given.out) / "tfrecords.json", result)
-        write_text(Path(given.out) / "tfrecords.md", table(result))
+        write_result(Path(given.out), "tfrecords", result, table(result))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from provenance import write_result
 from whenabouts.core.errors import InvalidData
-from whenabouts.core.files import sha256_of, write_json, write_text
+from whenabouts.core.files import sha256_of, write_json
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.boosting import TreeSettings
@@ -180,8 +181,7 @@ def main():
     values = {"command": command, "bytes": size, "rows": rows, "machine": machine, "load": os.getloadavg()[0]}
     print(table(values))
     if options.out:
-        write_json(Path(options.out) / "tree_safety.json", values)
-        write_text(Path(options.out) / "tree_safety.md", table(values))
+        write_result(Path(options.out), "tree_safety", values, table(values))
 
 
 if __name__ == "__main__":

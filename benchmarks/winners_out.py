@@ -19,6 +19,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+from provenance import made_now
 from whenabouts.core.files import read_json, write_json
 from whenabouts.data.worlds.timelines import Kind
 from winners_out_cells import Place, bounds_cell, completed, lacking, trained_cell, winners_cell
@@ -77,7 +78,7 @@ def run(kind: Kind, seed: int, place: Place, cells: Iterator[Cell]) -> None:
         old = read_json(path) if path.exists() else None
         new = make(old)
         if new is not old:
-            write_json(path, new, indent=None)
+            write_json(path, {**new, "made": made_now()}, indent=None)
             sys.stderr.write(f"{kind} {seed} {name}: load {os.getloadavg()[0]:.1f}\n")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from whenabouts.core.files import write_json, write_text
+from provenance import write_result
 from whenabouts.data.worlds.timelines import Kind, statistics
 from winners_out_claims import Judged, judged, uses_of
 from winners_out_figures import Uses, estimates
@@ -36,8 +36,10 @@ def write_report(folder: Path, cells: Cells, videos: int, host: Mapping[str, Any
         "claims": [each.to_json() for each in claims],
         "winners": {kind: _winners(cells[kind]) for kind in cells if cells[kind]["winners"]},
     }
-    write_json(folder / "winners_out.json", values)
-    write_text(folder / "winners_out.md", "\n".join(_page(cells, values, claims)) + "\n")
+    every = [
+        cell for kind in cells for name in cells[kind] if name != "validation" for cell in cells[kind][name].values()
+    ]
+    write_result(folder, "winners_out", values, "\n".join(_page(cells, values, claims)), cells=every)
 
 
 def _row_values(kind: Kind, cells: Mapping[str, Any], row: Row) -> dict[str, Any] | None:

@@ -26,8 +26,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import yoga_report
+from provenance import made_now, write_result
 from whenabouts import __version__
-from whenabouts.core.files import write_json, write_text
+from whenabouts.core.files import write_json
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
 from whenabouts.core.timing import temporal_iou
@@ -238,7 +239,7 @@ def kept_fold(fold: int, sessions: list[Session], options: argparse.Namespace, a
     kept = options.work / f"fold-{fold}.json"
     if not kept.exists() or json.loads(kept.read_text(encoding="utf-8"))["asked"] != asked:
         done = run_fold(fold, sessions, options.work / "media", options.work, options)
-        write_json(kept, {"asked": asked, **done})
+        write_json(kept, {"asked": asked, **done, "made": made_now()})
     values = json.loads(kept.read_text(encoding="utf-8"))
     say(f"fold {fold}: {values['cpu_seconds']:.0f} CPU s, load before and after {values['load']}")
     return values
@@ -259,8 +260,8 @@ def main() -> None:
     vocabulary = Project.open(options.work / "fold-0").vocabulary()
     host = {"cores": os.cpu_count(), "python": platform.python_version(), "torch": torch.__version__.split("+")[0]}
     values = {**asked, "machine": host, **summed(folds, sessions, vocabulary, options.seeds)}
-    write_json(options.out.with_suffix(".json"), values)
-    write_text(options.out.with_suffix(".md"), yoga_report.told(values))
+    out = options.out
+    write_result(out.parent, out.name, values, yoga_report.told(values), cells=folds, table="yoga")
     sys.stdout.write(yoga_report.told(values))
 
 

@@ -22,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 
+from provenance import write_result
 from whenabouts.config import as_table, load
 from whenabouts.core.features import FeatureSequence
-from whenabouts.core.files import read_json, write_json, write_text
+from whenabouts.core.files import read_json, write_json
 from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
@@ -218,8 +219,7 @@ def main() -> None:
         lead = None if name == USUAL else estimates(use, uses[USUAL], same_videos=True)[0].to_json()
         told_rows[name] = {"average": average.to_json(), "half": half.to_json(), "lead": lead}
     values = {"folds": len(options.folds), "sessions": len(tested), "seeds": options.seeds, "rows": told_rows}
-    write_json(options.out / "yoga_winners_out.json", values)
-    write_text(options.out / "yoga_winners_out.md", page(values))
+    write_result(options.out, "yoga_winners_out", values, page(values))
 
 
 if __name__ == "__main__":

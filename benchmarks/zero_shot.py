@@ -7,11 +7,15 @@ Without --encoder the row says that it was not run: published weights can't be f
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from provenance import write_result
 from whenabouts.core.files import write_json
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
@@ -39,7 +43,7 @@ def main() -> None:
         if given.encoder
         else {"row": "not run: no weights"}
     )
-    write_json(given.out / "zero_shot.json", told)
+    write_result(given.out, "zero_shot", told)
     print(told["row"])
 
 
