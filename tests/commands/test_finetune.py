@@ -6,22 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from whenabouts.cli import app
 from whenabouts.core.errors import WhenaboutsError
-from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
-from whenabouts.data.manifest import Entry, Manifest, WeakLabel
-from whenabouts.data.project import Project
-from whenabouts.media.probe import probe
-from whenabouts.media.writing import Encoding, write_video
 from whenabouts.recognition.backbone import Backbone
 
 RECIPE = """
@@ -47,31 +40,15 @@ precision = "float32"
 """
 
 
-def moving(count: int, step: int, seed: int) -> Iterator[np.ndarray]:
-    ground = np.random.default_rng(seed).integers(0, 255, (32, 48, 3)).astype(np.uint8)
-    return (np.roll(ground, step * number, axis=1) for number in range(count))
-
-
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, moving_project: Callable[..., Path]) -> Path:
     """Six videos to learn, three to validate with, one of a test whose labels nobody tells, and a file that is none."""
-    folder = tmp_path_factory.mktemp("template")
-    entries = []
-    for number in range(10):
-        path = folder / "media" / f"{number}.mp4"
-        encoding = Encoding(options={"preset": "ultrafast", "threads": "1"})
-        pictures = moving(24, number % 2 or -1, number)
-        write_video(path, pictures, [k / 12 for k in range(24)], rate=Fraction(12), encoding=encoding)
-        split = "train" if number < 6 else "validation" if number < 9 else "test s1"
-        labels = () if split == "test s1" else (WeakLabel(("left", "right")[number % 2]),)
-        entries.append(Entry(probe(path), labels, split=split))
-    (folder / "media" / "text.mp4").write_text("not a video")
-    entries.append(Entry(probe(folder / "media" / "text.mp4"), (WeakLabel("left"),)))
-    project = Project.create(folder)
-    project.write_manifest(Manifest(tuple(entries)))
-    project.write_vocabulary(Vocabulary(("left", "right")))
-    (folder / "small.toml").write_text(RECIPE)
-    return folder
+    return moving_project(
+        tmp_path_factory.mktemp("template"),
+        ("train",) * 6 + ("validation",) * 3 + ("test s1",),
+        frames=24,
+        recipe=RECIPE,
+    )
 
 
 def command(verb: str, folder: Path, *more: str) -> list[str]:

@@ -4,20 +4,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
-from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
-from whenabouts.data.manifest import Entry, Manifest, WeakLabel
-from whenabouts.data.project import Project
-from whenabouts.media.probe import probe
-from whenabouts.media.writing import Encoding, write_video
 
 RECIPE = """
 [backbone]
@@ -39,29 +33,10 @@ precision = "float32"
 """
 
 
-def moving(count: int, step: int, seed: int) -> Iterator[np.ndarray]:
-    ground = np.random.default_rng(seed).integers(0, 255, (32, 48, 3)).astype(np.uint8)
-    return (np.roll(ground, step * number, axis=1) for number in range(count))
-
-
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, moving_project: Callable[..., Path]) -> Path:
     """A project of six small videos and one file that is none."""
-    folder = tmp_path_factory.mktemp("template")
-    entries = []
-    for number in range(6):
-        path = folder / "media" / f"{number}.mp4"
-        times = [k / 12 for k in range(36)]
-        encoding = Encoding(options={"preset": "ultrafast", "threads": "1"})
-        write_video(path, moving(36, number % 2 or -1, number), times, rate=Fraction(12), encoding=encoding)
-        entries.append(Entry(probe(path), (WeakLabel(("left", "right")[number % 2]),)))
-    (folder / "media" / "text.mp4").write_text("not a video")
-    entries.append(Entry(probe(folder / "media" / "text.mp4"), (WeakLabel("left"),)))
-    project = Project.create(folder)
-    project.write_manifest(Manifest(tuple(entries)))
-    project.write_vocabulary(Vocabulary(("left", "right")))
-    (folder / "small.toml").write_text(RECIPE)
-    return folder
+    return moving_project(tmp_path_factory.mktemp("template"), ("train",) * 6, frames=36, recipe=RECIPE)
 
 
 def command(verb: str, folder: Path, *more: str) -> list[str]:

@@ -200,7 +200,7 @@ def test_rated_segments_are_members_or_are_not() -> None:
     """Six segments of half a second; the video is labelled with class 0, and classes 0 and 2 are rated."""
     rated = SegmentLabels(("v",) * 3, [[0.0, 1.5], [1.0, 2.0], [2.5, 3.0]], [0, 0, 2], [False, True, True])
     grid = TimeGrid.of_length(3.0, 0.5)
-    video = TrainingVideo(0, "v", grid, (0,), np.array([1.0, 0.0, 0.0]), 1.0, "", rated)
+    video = TrainingVideo(0, "v", grid, (0,), np.array([1.0, 0.0, 0.0]), 1.0, "", rated, np.ones(3, bool))
     logits = torch.tensor([[5.0], [4.0], [0.0], [0.0], [5.0], [0.0]], dtype=torch.float64).expand(6, 3)
     found = memberships(video, logits, Settings(rated_weight=3.0))
     assert found.classes.tolist() == [0, 2]

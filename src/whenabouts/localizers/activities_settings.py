@@ -1,14 +1,12 @@
 """Settings of the localizer that judges short windows by a head for several activities at once."""
 
-from typing import Literal
-
-from whenabouts.config import Count, CountOrZero, NotAll, NotNegative, Positive, Probability, Share, settings
-from whenabouts.localizers.decoding import Decoder, Suppression
+from whenabouts.config import Count, NotAll, Positive, Probability, Share, settings
+from whenabouts.localizers.net_settings import ContrastSettings, LearningSettings
 from whenabouts.nets.activity_heads import Classifier, Query
 
 
 @settings
-class ActivitiesSettings:
+class ActivitiesSettings(ContrastSettings, LearningSettings):
     """How videos are cut, what the head is, how it learns, and how moments are read from its probabilities.
 
     Segments: as in winners-out; `segment_seconds` long, or `segment_count` to every video.
@@ -26,11 +24,6 @@ class ActivitiesSettings:
     scores lowered by `doubt` and `sigma` as in multiple-instance; a video's `most_moments` best stay.
     """
 
-    segment_seconds: Positive = 0.5
-    segment_count: CountOrZero = 0
-    snippets: CountOrZero = 0
-    standardised: bool = True
-
     window: Count = 3
     observations: Count = 64
     hidden: Count = 128
@@ -44,34 +37,4 @@ class ActivitiesSettings:
     windows: Count = 8
     top_share: Share = 0.25
     unknown_weight: Probability = 0.5
-    epochs: Count = 40
-    batch_size: Count = 16
-    optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Positive = 1e-2
-    momentum: Probability = 0.9
-    weight_decay: NotNegative = 0.01
-
-    class_threshold: Probability = 0.0
-    class_share: Probability = 0.5
-    top_classes: CountOrZero = 1
-    levels: Count = 19
-    margin: Positive = 0.5
-    doubt: NotNegative = 1.0
-    video_weight: NotNegative = 1.0
-    suppression: Suppression = "soft"
-    tiou: Probability = 0.45
-    sigma: Positive = 0.6
-    most_moments: Count = 10_000
-
-    def decoder(self) -> Decoder:
-        """How scored segments become moments."""
-        return Decoder(
-            proposals="contrast",
-            margin=self.margin,
-            doubt=self.doubt,
-            video_weight=self.video_weight,
-            suppression=self.suppression,
-            tiou=self.tiou,
-            sigma=self.sigma,
-            most=self.most_moments,
-        )

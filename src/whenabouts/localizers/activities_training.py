@@ -3,20 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from whenabouts.core.progress import Progress
 from whenabouts.localizers.activities_settings import ActivitiesSettings
+from whenabouts.localizers.net_localizer import NetTraining
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
-from whenabouts.localizers.training_videos import TrainingVideos, identity_of
 from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome
-from whenabouts.training import Compute, Measured, Plan, Trainee, fit
+from whenabouts.training import Measured
 
 
 @dataclass(frozen=True)
@@ -97,47 +95,25 @@ def top_share_mean(values: Tensor, share: float) -> Tensor:
     return values.topk(count, dim=1).values.mean(dim=1)
 
 
-class ActivitiesTraining:
+class ActivitiesTraining(NetTraining[WindowNet, ActivitiesSettings]):
     """One training under way."""
 
-    def __init__(
-        self,
-        videos: TrainingVideos,
-        known: Tensor,
-        settings: ActivitiesSettings,
-        compute: Compute,
-        progress: Progress,
-        *,
-        seed: int,
-    ) -> None:
-        self.videos, self.settings, self.compute, self.progress, self.seed = videos, settings, compute, progress, seed
+    def begin(self) -> None:
+        """A fresh net that knows which activities go together, and targets and weights of all videos."""
+        videos, settings = self.videos, self.settings
         self.targets = torch.from_numpy(np.stack([video.targets > 0 for video in videos.videos]).astype(np.float32))
         trust = torch.tensor([video.weight for video in videos.videos])[:, None]
-        weights = torch.where(known, 1.0, settings.unknown_weight)
-        self.weights = torch.where(self.targets > 0, trust, weights)
-        self.net = new_net(videos.streams, videos.outputs, settings, torch.Generator().manual_seed(seed))
+        known = torch.from_numpy(np.stack([video.known for video in videos.videos]))
+        self.weights = torch.where(self.targets > 0, trust, torch.where(known, 1.0, settings.unknown_weight))
+        self.net = new_net(videos.streams, videos.outputs, settings, torch.Generator().manual_seed(self.seed))
         self.net.head.learn_co_occurrence(self.targets)
         if settings.standardised:
             videos.write_spread(self.net.mean, self.net.std)
 
-    def run(self, checkpoints: Path | None) -> tuple[WindowNet, tuple[dict[str, float], ...]]:
-        """Train for all epochs; the net and its history."""
-        per_epoch = -(-len(self.videos) // self.settings.batch_size)
-        plan = Plan(
-            steps=self.settings.epochs * per_epoch,
-            learning_rate=self.settings.learning_rate,
-            optimizer=self.settings.optimizer,
-            weight_decay=self.settings.weight_decay,
-            momentum=self.settings.momentum,
-            seed=self.seed,
-            report_every=5 * per_epoch,
-            checkpoint_every=per_epoch,
-        )
-        trainee = Trainee(self.net, lambda step: self._draw(*divmod(step, per_epoch)), self._measure)
-        checkpoint = None if checkpoints is None else checkpoints / "steps.safetensors"
-        identity = identity_of(self.videos, self.settings, self.seed)
-        fitted = fit(trainee, plan, self.compute, checkpoint=checkpoint, identity=identity, progress=self.progress)
-        return self.net, fitted.history
+    def run(self) -> WindowNet:
+        """Train for all epochs and return the net."""
+        self.history += self.fit_epochs(self._draw, self._measure)
+        return self.net
 
     def _draw(self, epoch: int, position: int) -> Batch:
         size = self.settings.batch_size

@@ -1,9 +1,14 @@
 """Settings of the multiple-instance localizer: our own recipe as defaults, its ancestors as presets."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
+
 from whenabouts.config import Count, CountOrZero, NotAll, NotNegative, Positive, Probability, Share, settings
-from whenabouts.localizers.decoding import Decoder, Proposals, Suppression
+from whenabouts.core.timing import FloatArray
+from whenabouts.localizers.decoding import Decoder, Proposals
+from whenabouts.localizers.net_settings import ContrastSettings, LearningSettings
 
 # What the presets' papers have in common.
 _FIELD: dict[str, Any] = {
@@ -18,7 +23,7 @@ _FIELD: dict[str, Any] = {
 
 
 @settings
-class MultipleInstanceSettings:
+class MultipleInstanceSettings(ContrastSettings, LearningSettings):
     """How videos are cut, what the net is, how segments speak for a video, and how moments are read from them.
 
     Segments: as in winners-out; `segment_seconds` long, or `segment_count` to every video.
@@ -47,11 +52,6 @@ class MultipleInstanceSettings:
     moments of the concept overlap it (`sigma`); a video's `most_moments` best stay, and others are counted.
     """
 
-    segment_seconds: Positive = 0.5
-    segment_count: CountOrZero = 0
-    snippets: CountOrZero = 0
-    standardised: bool = True
-
     streams: Literal["joined", "separate"] = "joined"
     hidden: CountOrZero = 0
     width: Literal[1, 3] = 1
@@ -67,12 +67,6 @@ class MultipleInstanceSettings:
     hide: NotAll = 0.0
     hide_segments: Count = 8
 
-    epochs: Count = 40
-    batch_size: Count = 16
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 3e-3
-    momentum: Probability = 0.9
-    weight_decay: NotNegative = 0.01
     dropout: NotAll = 0.5
     longest: Count = 2000
 
@@ -82,21 +76,11 @@ class MultipleInstanceSettings:
     own_share: Probability = 1.0
     rated_weight: NotNegative = 1.0
 
-    class_threshold: Probability = 0.0
     class_share: Probability = 0.3
-    top_classes: CountOrZero = 1
     scores: Literal["logits", "attended", "sigmoid", "softmax"] = "logits"
     proposals: Proposals = "contrast"
-    levels: Count = 19
     union_level: Probability = 0.5
-    margin: Positive = 0.5
-    doubt: NotNegative = 1.0
     length_credit: NotNegative = 0.0
-    video_weight: NotNegative = 1.0
-    suppression: Suppression = "soft"
-    tiou: Probability = 0.45
-    sigma: Positive = 0.6
-    most_moments: Count = 10_000
 
     def __post_init__(self) -> None:
         if self.attention == "none" and (self.judged != "raw" or self.pooling != "top"):
@@ -145,14 +129,8 @@ class MultipleInstanceSettings:
 
     def decoder(self) -> Decoder:
         """How scored segments become moments."""
-        return Decoder(
-            proposals=self.proposals,
-            length_credit=self.length_credit,
-            margin=self.margin,
-            doubt=self.doubt,
-            video_weight=self.video_weight,
-            suppression=self.suppression,
-            tiou=self.tiou,
-            sigma=self.sigma,
-            most=self.most_moments,
-        )
+        return replace(super().decoder(), proposals=self.proposals, length_credit=self.length_credit)
+
+    def shares(self) -> FloatArray:
+        """Where thresholds stand between a class's lowest and highest score."""
+        return np.array([self.union_level]) if self.proposals == "union" else super().shares()

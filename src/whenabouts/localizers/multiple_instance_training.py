@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.localizers.multiple_instance_settings import MultipleInstanceSettings
+from whenabouts.localizers.net_localizer import NetTraining
 from whenabouts.localizers.own_labels import learn_own_labels
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
-from whenabouts.localizers.training_videos import TrainingVideos, identity_of, padded
+from whenabouts.localizers.training_videos import padded
 from whenabouts.nets.group_attention import masked_softmax
 from whenabouts.nets.instance_pooling import (
     InstanceNet,
@@ -24,7 +23,7 @@ from whenabouts.nets.instance_pooling import (
     top_mean,
     weighted_mean,
 )
-from whenabouts.training import Compute, Measured, Plan, Trainee, fit
+from whenabouts.training import Measured
 
 _STRETCH = 64
 
@@ -90,44 +89,19 @@ def verdicts(instances: Instances, mask: Tensor, settings: MultipleInstanceSetti
     return found
 
 
-class MultipleInstanceTraining:
+class MultipleInstanceTraining(NetTraining[InstanceNet, MultipleInstanceSettings]):
     """One training under way."""
 
-    def __init__(
-        self,
-        videos: TrainingVideos,
-        settings: MultipleInstanceSettings,
-        compute: Compute,
-        progress: Progress,
-        *,
-        seed: int,
-        checkpoints: Path | None,
-    ) -> None:
-        self.videos, self.settings, self.compute, self.progress = videos, settings, compute, progress
-        self.seed, self.checkpoints = seed, checkpoints
-        self.history: tuple[dict[str, float], ...] = ()
-        self.net = new_net(videos.streams, videos.outputs, settings, torch.Generator().manual_seed(seed))
+    def begin(self) -> None:
+        """A fresh net."""
+        videos, settings = self.videos, self.settings
+        self.net = new_net(videos.streams, videos.outputs, settings, torch.Generator().manual_seed(self.seed))
         if settings.standardised:
             videos.write_spread(self.net.mean, self.net.std)
 
     def run(self) -> InstanceNet:
         """Train for all epochs, then from own labels where the settings ask for it, and return the net."""
-        per_epoch = -(-len(self.videos) // self.settings.batch_size)
-        plan = Plan(
-            steps=self.settings.epochs * per_epoch,
-            learning_rate=self.settings.learning_rate,
-            optimizer=self.settings.optimizer,
-            weight_decay=self.settings.weight_decay,
-            momentum=self.settings.momentum,
-            seed=self.seed,
-            report_every=5 * per_epoch,
-            checkpoint_every=per_epoch,
-        )
-        trainee = Trainee(self.net, lambda step: self._draw(*divmod(step, per_epoch)), self._measure)
-        checkpoint = None if self.checkpoints is None else self.checkpoints / "steps.safetensors"
-        identity = identity_of(self.videos, self.settings, self.seed)
-        fitted = fit(trainee, plan, self.compute, checkpoint=checkpoint, identity=identity, progress=self.progress)
-        self.history = fitted.history
+        self.history += self.fit_epochs(self._draw, self._measure)
         if self.settings.own_rounds:
             learn_own_labels(self.net, self.videos, self.settings, self.compute.device, self.progress)
         return self.net

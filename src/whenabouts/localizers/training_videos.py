@@ -15,7 +15,7 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.progress import Progress
-from whenabouts.core.timing import FloatArray, TimeGrid
+from whenabouts.core.timing import BoolArray, FloatArray, TimeGrid
 from whenabouts.data.examples import Example
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Cutting, Matrix, mean_features, segment_grid, snippet_features
@@ -30,7 +30,7 @@ class TrainingVideo:
     """One usable example: its place among the examples, segments, and targets (outputs,) that sum to 1.
 
     `content` is a hash of its features: a training that was killed does not go on with others. `rated` are the spans
-    that somebody has judged.
+    that somebody has judged, `known` (outputs,) the outputs that labels do not leave open.
     """
 
     row: int
@@ -41,6 +41,7 @@ class TrainingVideo:
     weight: float
     content: str
     rated: SegmentLabels
+    known: BoolArray
 
 
 class TrainingVideos:
@@ -165,9 +166,10 @@ class TrainingVideos:
             self._cache[row] = prepared
         classes = tuple(index for index in np.flatnonzero(targets).tolist() if index < self._classes)
         weight = float(example.labels.weights.max()) if len(example.labels) else 1.0
+        known = np.append(example.labels.known(self._classes), np.ones(self.outputs - self._classes, bool))
         content = _hash(sequences)
         self.videos.append(
-            TrainingVideo(row, example.video_id, grid, classes, targets, weight, content, example.segments)
+            TrainingVideo(row, example.video_id, grid, classes, targets, weight, content, example.segments, known)
         )
 
     def _targets(self, labels: VideoLabels) -> FloatArray | None:

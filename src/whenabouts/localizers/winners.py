@@ -9,7 +9,7 @@ from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import TimeGrid
 from whenabouts.localizers.segments import cut
 from whenabouts.localizers.winners_out import WinnersOut
-from whenabouts.localizers.winners_out_selection import Judge, Selection
+from whenabouts.localizers.winners_out_selection import Selection
 from whenabouts.training.devices import one_thread
 
 
@@ -20,7 +20,6 @@ def winners_by_step(
 ) -> tuple[TimeGrid, Selection]:
     """Segments of one video, and which of them win at which test step for each of `classes` (P,) (Algorithm 2)."""
     video = cut(features, localizer.streams, localizer.settings)
-    device = next(localizer.net.parameters()).device
-    judge = Judge(localizer.net, localizer.settings, localizer.streams, device)
-    wanted = torch.as_tensor(classes, dtype=torch.int64, device=device)
+    judge = localizer.judge
+    wanted = torch.as_tensor(classes, dtype=torch.int64, device=localizer.device)
     return video.grid, judge.select(judge.placed(video.matrices), wanted, video.grid.steps)

@@ -5,96 +5,45 @@ the video and speak for the class.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.moments import Moments
-from whenabouts.core.progress import Progress
-from whenabouts.core.scores import ScoreSequence
 from whenabouts.core.timing import FloatArray, IntArray
-from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.data.examples import Example
 from whenabouts.localizers.decoding import Track, even_shares, levels_between, likely_classes
-from whenabouts.localizers.model_folder import Card, read_net, write_model
-from whenabouts.localizers.protocol import Stream
+from whenabouts.localizers.net_localizer import NetLocalizer
 from whenabouts.localizers.segments import Cut, Matrix, cut
-from whenabouts.localizers.training_videos import TrainingVideos, told
 from whenabouts.localizers.winners_out_selection import Judge, Selection
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
 from whenabouts.localizers.winners_out_training import WinnersOutTraining, new_net
 from whenabouts.nets.group_attention import GroupAttentionNet
-from whenabouts.training import Compute, choose_device, one_thread
+from whenabouts.training import one_thread
 
 
-class WinnersOut:
-    """A trained winners-out localizer; make one with `fit` or `load`."""
+class WinnersOut(NetLocalizer[GroupAttentionNet, WinnersOutSettings]):
+    """A trained winners-out localizer; make one with `fit` (Algorithm 1) or `load`."""
 
+    NAME = "winners-out"
     Settings: ClassVar[type[WinnersOutSettings]] = WinnersOutSettings
+    Training = WinnersOutTraining
+    new_net = staticmethod(new_net)
 
-    def __init__(
-        self,
-        net: GroupAttentionNet,
-        settings: WinnersOutSettings,
-        *,
-        streams: Sequence[Stream],
-        vocabulary: Vocabulary,
-        training: Mapping[str, Any],
-        device: torch.device,
-    ) -> None:
-        self.net, self.settings = net.to(device).eval(), settings
-        self.streams, self.vocabulary, self.training = tuple(streams), vocabulary, training
-        self._judge = Judge(self.net, settings, self.streams, device)
+    @cached_property
+    def judge(self) -> Judge:
+        """The net with the settings that say how its scores are read."""
+        return Judge(self.net, self.settings, self.streams, self.device)
 
-    @classmethod
-    @one_thread()
-    def fit(
-        cls,
-        examples: Sequence[Example],
-        settings: WinnersOutSettings,
-        progress: Progress,
-        *,
-        vocabulary: Vocabulary,
-        seed: int = 0,
-        device: str = "cpu",
-        checkpoints: Path | None = None,
-    ) -> Self:
-        """Learn from examples (Algorithm 1); unusable ones are counted and told, never a reason to stop.
-
-        With a folder `checkpoints` a killed training goes on from its last epoch, on a CPU to the same bits.
-        """
-        videos = TrainingVideos(examples, len(vocabulary), settings, progress)
-        if videos.skipped:
-            progress.say(f"{len(videos)} of {len(examples)} videos are used; left out: {told(videos.skipped)}.")
-        compute = Compute(choose_device(device), torch.float32)
-        training = WinnersOutTraining(videos, settings, compute, progress, seed=seed, checkpoints=checkpoints)
-        net = training.run()
-        facts = {
-            "videos": len(videos),
-            "left_out": dict(videos.skipped),
-            "seed": seed,
-            "rounds": [list(rows) for rows in training.history],
-        }
-        return cls(net, settings, streams=videos.streams, vocabulary=vocabulary, training=facts, device=compute.device)
-
-    @one_thread()
-    @torch.no_grad()
-    def score(self, features: Mapping[str, FeatureSequence]) -> ScoreSequence:
+    def judged(self, video: Cut) -> tuple[Matrix, Matrix, Matrix]:
         """Class-specific scores of the first step on the segment grid, class probabilities, and all attentions."""
-        video = cut(features, self.streams, self.settings)
-        grid = video.grid
-        classes = len(self.vocabulary)
-        if not grid.steps:
-            nothing = np.zeros((0, classes), np.float32)
-            return ScoreSequence(video.video_id, nothing, np.zeros(classes, np.float32), grid, self.vocabulary)
-        placed = self._judge.placed(video.matrices)
-        scores = self._judge.first_scores(placed, classes, grid.steps).cpu().numpy()
-        probabilities, attention = self._video_scores(placed, grid.steps)
-        return ScoreSequence(video.video_id, scores, probabilities[:classes], grid, self.vocabulary, attention)
+        classes, steps = len(self.vocabulary), video.grid.steps
+        placed = self.judge.placed(video.matrices)
+        scores = self.judge.first_scores(placed, classes, steps).cpu().numpy()
+        probabilities, attention = self._video_scores(placed, steps)
+        return scores, probabilities[:classes], attention
 
     @one_thread()
     @torch.no_grad()
@@ -104,41 +53,19 @@ class WinnersOut:
         grid = video.grid
         if not grid.steps:
             return Moments.empty(self.vocabulary)
-        placed = self._judge.placed(video.matrices)
+        placed = self.judge.placed(video.matrices)
         probabilities, _ = self._video_scores(placed, grid.steps)
         chosen = likely_classes(probabilities, threshold=self.settings.class_threshold, top=self.settings.top_classes)
         classes = chosen[chosen < len(self.vocabulary)]
         if not len(classes):
             return Moments.empty(self.vocabulary)
-        selection = self._judge.select(placed, torch.from_numpy(classes).to(self._judge.device), grid.steps)
+        selection = self.judge.select(placed, torch.from_numpy(classes).to(self.device), grid.steps)
         return self._decoded(video, selection, probabilities[classes], classes)
-
-    def save(self, folder: Path) -> None:
-        """Write a model folder, whole or not at all."""
-        card = Card("winners-out", self.streams, self.training)
-        write_model(folder, card, self.vocabulary, self.net.state_dict(), self.settings)
-
-    @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu", changes: Mapping[str, Any] = MappingProxyType({})) -> Self:
-        """Read what `save` wrote, with `changes` laid over its settings.
-
-        Raises ProjectError where there is nothing, InvalidData where it is broken.
-        """
-        saved, settings, net = read_net(folder, WinnersOutSettings, new_net, changes)
-        return cls(
-            net,
-            settings,
-            streams=saved.card.streams,
-            vocabulary=saved.vocabulary,
-            training=saved.card.training,
-            device=choose_device(device),
-        )
 
     def _video_scores(self, placed: Sequence[torch.Tensor | None], segments: int) -> tuple[Matrix, Matrix]:
         """Probabilities of all outputs, and attention (M of all streams, K)."""
-        device = self._judge.device
-        present = torch.tensor([[matrix is not None for matrix in placed]], device=device)
-        mask = torch.ones(1, segments, dtype=torch.bool, device=device)
+        present = torch.tensor([[matrix is not None for matrix in placed]], device=self.device)
+        mask = torch.ones(1, segments, dtype=torch.bool, device=self.device)
         outcome = self.net([(matrix,) for matrix in placed], mask, present=present)
         attention = torch.cat([rows[0] for rows in outcome.attentions])
         return outcome.logits[0].softmax(dim=0).cpu().numpy(), attention.cpu().numpy()

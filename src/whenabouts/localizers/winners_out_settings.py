@@ -6,10 +6,11 @@ from typing import Literal
 
 from whenabouts.config import Count, CountOrZero, NotAll, NotNegative, Positive, Probability, Share, settings
 from whenabouts.localizers.decoding import Decoder, Proposals, Suppression
+from whenabouts.localizers.net_settings import LearningSettings
 
 
 @settings
-class WinnersOutSettings:
+class WinnersOutSettings(LearningSettings):
     """How videos are cut, what the net is, how it is trained, and how moments are read from it.
 
     Segments: `segment_seconds` long each, or, with `segment_count` above 0, so many to every video. A segment's feature
@@ -42,11 +43,6 @@ class WinnersOutSettings:
     lowered by `sigma` ("soft"): see `decoding.Decoder`. A video's `most_moments` best stay, and others are counted.
     """
 
-    segment_seconds: Positive = 0.5
-    segment_count: CountOrZero = 0
-    snippets: CountOrZero = 0
-    standardised: bool = True
-
     attentions: Count = 8
     attention_bias: Literal["none", "position"] = "none"
     shift_bias: bool = False
@@ -62,11 +58,6 @@ class WinnersOutSettings:
     winners_share: Share = 0.075
     winners_count: CountOrZero = 0
     epochs: Count = 20
-    batch_size: Count = 16
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 3e-3
-    momentum: Probability = 0.9
-    weight_decay: NotNegative = 0.01
     decay_every: CountOrZero = 0
     dropout: NotAll = 0.5
     penalty: NotNegative = 0.0

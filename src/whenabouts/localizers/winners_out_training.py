@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,15 +14,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from whenabouts.core.files import replacing
-from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray
+from whenabouts.localizers.net_localizer import NetTraining
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
-from whenabouts.localizers.training_videos import TrainingVideos, identity_of, tensor_of
+from whenabouts.localizers.training_videos import TrainingVideos, tensor_of
 from whenabouts.localizers.winners_out_selection import Judge, without
 from whenabouts.localizers.winners_out_settings import WinnersOutSettings
 from whenabouts.nets.group_attention import GroupAttentionNet, redundancy
-from whenabouts.training import Compute, Measured, Plan, Trainee, fit
+from whenabouts.training import Measured
 
 
 @dataclass(frozen=True)
@@ -61,30 +63,22 @@ def make_net(videos: TrainingVideos, settings: WinnersOutSettings, seed: int) ->
     return net
 
 
-class WinnersOutTraining:
+class WinnersOutTraining(NetTraining[GroupAttentionNet, WinnersOutSettings]):
     """One training under way: the net and what remains of each video."""
 
-    def __init__(
-        self,
-        videos: TrainingVideos,
-        settings: WinnersOutSettings,
-        compute: Compute,
-        progress: Progress,
-        *,
-        seed: int,
-        checkpoints: Path | None,
-    ) -> None:
-        self.videos, self.settings, self.compute, self.progress = videos, settings, compute, progress
-        self.seed, self.checkpoints = seed, checkpoints
-        self.net = make_net(videos, settings, seed)
-        if settings.standardised:
-            videos.standardise()
-        self.remaining: list[BoolArray] = [np.ones(video.grid.steps, bool) for video in videos.videos]
-        self.history: list[tuple[dict[str, float], ...]] = []
-        self._means = videos.means() if settings.erasing == "mean" else []
+    def begin(self) -> None:
+        """A fresh net, and all segments of all videos."""
+        self.net = make_net(self.videos, self.settings, self.seed)
+        if self.settings.standardised:
+            self.videos.standardise()
+        self.remaining: list[BoolArray] = [np.ones(video.grid.steps, bool) for video in self.videos.videos]
+        self._means = self.videos.means() if self.settings.erasing == "mean" else []
         self._before: dict[str, Tensor] = {}
         self._hits: list[float] = []
-        self._identity = identity_of(videos, settings, seed)
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of the training, round by round, in plain JSON values."""
+        return {"rounds": [list(rows) for rows in self.history]}
 
     def run(self) -> GroupAttentionNet:
         """Train for all rounds, with a removal of the winners between them, and return the net.
@@ -150,24 +144,12 @@ class WinnersOutTraining:
 
     def _train(self, number: int) -> None:
         self.progress.say(f"Round {number + 1} of {self.settings.rounds}: {len(self.videos)} videos")
-        per_epoch = -(-len(self.videos) // self.settings.batch_size)
-        every = self.settings.decay_every
-        plan = Plan(
-            steps=self.settings.epochs * per_epoch,
-            learning_rate=self.settings.learning_rate,
-            optimizer=self.settings.optimizer,
-            weight_decay=self.settings.weight_decay,
-            momentum=self.settings.momentum,
-            schedule="step" if every else "cosine",
-            drops=tuple(range(every * per_epoch, self.settings.epochs * per_epoch, every * per_epoch)) if every else (),
-            seed=self.seed,
-            report_every=5 * per_epoch,
-            checkpoint_every=per_epoch,
-        )
-        trainee = Trainee(self.net, lambda step: self._draw(number, *divmod(step, per_epoch)), self._measure)
-        fitted = fit(trainee, plan, self.compute, checkpoint=self._path(f"steps-{number}"),
-                     identity=self._identity, progress=self.progress)  # fmt: skip
-        self.history.append(fitted.history)
+        every = self.settings.decay_every * self.settings.steps_per_epoch(len(self.videos))
+        plan = self.settings.plan(len(self.videos), self.seed)
+        if every:
+            plan = replace(plan, schedule="step", drops=tuple(range(every, plan.steps, every)))
+        draw = partial(self._draw, number)
+        self.history.append(self.fit_epochs(draw, self._measure, plan=plan, name=f"steps-{number}"))
 
     def _draw(self, number: int, epoch: int, position: int) -> Batch:
         size = self.settings.batch_size
@@ -225,26 +207,23 @@ class WinnersOutTraining:
         removed = before - sum(int(mask.sum()) for mask in self.remaining)
         self.progress.say(f"Winners out: {removed} of {before} segments ({removed / before:.1%})")
 
-    def _path(self, name: str) -> Path | None:
-        return None if self.checkpoints is None else self.checkpoints / f"{name}.safetensors"
-
     def _keep(self, number: int) -> None:
         """Write what a round begins with: the net and the segments that remain."""
-        path = self._path(f"round-{number}")
+        path = self.path(f"round-{number}")
         if path is None:
             return
         tensors = {f"net.{name}": tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
         if self.settings.stop_below:
             tensors |= {f"before.{name}": tensor.contiguous() for name, tensor in self._before.items()}
         tensors["remaining"] = torch.from_numpy(np.concatenate(self.remaining))
-        state = {"identity": self._identity, "history": json.dumps(self.history), "hits": json.dumps(self._hits)}
+        state = {"identity": self.identity, "history": json.dumps(self.history), "hits": json.dumps(self._hits)}
         with replacing(path) as part:
             save_file(tensors, part, metadata=state)
 
     def _resume(self) -> int:
         """Put the last round that was begun back in place and return its number; 0 where there is none."""
         for number in range(self.settings.rounds - 1, 0, -1):
-            path = self._path(f"round-{number}")
+            path = self.path(f"round-{number}")
             if path is not None and path.exists() and self._restored(path):
                 return number
         return 0
@@ -256,7 +235,7 @@ class WinnersOutTraining:
             tensors = load_file(path)
         except SafetensorError:
             return False
-        if state.get("identity") != self._identity:
+        if state.get("identity") != self.identity:
             return False
         lengths = np.cumsum([len(mask) for mask in self.remaining])[:-1]
         self.remaining = [np.array(part) for part in np.split(tensors.pop("remaining").numpy(), lengths)]
