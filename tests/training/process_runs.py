@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from whenabouts import cli
 from whenabouts.core.errors import WhenaboutsError
+from whenabouts.core.progress import Silent
 from whenabouts.training.checkpoints import read_place
 from whenabouts.training.devices import Compute
 from whenabouts.training.loop import Measured, Plan, Trainee, fit
@@ -30,7 +31,7 @@ PLAN = Plan(steps=24, learning_rate=0.05, optimizer="sgd", warmup=3, seed=3, rep
 class Job:
     """What each process does: `plain` nets have neither batch normalisation nor dropout.
 
-    Process `where` ends at the draw of step `at` in the way that `how` says.
+    Process `where` ends at the draw of step `at` in the way that `how` says, or draws numbers that are none ("nan").
     """
 
     folder: Path
@@ -59,12 +60,25 @@ def measure(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Measured:
     return Measured(nn.functional.cross_entropy(scores, batch[1]))
 
 
+class Diary(Silent):
+    """Keeps what is said."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def say(self, text: str) -> None:
+        with self.path.open("a") as file:
+            file.write(text + "\n")
+
+
 def work(job: Job, rank: int, size: int, port: int) -> None:
     """One process: writes its net and its history, or why it ended, below the job's folder."""
     _enter(rank, size, port)
 
     def draw(number: int) -> tuple[Tensor, Tensor]:
-        if job.how and rank == job.where and number >= job.at * size:
+        if job.how == "nan" and (rank, number // size) == (job.where, job.at):
+            return batch_of(number)[0] * torch.nan, batch_of(number)[1]
+        if job.how in ("error", "kill", "stop") and rank == job.where and number >= job.at * size:
             if job.how == "error":
                 raise WhenaboutsError("the disk is full")
             while not (job.folder / "run.safetensors").exists():
@@ -77,7 +91,12 @@ def work(job: Job, rank: int, size: int, port: int) -> None:
     try:
         with joined(CPU.device, patience_seconds=job.patience) as world:
             fitted = fit(
-                Trainee(model, draw, measure), plan, CPU, checkpoint=job.folder / "run.safetensors", world=world
+                Trainee(model, draw, measure),
+                plan,
+                CPU,
+                checkpoint=job.folder / "run.safetensors",
+                world=world,
+                progress=Diary(job.folder / f"said{rank}.txt"),
             )
     except WhenaboutsError as error:
         (job.folder / f"error{rank}.txt").write_text(f"{type(error).__name__}: {error}")

@@ -198,7 +198,7 @@ def test_a_checkpoint_of_other_processes_is_refused(tmp_path: Path) -> None:
     trained(checkpoint=path)
     header = checkpoints.read_place(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("whenabouts.training.loop.read_place", lambda _: dataclasses.replace(header, processes=2))
+        patch.setattr("whenabouts.training.checkpoints.read_place", lambda _: dataclasses.replace(header, processes=2))
         with pytest.raises(ProjectError, match="made by 2 processes at step 40, but now there are 1"):
             trained(checkpoint=path)
 

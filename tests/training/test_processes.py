@@ -63,6 +63,23 @@ def test_two_processes_are_one_that_accumulates(runs: ModuleType, tmp_path: Path
     assert repr((fitted.history, 0)) == (job.folder / "history1.txt").read_text()
 
 
+def test_numbers_that_are_none_cost_their_step_in_all_processes(runs: ModuleType, tmp_path: Path) -> None:
+    plan = dataclasses.replace(runs.PLAN, schedule="constant", warmup=0)
+    assert runs.run(runs.Job(tmp_path, plan=plan, plain=True, how="nan", where=1, at=12)) == [0, 0]
+    mine, theirs = runs.nets(tmp_path)
+    assert_same(mine, theirs)
+    model = runs.net(plain=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+    for step in (step for step in range(24) if step != 12):
+        optimizer.zero_grad()
+        for number in (2 * step, 2 * step + 1):
+            (runs.measure(model, runs.batch_of(number)).loss / 2).backward()
+        optimizer.step()
+    assert_same(mine, dict(model.state_dict()))
+    for rank in (0, 1):
+        assert "The loss is nan at step 12 in process 1 of 2: this step" in (tmp_path / f"said{rank}.txt").read_text()
+
+
 def test_three_processes_end_alike(runs: ModuleType, tmp_path: Path) -> None:
     job = runs.Job(tmp_path, plain=True, plan=dataclasses.replace(runs.PLAN, steps=6))
     assert runs.run(job, 3) == [0, 0, 0]

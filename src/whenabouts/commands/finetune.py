@@ -104,6 +104,8 @@ def finetune(
         clear(cache)
     figures = "; ".join(_line(split, found) for split, found in told["tests"].items())
     broken = f" {len(told['broken'])} training videos are partial or unreadable." if told["broken"] else ""
+    lost = told["steps_not_taken"]
+    broken += f" {lost} steps were not taken: their loss or gradient was not finite." if lost else ""
     terminal.result(
         f"Wrote {folder}: {tuned.backbone.source}, {len(vocabulary)} labels from {tuned.examples} examples, "
         f"{_chosen(told['chosen'])}. {figures or 'No split to test on'}.{broken}",

@@ -27,6 +27,7 @@ from whenabouts.recognition.pretraining import Run
 from whenabouts.recognition.target_examples import cuts_of, examples_of, present_in, split_off
 from whenabouts.recognition.trials import Trial, Trials, best_of
 from whenabouts.recognition.tuning import AllLayers, FcOnly, Learned, Target, Task, probabilities
+from whenabouts.training.finite import steps_not_taken
 
 _TOP = 5
 
@@ -52,6 +53,7 @@ class Finetuned:
             "held_out": self.held_out,
             "chosen": self.chosen.told(self.how.tune),
             "trials": [trial.to_json(self.how) for trial in self.trials],
+            "steps_not_taken": steps_not_taken(self.learned.history),
             "history": list(self.learned.history),
             "resumed_at": self.learned.resumed_at,
         }
@@ -194,13 +196,13 @@ def _learnable(target: Target, how: FinetuneSettings, run: Run) -> Target:
 
 
 def _tried(tuner: AllLayers | FcOnly, choice: Choice, rows: tuple[IntArray, IntArray], number: int) -> Trial:
-    """One choice, learned on the first of `rows` and measured on the second; a loss that is not finite is noted."""
+    """One choice, learned on the first of `rows` and measured on the second; numbers that are not finite are noted."""
     how, cache = tuner.task.how, tuner.task.run.cache
     try:
         learned = tuner.learned(choice, rows[0], f"trial-{number}")
+        measured = tuner.measured(learned, rows[1])
     except InvalidData as error:
         return Trial(choice, None, {}, str(error))
-    measured = tuner.measured(learned, rows[1])
     (cache / f"trial-{number}.safetensors").unlink(missing_ok=True)
     value = measured.top[1] if how.measure == "top1" else measured.mean_ap
     return Trial(choice, None if np.isnan(value) else float(value), measured.to_json())

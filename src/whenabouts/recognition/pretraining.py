@@ -38,6 +38,7 @@ from whenabouts.recognition.sound_draws import SoundDraws
 from whenabouts.recognition.sound_settings import SoundSettings
 from whenabouts.training.devices import Compute
 from whenabouts.training.event_files import EventFiles
+from whenabouts.training.finite import steps_not_taken
 from whenabouts.training.loop import Trainee, fit
 from whenabouts.training.processes import ALONE, World
 
@@ -56,6 +57,8 @@ class Pretrained:
         """One line for people."""
         last = self.history[-1] if self.history else {"accuracy": float("nan"), "loss": float("nan")}
         left = f" {len(self.broken)} videos are partial or unreadable." if self.broken else ""
+        skipped = steps_not_taken(self.history)
+        left += f" {skipped} steps were not taken: their loss or gradient was not finite." if skipped else ""
         trained = f"{self.backbone.source}, trained on {self.videos} videos"
         return f"{trained}, clip accuracy {last['accuracy']:.2f} (training), loss {last['loss']:.2f}.{left}"
 
@@ -66,6 +69,7 @@ class Pretrained:
             "source": self.backbone.source,
             "videos": self.videos,
             "resumed_at": self.resumed_at,
+            "steps_not_taken": steps_not_taken(self.history),
             "history": list(self.history),
             "broken": broken,
         }

@@ -10,8 +10,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from whenabouts.core.errors import InvalidData
+from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import replacing
+from whenabouts.core.progress import Progress
+from whenabouts.training.finite import Skipped
 from whenabouts.training.processes import ALONE, World
 
 
@@ -21,6 +23,7 @@ class Place:
 
     `plan` describes the run; a checkpoint of another plan is not continued. `sums` over `count` steps wait for the
     next report. `processes` made it together: each has buffers and random states of its own.
+    `skipped` counts the steps that could not be taken.
     """
 
     step: int
@@ -29,6 +32,7 @@ class Place:
     sums: dict[str, float] = field(default_factory=dict)
     count: int = 0
     processes: int = 1
+    skipped: Skipped = field(default_factory=Skipped)
 
 
 def save_checkpoint(
@@ -66,7 +70,8 @@ def save_checkpoint(
 def read_place(path: Path) -> Place:
     """Where the run of a checkpoint stands, without reading its tensors; raises InvalidData for another file."""
     values = _header(path)["place"]
-    return Place(**{**values, "history": tuple(values["history"])})
+    skipped = Skipped(**values.get("skipped", {}))
+    return Place(**{**values, "history": tuple(values["history"]), "skipped": skipped})
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, world: World = ALONE) -> Place:
@@ -82,6 +87,31 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     model.load_state_dict({**_under(tensors, "model."), **_under(tensors, f"{mine}buffer.")})
     _restore_random_states(_under(tensors, f"{mine}random."), _device_of(model))
     return read_place(path)
+
+
+def resumed(
+    checkpoint: Path | None,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    plan: str,
+    progress: Progress,
+    world: World,
+) -> Place:
+    """Where to begin: at the checkpoint's step if it belongs to this very plan, else at 0."""
+    if checkpoint is None or not checkpoint.exists():
+        return Place(0, plan)
+    found = read_place(checkpoint)
+    if found.processes != world.size:
+        raise ProjectError(
+            f"{checkpoint} was made by {found.processes} processes at step {found.step}, but now there are "
+            f"{world.size}. Start {found.processes} (torchrun --nproc-per-node), or remove the file to begin anew."
+        )
+    if found.plan != plan:
+        progress.say(f"{checkpoint} belongs to other settings or other data: starting over.")
+        return Place(0, plan)
+    place = load_checkpoint(checkpoint, model, optimizer, world)
+    progress.say(f"resuming at step {place.step} from {checkpoint}")
+    return place
 
 
 def _header(path: Path) -> dict[str, Any]:

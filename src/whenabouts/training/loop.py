@@ -1,7 +1,6 @@
 """The loop: draw a batch, measure a loss, take a step, again; interrupted anywhere, it ends at the same weights."""
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Generic, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.progress import Progress, Silent
 from whenabouts.training.averaging import GradientMean
-from whenabouts.training.checkpoints import Place, load_checkpoint, read_place, save_checkpoint
+from whenabouts.training.checkpoints import Place, resumed, save_checkpoint
 from whenabouts.training.devices import Compute, deterministic
+from whenabouts.training.finite import Guard, gradient_norm
 from whenabouts.training.loading import batch_numbers, drawn_ahead
 from whenabouts.training.pace import Pace
 from whenabouts.training.processes import ALONE, World
@@ -90,7 +89,10 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """How a run went: one row of means (step, loss, rate, scores) per report, and the step at which it resumed."""
+    """How a run went: one row of means (step, loss, rate, scores) per report, and the step at which it resumed.
+
+    A row whose steps were not all taken says under "skipped" how many were not.
+    """
 
     history: tuple[dict[str, float], ...]
     resumed_at: int
@@ -113,7 +115,8 @@ def fit(
     On the CPU the result is the same bit for bit for one seed, machine and number of processes, with any number of
     `loaders` (threads that draw batches ahead), interrupted or not. `identity` says what else decides the result, such
     as a checksum of the data: a checkpoint of another plan or identity is started over, one of another number of
-    processes refused with ProjectError. A loss that is not finite raises InvalidData.
+    processes refused with ProjectError. A step whose loss or gradient is not finite is not taken, but counted and told;
+    too many raise InvalidData, as do weights that are not finite: neither a checkpoint nor a result ever has such.
 
     The processes of `world` draw batches of their own, take steps with their mean gradient, and keep statistics of
     batch normalisation to themselves; the first one writes the checkpoint, which all must be able to read.
@@ -123,7 +126,7 @@ def fit(
     compute.place_net(trainee.model).train()
     optimizer = make_optimizer(trainee.model, plan, trainee.share)
     where = compute if world.size == 1 else f"{compute.device.type} {compute.dtype}"
-    place = _resumed(checkpoint, trainee.model, optimizer, f"{plan} {where} {identity}", progress, world)
+    place = resumed(checkpoint, trainee.model, optimizer, f"{plan} {where} {identity}", progress, world)
     if world.size > 1:
         world.agree(f"{place.plan} {place.step} {_digest(trainee.model)}", "settings, data or weights")
     if journal is not None:
@@ -135,6 +138,7 @@ def fit(
         left = range(place.step, plan.steps)
         for step in progress.track(left, total=len(left), title=title):
             run.step(step, batches, progress)
+    run.guard.check_weights(plan.steps)
     trainee.model.eval()
     return Fitted(tuple(run.history), place.step)
 
@@ -178,6 +182,7 @@ class _Run(Generic[Batch]):
         self.checkpoint, self.identity = checkpoint, place.plan
         self.history = list(place.history)
         self.world, self.journal = world, journal
+        self.guard = Guard(trainee.model, plan.steps, world, place.skipped, plan.learning_rate)
         self._sums, self._count = dict(place.sums), place.count
         self._mean_gradient = GradientMean(trainee.model.parameters(), world)
         self._pace = Pace(trainee.examples * plan.accumulate * world.size)
@@ -187,61 +192,69 @@ class _Run(Generic[Batch]):
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
         self.optimizer.zero_grad(set_to_none=True)
+        self.guard.begin()
         shown = [self._measured(batches) for _ in range(self.plan.accumulate)]
-        self._take(self._averaged(shown), step)
+        self._take(shown, step, progress)
         self._pace.step()
         done = step + 1
         if done % self.plan.report_every == 0 or done == self.plan.steps:
             self._report(done, rate, progress)
         if self.checkpoint and done % self.plan.checkpoint_every == 0:
-            place = Place(done, self.identity, tuple(self.history), self._sums, self._count)
+            self.guard.check_weights(done)
+            place = Place(done, self.identity, tuple(self.history), self._sums, self._count, skipped=self.guard.skipped)
             save_checkpoint(self.checkpoint, self.trainee.model, self.optimizer, place, self.world)
 
-    def _measured(self, batches: Iterator[Batch]) -> dict[str, float]:
-        """Add one batch's share of the gradient; loss and scores of the batch."""
+    def _measured(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
+        """Add one batch's share of the gradient; loss and scores of the batch, left on the device."""
         with self._pace.waiting():
             batch = next(batches)
         with self.compute.autocast():
             measured = self.trainee.measure(self.trainee.model, batch)
         loss = measured.loss if self.plan.accumulate == 1 else measured.loss / self.plan.accumulate
         loss.backward()  # type: ignore[no-untyped-call]
-        return {name: float(value) for name, value in {"loss": measured.loss.detach(), **measured.scores}.items()}
+        seen = {"loss": measured.loss.detach(), **measured.scores}
+        return {
+            name: torch.as_tensor(value, dtype=torch.float64, device=self.compute.device).detach()
+            for name, value in seen.items()
+        }
 
-    def _averaged(self, shown: list[dict[str, float]]) -> dict[str, float]:
-        """The mean over the batches of a step, in all processes."""
-        means = {name: sum(one[name] for one in shown) / len(shown) for name in shown[0]}
-        if self.world.size == 1:
-            return means
-        numbers = torch.tensor(list(means.values()), dtype=torch.float64, device=self.compute.device)
-        self.world.average([numbers])
-        return dict(zip(means, numbers.tolist(), strict=True))
-
-    def _take(self, means: dict[str, float], step: int) -> None:
-        if not math.isfinite(means["loss"]):
-            raise InvalidData(
-                f"The loss is {means['loss']} at step {step}. Lower the learning rate ({self.plan.learning_rate}), "
-                "or look for broken inputs."
-            )
+    def _take(self, shown: list[dict[str, Tensor]], step: int, progress: Progress) -> None:
+        """Take the step with the mean gradient of all processes, where that and the mean loss are finite."""
+        own = torch.stack([sum(one[name] for one in shown) / len(shown) for name in shown[0]])  # type: ignore[misc]
+        means = own.clone()
+        self.world.average([means])
         self._mean_gradient()
-        if self.plan.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.trainee.model.parameters(), self.plan.clip_norm)
+        if self.plan.clip_norm is None:
+            norm = gradient_norm(self.trainee.model)
+        else:
+            norm = nn.utils.clip_grad_norm_(self.trainee.model.parameters(), self.plan.clip_norm)
+        # All that is asked of the device in a step, at once: it need not be waited for more than once.
+        *values, length, own_loss = torch.cat([means, norm.detach().double().view(1), own[:1]]).tolist()
+        told = dict(zip(shown[0], values, strict=True))
+        if not self.guard.take(told["loss"], length, own_loss=own_loss, step=step, progress=progress):
+            return
         self.optimizer.step()
-        for name, value in means.items():
+        for name, value in told.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
 
     def _report(self, done: int, rate: float, progress: Progress) -> None:
+        if not self._count:  # Not one of these steps was taken: they are told with the next.
+            return
         means = {name: total / self._count for name, total in self._sums.items()}
-        self.history.append({"step": float(done), "rate": rate, **means})
+        skipped = self.guard.reported()
+        more = {"skipped": float(skipped)} if skipped else {}
+        self.history.append({"step": float(done), "rate": rate, **means, **more})
         pace = self._pace.told()
         shown = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
         told = f", {pace['examples_per_second']:.1f} a second" if "examples_per_second" in pace else ""
+        lost = f", {skipped} not taken" if skipped else ""
         progress.say(
-            f"step {done} of {self.plan.steps}: {shown}, rate {rate:.3g}{told}, "
+            f"step {done} of {self.plan.steps}{lost}: {shown}, rate {rate:.3g}{told}, "
             f"{100 * pace['waiting_share']:.0f} % waiting for data"
         )
         if self.journal is not None:
-            self.journal.note(done, {**means, "learning_rate": rate, **pace})
+            self.journal.note(done, {**means, "learning_rate": rate, **pace, **more})
         self._sums, self._count = {}, 0
 
     def _factor(self, step: int) -> float:
@@ -255,31 +268,6 @@ class _Run(Generic[Batch]):
             drops=plan.drops,
             halvings=plan.halvings,
         )
-
-
-def _resumed(
-    checkpoint: Path | None,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    plan: str,
-    progress: Progress,
-    world: World,
-) -> Place:
-    """Where to begin: at the checkpoint's step if it belongs to this very plan, else at 0."""
-    if checkpoint is None or not checkpoint.exists():
-        return Place(0, plan)
-    found = read_place(checkpoint)
-    if found.processes != world.size:
-        raise ProjectError(
-            f"{checkpoint} was made by {found.processes} processes at step {found.step}, but now there are "
-            f"{world.size}. Start {found.processes} (torchrun --nproc-per-node), or remove the file to begin anew."
-        )
-    if found.plan != plan:
-        progress.say(f"{checkpoint} belongs to other settings or other data: starting over.")
-        return Place(0, plan)
-    place = load_checkpoint(checkpoint, model, optimizer, world)
-    progress.say(f"resuming at step {place.step} from {checkpoint}")
-    return place
 
 
 def _digest(model: nn.Module) -> str:
