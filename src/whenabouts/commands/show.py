@@ -26,7 +26,8 @@ MOMENTS = "moments"
 Wanted = Annotated[
     list[str] | None,
     typer.Argument(
-        help="moments, classes, precision, together, best, why, activities, observation, correlation, or all.",
+        help="moments, classes, precision, reliability, together, best, why, activities, observation, correlation, or "
+        "all.",
         show_default=MOMENTS,
     ),
 ]
@@ -69,9 +70,11 @@ def show(
 
     classes: concepts by the words that describe them, in clusters. precision: how well each is found, cluster by
     cluster, on checked segments of other splits than train, else on those that training held out; by the localizer and
-    by the best single model in it. together: which concepts the trees of cross-class-relevance keep on one side, where
-    it has trees (train.relevance.model = "trees"). best: three best segments of some concepts by both. why: what moved
-    the score of one moment, the best one where --concept, --video and --at do not say which.
+    by the best single model in it. reliability: whether probabilities come true, and what find --precision keeps, on
+    checked segments of other splits than train; it needs a localizer that train chose itself. together: which concepts
+    the trees of cross-class-relevance keep on one side, where it has trees (train.relevance.model = "trees"). best:
+    three best segments of some concepts, by the localizer and by the best single model. why: what moved the score of
+    one moment, the best one where --concept, --video and --at do not say which.
 
     activities: what each activity looks at in the middle clips of the videos with most labels, over frames, and the
     backbone's own map. observation: what one observation looks at in several videos. correlation: which activity looks

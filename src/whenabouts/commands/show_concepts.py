@@ -58,6 +58,17 @@ def draw_precision(looked: "Looked", home: "Project", asked: Asked, path: Path) 
     return "; ".join(found.notes)
 
 
+def draw_reliability(looked: "Looked", home: "Project", asked: Asked, path: Path) -> str:
+    """What the localizer's probabilities are worth, and what `find --precision` keeps."""
+    from whenabouts.localizers.calibration import load_calibration
+    from whenabouts.page.promises import draw_promises, promises
+
+    others = [each for each in looked.entries.values() if each.split != "train"]
+    found = promises(looked.localizer, load_calibration(home), others, looked.store, looked.progress)
+    draw_promises(found, path)
+    return found.told
+
+
 def draw_kept(looked: "Looked", home: "Project", asked: Asked, path: Path) -> str:
     """Which concepts the relevance model's trees keep together."""
     from whenabouts.page.class_pictures import draw_together
@@ -92,6 +103,7 @@ def draw_reasons(looked: "Looked", home: "Project", asked: Asked, path: Path) ->
 CONCEPT_PICTURES: dict[str, Callable[["Looked", "Project", Asked, Path], str]] = {
     "classes": draw_classes,
     "precision": draw_precision,
+    "reliability": draw_reliability,
     "together": draw_kept,
     "best": draw_best,
     "why": draw_reasons,
