@@ -14,14 +14,13 @@ from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
 from whenabouts.data.vocabulary import segments_of
 from whenabouts.evaluation.average_precision import not_interpolated
-from whenabouts.localizers.concepts.cross_class import CrossClass
+from whenabouts.localizers.concepts.cross_class import RELEVANCE, CrossClass
 from whenabouts.localizers.concepts.described import WHOLE
 from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.protocol import Localizer
 from whenabouts.page.choosing import features_of
 
 Scores = NDArray[np.float32]
-RELEVANCE = "relevance"
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def scores_of(localizer: Localizer, features: Mapping[str, FeatureSequence], spa
         parts = {name: np.asarray(rows) for name, rows in described.scores.items()}
         if localizer.relevance is None:
             return {"mean of the models": described.mean_scores, **parts}
-        return {RELEVANCE: localizer.relevance.scores(described), **parts}
+        return {RELEVANCE: localizer.ranked(described), **parts}
     if isinstance(localizer, TwoStage):
         video = {"video model": localizer.video.span_scores(features, spans)}
         if localizer.segment is None:

@@ -22,7 +22,8 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
 from whenabouts.localizers.concepts.class_facts import ClassFacts
 from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
-from whenabouts.localizers.concepts.described import Described, Fold, OutOfFold
+from whenabouts.localizers.concepts.described import WHOLE, Described, Fold, OutOfFold
+from whenabouts.localizers.concepts.ensemble import Combination, Ensemble
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
 from whenabouts.localizers.concepts.looks import candidate_classes, checked_cutoffs, cutoffs_of, looks, moments_of
@@ -43,13 +44,16 @@ from whenabouts.localizers.model_folder import Card, read_model, write_model
 from whenabouts.localizers.protocol import Stream
 from whenabouts.training import choose_compute, choose_device
 
+RELEVANCE = "relevance"
+_WAYS: tuple[Combination, ...] = ("mean", "geometric", "stacked")  # ranks would need all videos at once
 _LOOKS = 4096  # segments of a video that are described at a time, so that a day of video takes no more memory
 
 
 class CrossClass:
     """A trained cross-class localizer; make one with `fit` or `load`.
 
-    Where too little is rated for a relevance model (`relevance` None) the mean of the models ranks segments.
+    Where too little is rated for a relevance model (`relevance` None) the mean of the models ranks segments; an
+    `ensemble` joins both.
     """
 
     Settings: ClassVar[type[CrossClassSettings]] = CrossClassSettings
@@ -62,8 +66,9 @@ class CrossClass:
         *,
         cutoffs: FloatArray,
         training: Mapping[str, Any],
+        ensemble: Ensemble | None = None,
     ) -> None:
-        self.makers, self.relevance, self.settings = makers, relevance, settings
+        self.makers, self.relevance, self.settings, self.ensemble = makers, relevance, settings, ensemble
         self.cutoffs, self.training = cutoffs, training
         first = next(iter(makers.models.values()))
         self.vocabulary: Vocabulary = first.vocabulary
@@ -101,13 +106,15 @@ class CrossClass:
                 f"{lacking} So the mean of the models ranks segments. Rate some, or import chapters, and train again: "
                 "moments should become better."
             )
-            relevance = None
+            relevance, ensemble = None, None
         else:
             relevance = _relevance(videos, rated, makers, settings, run)
+            ensemble = _ensemble(relevance, settings, run)
         scores = np.stack([makers.video_scores(videos.frames(index)) for index in range(len(videos))])
         cutoffs = cutoffs_of(scores, videos.labels, settings.candidates)
         facts = _facts(videos, len(rated), len(vocabulary), makers, relevance)
-        return cls(makers, relevance, settings, cutoffs=cutoffs, training=facts)
+        facts |= {} if ensemble is None else {"ensemble": ensemble.to_json()}
+        return cls(makers, relevance, settings, cutoffs=cutoffs, training=facts, ensemble=ensemble)
 
     def score(self, features: Mapping[str, FeatureSequence]) -> ScoreSequence:
         """Relevance every `hop_seconds` for all classes, and the models' mean probabilities; both in [0, 1]."""
@@ -128,8 +135,23 @@ class CrossClass:
         video_id = next((each.video_id for each in features.values()), "")
         return self.makers.describe(video_id, frames, runs_of_spans(grid, spans))
 
+    def ranked(self, described: Described, classes: IntArray | None = None) -> NDArray[np.float32]:
+        """Probabilities (S, K) by which described segments are ranked for `classes` (K,), all where none are named."""
+        if self.relevance is None:
+            means = np.nan_to_num(described.mean_scores)
+            return means if classes is None else means[:, classes]
+        relevance = self.relevance.scores(described, classes)
+        if self.ensemble is None:
+            return relevance
+        every = slice(None) if classes is None else classes
+        said = {name: described.scores[name][:, every] for name in self.ensemble.members if name != RELEVANCE}
+        joined = self.ensemble.scores({RELEVANCE: relevance, **said})
+        # Of a class that the models do not know they say nothing, and relevance alone has a word on it.
+        ranked: NDArray[np.float32] = np.where(np.isnan(joined), relevance, joined).astype(np.float32)
+        return ranked
+
     def why(self, features: Mapping[str, FeatureSequence], span: tuple[float, float], concept: str) -> Why:
-        """What moved the score of one span in seconds for one concept; InvalidData where no relevance model is."""
+        """What moved the relevance of one span in seconds for one concept; InvalidData where no relevance model is."""
         if self.relevance is None:
             raise InvalidData("There is no relevance model to ask: too little was rated when this one was trained.")
         described = self.describe(features, np.array([span], np.float64))
@@ -168,7 +190,8 @@ class CrossClass:
             relevance = RelevanceModel.of_state(own, saved.beside, settings.relevance, vocabulary=saved.vocabulary,
                                                 training=saved.card.training.get("relevance", {}))  # fmt: skip
         cutoffs = checked_cutoffs(saved.tensors["cutoffs"].numpy(), len(saved.vocabulary))
-        return cls(makers, relevance, settings, cutoffs=cutoffs, training=saved.card.training)
+        ensemble = _read_ensemble(saved.card.training, makers, relevance)
+        return cls(makers, relevance, settings, cutoffs=cutoffs, training=saved.card.training, ensemble=ensemble)
 
     def _scored(self, features: Mapping[str, FeatureSequence], *, candidates_only: bool) -> ScoreSequence:
         """Scores of all classes; with `candidates_only` those of others are the models' mean."""
@@ -185,8 +208,7 @@ class CrossClass:
             part = slice(first, first + _LOOKS)
             described = self.makers.describe(video_id, frames, runs[part], of_video=of_video)
             scores[part] = np.nan_to_num(described.mean_scores)
-            if self.relevance is not None:
-                scores[part, classes] = self.relevance.scores(described, classes)
+            scores[part, classes] = self.ranked(described, classes)
         return ScoreSequence(video_id, scores, video_scores, grid, self.vocabulary)
 
 
@@ -206,6 +228,33 @@ def _relevance(
         f"of them in held-out videos, {facts['map_retrained_on_all']:.3f} there after learning from all."
     )
     return model
+
+
+def _ensemble(relevance: RelevanceModel, settings: CrossClassSettings, run: Run) -> Ensemble | None:
+    """A way to join relevance with the models, fitted to pairs of videos that none of them had seen."""
+    held = relevance.held_out
+    if settings.ensemble == "none" or held is None:
+        return None
+    said = {RELEVANCE: held.scores, **{name: each for name, each in held.singles.items() if not name.endswith(WHOLE)}}
+    known = ~np.isnan(np.stack(list(said.values()))).any(axis=0)
+    ways = _WAYS if settings.ensemble == "best" else (settings.ensemble,)
+    made = Ensemble.fit({name: each[known] for name, each in said.items()}, held.classes[known], held.present[known],
+                        held.video_ids[known], seed=run.seed, ways=ways)  # fmt: skip
+    trials = ", ".join(f"{name} {made.trials[name]:.3f}" for name in (*ways, RELEVANCE))
+    run.progress.say(f"Ensemble of {len(said)} models by {made.how}; MAP on held-out ratings: {trials} alone.")
+    return made
+
+
+def _read_ensemble(facts: Mapping[str, Any], makers: Makers, relevance: RelevanceModel | None) -> Ensemble | None:
+    told = facts.get("ensemble")
+    if told is None or relevance is None:
+        return None
+    ensemble = Ensemble.from_json(told)
+    strangers = sorted(set(ensemble.members) - {RELEVANCE, *makers.models})
+    if strangers or RELEVANCE not in ensemble.members or ensemble.how not in _WAYS:
+        raise InvalidData(f"The ensemble joins {', '.join(ensemble.members)} by {ensemble.how}, which this model has "
+                          "not. Train again.")  # fmt: skip
+    return ensemble
 
 
 def _check_columns(

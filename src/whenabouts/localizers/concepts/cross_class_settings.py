@@ -1,6 +1,7 @@
 """Settings of the cross-class localizer."""
 
 from dataclasses import replace
+from typing import Literal
 
 from whenabouts.config import settings
 from whenabouts.localizers.concepts.boosting import TreeSettings
@@ -19,12 +20,15 @@ class CrossClassSettings(LookSettings):
     """Video models that choose candidates and speak of segments, and a relevance model that ranks pairs.
 
     `makers` are the models, `relevance` learns from what they say. Where it looks, and what becomes a moment, is as in
-    `LookSettings`, by the video models' mean scores of whole videos.
+    `LookSettings`, by the video models' mean scores of whole videos. `ensemble` joins relevance with what each model
+    says of the segment: by a "mean", a "geometric" mean, weights that are learned ("stacked"), or what is "best" of
+    these on ratings of training videos that a first relevance model has not seen. The paper's is the mean.
     """
 
     frames: FrameSettings = FrameSettings()
     makers: MakerSettings = MakerSettings()
     relevance: RelevanceSettings = RelevanceSettings()
+    ensemble: Literal["none", "mean", "geometric", "stacked", "best"] = "none"
     precision: PrecisionName = "float32"
 
     @classmethod

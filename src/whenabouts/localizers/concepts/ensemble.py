@@ -4,7 +4,7 @@ Which way is best is no matter of taste: all are compared on pairs that no membe
 videos that it was not fitted to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -43,8 +43,9 @@ class Ensemble:
         video_ids: ArrayLike,
         *,
         seed: int = 0,
+        ways: Sequence[Combination] = COMBINATIONS,
     ) -> "Ensemble":
-        """The best way to join members' probabilities (P,) of validation pairs, given what is true of them.
+        """The best of `ways` to join members' probabilities (P,) of validation pairs, given what is true of them.
 
         The stacker is judged on each fold of the videos by the weights of the others, then fitted to all. Of equals the
         first counts: plain means before learned weights.
@@ -61,7 +62,7 @@ class Ensemble:
         }
         joined["stacked"] = _crossed(table, hits, videos, seed)
         trials: dict[str, float] = {how: _map(values, of, hits, videos) for how, values in joined.items()}
-        best = max(joined, key=lambda how: -np.inf if np.isnan(trials[how]) else trials[how])
+        best = max(ways, key=lambda how: -np.inf if np.isnan(trials[how]) else trials[how])
         alone = {name: _map(values, of, hits, videos) for name, values in zip(members, table, strict=True)}
         return cls(members, best, weights, {**trials, **alone})
 
