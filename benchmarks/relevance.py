@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from provenance import made_now
 from relevance_bounds import bounds_cell, hidden_cell
 from relevance_cells import cell, further_cell, variants_cell
-from relevance_ground import Place, settings_hash
+from relevance_distilled import distilled_cell
+from relevance_ground import POOL, TEST, TRAIN, Place, settings_hash
 from relevance_report import write_report
 from whenabouts.core.files import read_json, write_json
 
@@ -27,7 +28,7 @@ MAIN = 20
 
 
 MAKERS = {"core": cell, "variants": variants_cell, "bounds": bounds_cell, "further": further_cell,
-          "hidden": hidden_cell}  # fmt: skip
+          "hidden": hidden_cell, "distilled": distilled_cell}  # fmt: skip
 FIRST_SEED = 1  # 0 was seen before settings were chosen
 
 
@@ -49,9 +50,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--ratings", type=int, nargs="+", default=[5, MAIN, 80, 240])
     parser.add_argument("--parts", nargs="+", choices=MAKERS, default=list(MAKERS), help="make these cells alone")
-    parser.add_argument("--train", type=int, default=1000, help="streams to learn from")
-    parser.add_argument("--test", type=int, default=150, help="streams of the test")
-    parser.add_argument("--pool", type=float, default=0.35, help="the share of training streams that raters see")
+    parser.add_argument("--train", type=int, default=TRAIN, help="streams to learn from")
+    parser.add_argument("--test", type=int, default=TEST, help="streams of the test")
+    parser.add_argument("--pool", type=float, default=POOL, help="the share of training streams that raters see")
     parser.add_argument("--report", action="store_true", help="make no cell")
     given = parser.parse_args()
     place = Place(given.recordings, given.work, given.train, given.test, given.pool)
@@ -64,9 +65,10 @@ def main() -> None:
             sys.stderr.write(f"seed {seed}, {number} ratings, {part}: load {os.getloadavg()[0]:.1f}\n")
         if path.exists():
             told = read_json(path)
-            whole = made.setdefault((seed, number), {"rows": {}, "cpu_seconds": 0.0})
+            whole = made.setdefault((seed, number), {"rows": {}, "recall": {}, "cpu_seconds": 0.0})
             rows, cost = {**whole["rows"], **told["rows"]}, whole["cpu_seconds"] + told["cpu_seconds"]
-            made[seed, number] = {**whole, **told, "rows": rows, "cpu_seconds": cost}
+            recall = {**whole["recall"], **told.get("recall", {})}
+            made[seed, number] = {**whole, **told, "rows": rows, "recall": recall, "cpu_seconds": cost}
     host = {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}
     write_report(given.out, made, {"train": given.train, "test": given.test, "pool": given.pool}, host)
 

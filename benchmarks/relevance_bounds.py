@@ -46,7 +46,11 @@ UNRATED = {
 UNSEEN_KINDS: tuple[NetKind, ...] = ("logistic", "netvlad", "netfv")  # without the LSTM, which is slow and weak
 UNSEEN_MAKERS = replace(MAKERS, video_kinds=UNSEEN_KINDS, encoders=UNSEEN_KINDS[1:],
                         rates={kind: VIDEO_RATES[kind] for kind in UNSEEN_KINDS})  # fmt: skip
-KNOWN_STEPS = 2500
+TWO_BY_TWO = {
+    f"netvlad, {norm}, {head}": replace(NET, kind="netvlad", batch_norm=norm == "batch norm", experts=experts)
+    for norm in ("no batch norm", "batch norm") for head, experts in (("logistic", 0), ("experts", 2))
+}  # fmt: skip
+KNOWN = replace(TUNED, weak_negatives=0, fit=replace(TUNED.fit, epochs=1, least_steps=2500))
 
 
 def bounds_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
@@ -58,17 +62,12 @@ def bounds_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
         made = localizer.fit(world.train.examples, how, Silent(), vocabulary=world.vocabulary, seed=seed)
         rows[name] = judge.figures(by_localizer(made, world))
     lessons = taught_of(place, seed, ratings)
-    for batch_norm in (False, True):
-        for experts in (0, 2):
-            net = replace(NET, kind="netvlad", batch_norm=batch_norm, experts=experts)
-            start = on_few_frames(lessons.videos, net, lessons.run, world, labelled(place, seed))
-            model = tuned(lessons.videos, start, TUNED, lessons.run, None)
-            norm, head = "batch norm" if batch_norm else "no batch norm", "experts" if experts else "logistic"
-            rows[f"netvlad, {norm}, {head}"] = judge.figures(on_test(model, world))
+    for name, net in TWO_BY_TWO.items():
+        start = on_few_frames(lessons.videos, net, lessons.run, world, labelled(place, seed))
+        rows[name] = judge.figures(on_test(tuned(lessons.videos, start, TUNED, lessons.run, None), world))
     full = FrameVideos(all_rated(world), FrameSettings(step_seconds=1.0), Silent())
-    how = replace(TUNED, weak_negatives=0, fit=replace(TUNED.fit, epochs=1, least_steps=KNOWN_STEPS))
     for kind in ("netvlad", "netfv"):
-        model = tuned(full, ground.short[kind], how, lessons.run, None)
+        model = tuned(full, ground.short[kind], KNOWN, lessons.run, None)
         rows[f"{kind}, every training segment known"] = judge.figures(on_test(model, world))
     return {"rows": rows, "cpu_seconds": round(time.process_time() - began, 1)}
 

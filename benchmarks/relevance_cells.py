@@ -50,6 +50,9 @@ from whenabouts.localizers.concepts.unseen import (
 
 LINEAR = replace(OURS, model="linear")
 ONE = ("netvlad",)
+RELEVANCE = {"CCRL, the paper's features": PAPER, "CCRL": OURS, "CCRL, linear": LINEAR, "CCRL + NetVLAD": OURS,
+             "CCRL + NetVLAD, linear": LINEAR, "CCRL + segment models": OURS,
+             "CCRL + segment models, linear": LINEAR}  # fmt: skip
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "without similarity": ("similarity",),
     "without similarity of mean frames": ("similarity.frames",),
@@ -61,9 +64,12 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
 ADDED = ("onehot", "parent-index", "words")
 
 
-def tuned(videos: FrameVideos, start: ConceptModel, how: SegmentModelSettings, run: Run, part: Any) -> ConceptModel:
+def tuned(
+    videos: FrameVideos, start: ConceptModel, how: SegmentModelSettings, run: Run, part: Any, *,
+    rate: float | None = None,
+) -> ConceptModel:  # fmt: skip
     """A segment model that goes on from one of few frames."""
-    fit = replace(how.fit, learning_rate=TUNED_RATES[start.how.net.kind])
+    fit = replace(how.fit, learning_rate=rate or TUNED_RATES[start.how.net.kind])
     return train_segment_model(videos, replace(how, net=start.how.net, fit=fit, start="video"), run,
                                vocabulary=start.vocabulary, video_model=start, chosen=part)  # fmt: skip
 
@@ -93,26 +99,30 @@ def cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     segment, honest = lessons.segment_models(TUNED, world)
     rows |= {kind: judge.figures(scores) for kind, scores in segment.items()}
     plain = lessons.accounts()
-    rich = lessons.with_segment_models(plain)
-    test_rich = with_scores(Account(ground.test), segment, frozenset()).segments
-    test_one = with_scores(Account(ground.test), {kind: segment[kind] for kind in ONE}, frozenset()).segments
-    variants = {
-        "CCRL, the paper's features": (papers(plain), paper_words(ground.test), PAPER),
-        "CCRL": (plain, ground.test, OURS),
-        "CCRL, linear": (plain, ground.test, LINEAR),
-        "CCRL + NetVLAD, linear": (lessons.with_segment_models(plain, ONE), test_one, LINEAR),
-        "CCRL + segment models": (rich, test_rich, OURS),
-        "CCRL + segment models, linear": (rich, test_rich, LINEAR),
-    }
     found = {}
-    for name, (accounts, test, how) in variants.items():
-        found[name] = lessons.relevance(accounts, how, world).scores(test)
-        rows[name] = judge.figures(found[name])
+    for name, (accounts, test, how) in variants_of(lessons, plain, segment).items():
+        if name != "CCRL + NetVLAD":  # which has a cell of its own, at one number of ratings
+            found[name] = lessons.relevance(accounts, how, world).scores(test)
+            rows[name] = judge.figures(found[name])
+    rich = lessons.with_segment_models(plain)
     rows |= joined(lessons, judge, rich, segment, honest, found["CCRL + segment models"], world)
     recall = {name: judge.recall(scores) for name, scores in ground.of_video.items()}
     recall |= {"mean of all": judge.recall(ground.video_scores)}
     return {"rows": rows, "recall": recall, "rated": len(lessons.given),
             "short": sum(world.train.short.values()), "cpu_seconds": round(time.process_time() - began, 1)}  # fmt: skip
+
+
+def variants_of(
+    lessons: "Taught", plain: list[Account], segment: dict[str, Any]
+) -> dict[str, tuple[list[Account], Described, RelevanceSettings]]:
+    """What each relevance model of the main cells hears, in training and in the test, and its settings."""
+    test = lessons.ground.test
+    rich, one = lessons.with_segment_models(plain), lessons.with_segment_models(plain, ONE)
+    test_rich = with_scores(Account(test), segment, frozenset()).segments
+    test_one = with_scores(Account(test), {kind: segment[kind] for kind in ONE}, frozenset()).segments
+    heard = {"CCRL, the paper's features": (papers(plain), paper_words(test)), "CCRL": (plain, test),
+             "CCRL + NetVLAD": (one, test_one), "CCRL + segment models": (rich, test_rich)}  # fmt: skip
+    return {name: (*heard[name.removesuffix(", linear")], how) for name, how in RELEVANCE.items()}
 
 
 def further_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from relevance_claims import difference, verdict
 from relevance_figures import Judge, interval, repeated_precision
 from relevance_ground import settings_hash
 from relevance_report import rows_of, write_report
+from relevance_tuning import trainings
+from relevance_tuning_page import better, page
 
 
 @pytest.fixture
@@ -70,8 +72,9 @@ def test_the_main_cells_come_first_and_the_largest_number_of_ratings_last() -> N
     assert cells[:2] == [(1, 20, "core"), (2, 20, "core")]
     assert cells[2:4] == [(1, 5, "core"), (2, 5, "core")]
     assert cells[-2:] == [(1, 80, "core"), (2, 80, "core")]
-    assert {(seed, 20, part) for seed in (1, 2) for part in ("variants", "bounds", "further", "hidden")} < set(cells)
-    assert len(cells) == len(set(cells)) == 14
+    parts = ("variants", "bounds", "further", "hidden", "distilled")
+    assert {(seed, 20, part) for seed in (1, 2) for part in parts} < set(cells)
+    assert len(cells) == len(set(cells)) == 16
 
 
 def test_other_settings_make_other_cells() -> None:
@@ -106,3 +109,23 @@ def test_differences_are_paired_and_may_read_a_row_both_ways() -> None:
     assert difference(made, 5, "a", "b") == pytest.approx((0.2, 0.2, 0.2))
     assert difference(made, 5, "a", "a", ("with", "without")) == pytest.approx((0.1, 0.1, 0.1))
     assert difference(made, 5, "b", "b", ("with", "without"))[2] < 0
+
+
+def test_a_value_in_use_leaves_for_a_clearly_better_one_alone() -> None:
+    def trial(value: float, *resampled: float) -> dict[str, object]:
+        return {"without": value, "resampled without": list(resampled), "cpu": 1.0}
+
+    used, clear, unsure = trial(0.5, 0.4, 0.6), trial(0.6, 0.5, 0.7), trial(0.7, 0.9, 0.5)
+    row = {"knob": "rate", "used": 0.005, "trials": {"0.002": unsure, "0.005": used, "0.01": clear}}
+    # Resample by resample "0.01" is 0.1 above what is in use; "0.002" is 0.5 above it, then 0.1 below.
+    assert better(row) == ["0.01"]
+    lines = page({"net": row}, {"cores": 2, "load": 1.0})
+    assert lines[-1] == "| net | rate | 0.002: 0.700, **0.005: 0.500**, 0.01: 0.600 | 0.01 |"
+    assert "1 trainings, 3 trials each" in "".join(lines)
+
+
+def test_every_training_has_as_many_trials_and_what_is_in_use_is_one_of_them() -> None:
+    found = trainings(None)
+    assert {len(each.values) for each in found.values()} == {3}
+    assert all(each.used in each.values for each in found.values())
+    assert {"video.lstm", "convnet, ratings", "CCRL", "winners-out, no ratings", "video.distilled LSTM"} < set(found)
