@@ -21,6 +21,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+from provenance import made_now
 from relevance_bounds import KNOWN, TWO_BY_TWO, UNRATED, all_rated, by_localizer
 from relevance_cells import RELEVANCE, Taught, taught_of, tuned, variants_of
 from relevance_distilled import STUDENT_RATES, of_rate, student, teacher_of, unrated_videos
@@ -217,7 +218,7 @@ def main() -> None:
         for value in training.values:
             path = folder / f"{name} {value:g}.json"
             if not path.exists() and not given.report and time.monotonic() - began < 60 * given.minutes:
-                write_json(path, trial(bench, training, value))
+                write_json(path, {**trial(bench, training, value), "made": made_now()})
                 sys.stderr.write(f"{name} {value:g}: load {os.getloadavg()[0]:.1f}\n")
             if path.exists():
                 row = made.setdefault(name, {"knob": training.knob, "used": training.used, "trials": {}})

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from provenance import write_result
 from relevance_figures import centred, interval
-from whenabouts.core.files import write_json, write_text
 
 
 def write_page(folder: Path, made: Mapping[str, Any], host: Mapping[str, Any]) -> None:
     """Write relevance_tuning.json and relevance_tuning.md; nothing where no trial is made."""
     if not made:
         raise SystemExit("No trial is made yet: run without --report first.")
-    write_json(folder / "relevance_tuning.json", {"machine": dict(host), "trainings": told(made)})
-    write_text(folder / "relevance_tuning.md", "\n".join(page(made, host)) + "\n")
+    values = {"machine": dict(host), "trainings": told(made)}
+    trials = [each for row in made.values() for each in row["trials"].values()]
+    write_result(folder, "relevance_tuning", values, "\n".join(page(made, host)), cells=trials)
 
 
 def told(made: Mapping[str, Any]) -> dict[str, Any]:
