@@ -177,6 +177,28 @@ def test_too_few_ratings_are_told_and_models_judge(world: PlantedWorld, kept, to
     np.testing.assert_allclose(model.score(features).scores[0], described.scores["video.logistic"][0], rtol=1e-5)
 
 
+def test_where_every_segment_shows_every_concept_models_judge(world: PlantedWorld) -> None:
+    """Not even weak negatives are there then, as with a single concept of which chapters tell."""
+    examples = []
+    for example in world.examples[:LEARNED]:
+        one = SegmentLabels((example.video_id,) * 3, np.tile([[1.0, 3.0]], (3, 1)), np.arange(3), np.ones(3, bool))
+        examples.append(replace(example, segments=one))
+    heard, quick = Heard(), replace(SETTINGS, makers=replace(MAKERS, video_kinds=("logistic",), encoders=()))
+    assert fitted(world, quick, examples, progress=heard).relevance is None
+    assert any("No segment is rated as lacking a concept" in line for line in heard.lines)
+
+
+def test_where_no_held_out_pair_is_relevant_nobody_knows_the_precision(world: PlantedWorld, tmp_path: Path) -> None:
+    """A precision that can't be measured is told as such, and is no number in the card, which knows no NaN."""
+    few = rated_otherwise(world, lambda number, rated: ~rated.present | (number == 3))
+    heard, quick = Heard(), replace(SETTINGS, makers=replace(MAKERS, video_kinds=("logistic",), encoders=()))
+    model = fitted(world, quick, few, progress=heard)
+    assert model.training["relevance"]["map_held_out"] is None
+    assert any("how well it ranks is not known" in line for line in heard.lines)
+    model.save(tmp_path / "model")
+    assert CrossClass.load(tmp_path / "model").training["relevance"]["map_retrained_on_all"] is None
+
+
 def test_ratings_that_disagree_are_left_out_and_told_and_the_same_twice_counts_once(world: PlantedWorld) -> None:
     def doubled(number: int, rated: SegmentLabels) -> SegmentLabels:
         rows = np.concatenate([np.arange(len(rated)), np.arange(len(rated))])

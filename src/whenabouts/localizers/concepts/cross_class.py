@@ -26,6 +26,7 @@ from whenabouts.localizers.concepts.described import WHOLE, Described, Fold, Out
 from whenabouts.localizers.concepts.ensemble import Combination, Ensemble
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameVideos
+from whenabouts.localizers.concepts.lessons import pairs_of
 from whenabouts.localizers.concepts.looks import candidate_classes, checked_cutoffs, cutoffs_of, looks, moments_of
 from whenabouts.localizers.concepts.makers import (
     Makers,
@@ -95,7 +96,7 @@ class CrossClass:
         run = Run(progress, choose_compute(device, settings.precision), seed, checkpoints)
         rated = rated_segments(videos)
         chosen = unrated(videos, rated) if settings.makers.folds == 1 else None
-        lacking = _lacking(rated, settings)
+        lacking = _lacking(videos, rated, settings, len(vocabulary), seed)
         if lacking:
             settings = replace(settings, makers=replace(settings.makers, segment_kinds=()))
         else:
@@ -223,10 +224,13 @@ def _relevance(
         told = out_of_fold(videos, rated, settings.makers, run, vocabulary=vocabulary)
     model = RelevanceModel.fit(told, whole, ratings, settings.relevance, vocabulary=vocabulary, seed=run.seed)
     facts = model.training
-    run.progress.say(
-        f"Relevance from {facts['rated_pairs']} ratings: MAP {facts['map_held_out']:.3f} on {facts['held_out_pairs']} "
-        f"of them in held-out videos, {facts['map_retrained_on_all']:.3f} there after learning from all."
-    )
+    measured = "none of those in held-out videos shows a concept, so how well it ranks is not known"
+    if facts["map_held_out"] is not None:
+        measured = (
+            f"MAP {facts['map_held_out']:.3f} on {facts['held_out_pairs']} of them in held-out videos, "
+            f"{facts['map_retrained_on_all']:.3f} there after learning from all"
+        )
+    run.progress.say(f"Relevance from {facts['rated_pairs']} ratings: {measured}.")
     return model
 
 
@@ -266,14 +270,19 @@ def _check_columns(
     check_columns(scores, encoders, facts, class_features=how.class_features, without=how.without)
 
 
-def _lacking(rated: Sequence[RatedSegment], settings: CrossClassSettings) -> str:
+def _lacking(
+    videos: FrameVideos, rated: Sequence[RatedSegment], settings: CrossClassSettings, classes: int, seed: int
+) -> str:
     """Why no relevance model can be learned, "" where one can."""
     present = [flag for segment in rated for flag in segment.present.tolist()]
     rated_videos = len({segment.video for segment in rated})
     if not any(present):
         return "No segment is rated as showing a concept."
-    if all(present) and not settings.relevance.weak_negatives:
-        return "No segment is rated as lacking a concept."
+    if all(present):
+        how, ids = settings.relevance, np.array([videos.video_ids[segment.video] for segment in rated], np.str_)
+        pairs = pairs_of(ratings_of(videos, rated), ids, classes, how.weak_negatives, how.weak_weight, seed=seed)
+        if pairs.rated.all():  # Of a single concept, or where each segment shows all, not even weak ones are there.
+            return "No segment is rated as lacking a concept."
     if rated_videos < max(2, settings.makers.folds):
         return f"Segments are rated in {rated_videos} videos, and {max(2, settings.makers.folds)} are needed."
     return ""

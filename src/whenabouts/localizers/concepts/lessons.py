@@ -111,7 +111,9 @@ class HeldOut:
 
     @property
     def loss(self) -> float:
-        """Mean cross-entropy."""
+        """Mean cross-entropy, NaN without pairs."""
+        if not len(self.scores):
+            return float("nan")
         likely = np.where(self.present, self.scores, 1 - self.scores).astype(np.float64)
         return float(-np.log(np.maximum(likely, 1e-7)).mean())
 

@@ -281,12 +281,16 @@ def _trained(
 
 
 def _facts(pairs: Pairs, judged: HeldOut, again: HeldOut, rounds: int, losses: Sequence[float]) -> dict[str, Any]:
+    """What is known of both models; None for what held-out pairs can't tell, for JSON knows no NaN."""
+    measured = {
+        "held_out_loss": min(losses) if losses else judged.loss,
+        "map_held_out": pair_precision(judged),
+        "map_retrained_on_all": pair_precision(again),
+    }
     return {
         "rated_pairs": int(pairs.rated.sum()),
         "weak_pairs": int((~pairs.rated).sum()),
         "held_out_pairs": len(judged.scores),
         "trees": rounds,
-        "held_out_loss": min(losses) if losses else judged.loss,
-        "map_held_out": pair_precision(judged),
-        "map_retrained_on_all": pair_precision(again),
+        **{name: value if math.isfinite(value) else None for name, value in measured.items()},
     }
