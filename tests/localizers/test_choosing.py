@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from whenabouts.core import Moments, SegmentLabels, VideoLabels, Vocabulary
+from whenabouts.core import InvalidData, Moments, SegmentLabels, VideoLabels, Vocabulary
 from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 from whenabouts.localizers import choosing
@@ -122,7 +122,8 @@ def test_the_better_one_is_chosen_and_tried_once(
 ) -> None:
     rivals = {"two-stage": two_stage(IDLE), "cross-class-relevance": RELEVANCE}
     heard = Heard()
-    choice = chosen(world, rivals, progress=heard, checkpoints=tmp_path)
+    labels = [example.labels for example in world.examples]
+    choice = chosen(world, rivals, progress=heard, checkpoints=tmp_path, labels=labels)
     assert choice.name == "cross-class-relevance"
     assert [trial.name for trial in choice.trials] == list(rivals)
     assert choice.trials[1].map > choice.trials[0].map
@@ -142,10 +143,27 @@ def test_the_better_one_is_chosen_and_tried_once(
     for kind in set(choosing.LOCALIZERS.values()):
         monkeypatch.setattr(kind, "fit", failing)
     again = Heard()
-    assert chosen(world, rivals, checkpoints=tmp_path, progress=again) == choice
+    assert chosen(world, rivals, checkpoints=tmp_path, progress=again, labels=labels) == choice
     assert sum(line.endswith("s, as judged before") for line in again.lines) == 2
     with pytest.raises(AssertionError, match="tried again"):
-        chosen(world, rivals, checkpoints=tmp_path, seed=1)
+        chosen(world, rivals, checkpoints=tmp_path, seed=1, labels=labels)
+    with pytest.raises(AssertionError, match="tried again"):  # Another label, and what was judged holds no more.
+        chosen(world, rivals, checkpoints=tmp_path, labels=[VideoLabels.of([0]), *labels[1:]])
+
+
+def test_a_rival_that_can_not_learn_is_told_and_stops_nothing(
+    world: PlantedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*given, **choices):
+        raise InvalidData("Nothing is rated.")
+
+    monkeypatch.setattr(choosing.LOCALIZERS["cross-class-relevance"], "fit", failing)
+    heard = Heard()
+    choice = chosen(world, {"cross-class-relevance": RELEVANCE, "two-stage": two_stage(VIDEO)}, progress=heard)
+    assert (choice.name, [trial.name for trial in choice.trials]) == ("two-stage", ["two-stage"])
+    assert "cross-class-relevance is out: Nothing is rated." in heard.lines
+    choice = chosen(world, {"cross-class-relevance": RELEVANCE})
+    assert (choice.name, choice.trials) == ("cross-class-relevance", ())
 
 
 def test_of_equals_the_first_is_chosen(world: PlantedWorld, monkeypatch: pytest.MonkeyPatch) -> None:

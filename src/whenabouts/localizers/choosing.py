@@ -6,6 +6,7 @@ before those that do not.
 """
 
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -160,20 +161,26 @@ def choose_localizer(
     trials = []
     for name, how in settings.items():
         folder = None if checkpoints is None else checkpoints / name
-        identity = _identity(examples, segments, held_out, as_table(how), seed, vocabulary)
+        identity = _identity(examples, (segments, labels), held_out, as_table(how), seed, vocabulary)
         trial, again = _known(folder, identity, name), ", as judged before"
         if trial is None:
             progress.say(f"Trying {name}")
             begun, again = time.monotonic(), ""
-            localizer = LOCALIZERS[name].fit(
-                kept, how, progress, vocabulary=vocabulary, seed=seed, device=device, checkpoints=folder
-            )
+            try:
+                localizer = LOCALIZERS[name].fit(
+                    kept, how, progress, vocabulary=vocabulary, seed=seed, device=device, checkpoints=folder
+                )
+            except InvalidData as error:  # What one of them can't learn from is no reason to have none.
+                progress.say(f"{name} is out: {error}")
+                continue
             found = Moments.concatenate([_found(localizer, other) for other in others], vocabulary)
             curves = _calibrated(found, checked, len(vocabulary))
             trial = Trial(name, precision_of(found, checked), curves, time.monotonic() - begun)
             _keep(folder, identity, trial)
         progress.say(f"{name}: MAP {trial.map:.3f} on held-out videos, {trial.seconds:.0f} s{again}")
         trials.append(trial)
+    if not trials:
+        return Choice(next(iter(settings)), (), "none of them could learn from these videos", len(others))
     best = max(trials, key=lambda trial: trial.map)
     told = ", ".join(f"{trial.name} {trial.map:.3f}" for trial in trials)
     why = f"MAP over {len(checked.judged)} concepts of {len(others)} held-out videos: {told}"
@@ -256,7 +263,7 @@ class _Part(Sequence[Example]):
 
 def _identity(
     examples: Sequence[Example],
-    segments: Sequence[SegmentLabels],
+    known: tuple[Sequence[SegmentLabels], Sequence[VideoLabels]],
     held_out: BoolArray,
     how: Mapping[str, object],
     seed: int,
@@ -264,11 +271,13 @@ def _identity(
 ) -> str:
     """A checksum of what a trial depends on; of features their makers alone, for reading all would take long."""
     streams = [[each.modality, each.width, each.source] for each in examples[0].features.values()]
-    digest = hashlib.sha256(json.dumps([how, seed, vocabulary.to_json(), len(examples), streams]).encode())
+    segments, labels = known
+    policies = [each.absent for each in labels]
+    digest = hashlib.sha256(json.dumps([how, seed, vocabulary.to_json(), len(examples), streams, policies]).encode())
     digest.update(held_out.tobytes())
-    for part in segments:
-        for column in (part.spans, part.classes, part.present):
-            digest.update(column.tobytes())
+    columns = [(part.spans, part.classes, part.present) for part in segments]
+    for column in itertools.chain(*columns, *((each.classes, each.weights, each.negatives) for each in labels)):
+        digest.update(f"{len(column)} ".encode() + column.tobytes())
     return digest.hexdigest()
 
 
