@@ -21,7 +21,7 @@ from multilabel_worlds import (
     backbone_of,
     clips_of,
     drawn_clips,
-    features_of,
+    held_features,
     maps_of,
     test_clips,
     video_world,
@@ -137,7 +137,7 @@ def chosen(model: Model, place: Place) -> tuple[float, float]:
 def cell(world: str, model: Model, seed: int, place: Place) -> Values:
     """Train one model on one world, and read it in every way that a row asks for."""
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_utime, time.perf_counter()
-    features = features_of(world, seed, place)
+    features = held_features(world, seed, place)
     rate, dropout = chosen(model, place)
     net = head_of(model, features, dropout, seed)
     weights = weights_of(net)
@@ -161,7 +161,7 @@ def cell(world: str, model: Model, seed: int, place: Place) -> Values:
 
 def tuning_trial(model: Model, rate: float, dropout: float, place: Place) -> Values:
     """One trial of a rival on the tuning seed of the base world."""
-    features = features_of("base", TUNING_SEED, place)
+    features = held_features("base", TUNING_SEED, place)
     net = head_of(model, features, dropout, TUNING_SEED)
     learn(net, [(features.train, features.labels)], STEPS, rate, TUNING_SEED)
     scores = told(net, features.test["4"], len(features.test_labels))["mean"]

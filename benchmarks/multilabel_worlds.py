@@ -164,6 +164,10 @@ def features_of(world: str, seed: int, place: Place) -> Features:
                     stored["truth"].bool().numpy(), rates)  # fmt: skip
 
 
+held_features = lru_cache(maxsize=1)(features_of)
+"""The same, kept in memory for the cells that come next."""
+
+
 def _video_tensors(world: str, seed: int, place: Place) -> dict[str, Tensor]:
     made, net = video_world(world, seed), backbone_of("video", seed, place)
     rng, videos = np.random.default_rng([seed, _CLIP]), np.repeat(np.arange(len(made.train)), CLIPS).tolist()

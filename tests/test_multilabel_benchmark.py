@@ -85,7 +85,7 @@ def test_paper_sizes_are_counted_as_in_the_notes() -> None:
 
 
 def test_a_cell_holds_every_reading_that_rows_ask_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multilabel_cells.features_of", lambda *_: tiny())
+    monkeypatch.setattr("multilabel_cells.held_features", lambda *_: tiny())
     monkeypatch.setattr("multilabel_cells.STEPS", 150)
     trial = {"rate": 3e-3, "dropout": 0.0, "map": 0.5}
     write_json(tmp_path / "tuning.json", {model.name: [trial] for model in RIVALS})

@@ -44,7 +44,8 @@ class NonLocalBlock(nn.Module):
         theta, phi, g = (part.flatten(2) for part in (self.theta(x), self.phi(pooled), self.g(pooled)))
         if self.affinity == "softmax":
             turned = (part.transpose(1, 2) for part in (theta, phi, g))
-            seen = functional.scaled_dot_product_attention(*turned).transpose(1, 2)
+            # Contiguous, for else the batch norm's backward pass over places that lie apart takes most of the time.
+            seen = functional.scaled_dot_product_attention(*turned).transpose(1, 2).contiguous()
         else:
             # (theta phi') g, summed from the right: no matrix of all pairs of places is ever made.
             seen = (g @ phi.transpose(1, 2)) @ theta / phi.shape[-1]
