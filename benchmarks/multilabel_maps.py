@@ -34,6 +34,7 @@ from whenabouts.recognition.views import clip_frames
 
 SHARED = Path(os.environ.get("WHENABOUTS_SHARED", Path(__file__).parents[2] / "shared"))
 TIMES = FRAMES // 2  # of a clip's maps: each is of two frames
+LOOKERS = (HEAD, PLAIN, "log-sum-exp")
 MEASURES = ("share inside", "height while on", "height while off")
 
 
@@ -108,9 +109,9 @@ def observation_picture(
     with torch.inference_mode():
         maps = backbone(clips_of(side, [which[1]], [np.asarray(frames)]))
         looked = clip_maps(head(maps), maps)
-    title = f"observation {which[0]}, test video {which[1]}"
-    return ClipPicture(title, side.frames[which[1]][frames[1::2]], (), {f"observation {which[0]}":
-                       normalised(looked.observations[which[0]])}, {}, {})  # fmt: skip
+    seconds = tuple(each / 12 for each in frames[1::2])
+    boxed = {f"observation {which[0]}": normalised(looked.observations[which[0]])}
+    return ClipPicture(f"test video {which[1]}", side.frames[which[1]][frames[1::2]], seconds, boxed, {}, {})
 
 
 @torch.inference_mode()
@@ -125,7 +126,7 @@ def busiest(head: ActivityHead, backbone: nn.Module, side: ActivityVideos) -> in
 def heads_of(seed: int, place: Place) -> dict[str, nn.Module]:
     """The heads that are looked at, each with the rate and dropout that tuning chose."""
     features, made = features_of("base", seed, place), {}
-    for name in (HEAD, PLAIN, "log-sum-exp"):
+    for name in LOOKERS:
         rate, dropout = chosen(MODELS[name], place)
         made[name] = head_of(MODELS[name], features, dropout, seed)
         learn(made[name], [(features.train, features.labels)], STEPS, rate, seed)
@@ -134,30 +135,43 @@ def heads_of(seed: int, place: Place) -> dict[str, nn.Module]:
 
 
 def of_seed(seed: int, place: Place, out: Path) -> dict[str, dict[str, float]]:
-    """The measures of one seed, from the work folder where they are there; with the pictures of seed 0."""
-    path = place.work / "maps" / f"{seed}.json"
-    if not path.exists():
+    """The measures of one seed, from the work folder where they are there; with the pictures of seed 0.
+
+    They are made anew where tuning speaks for other rates than those that they were made with.
+    """
+    path, rates = place.work / "maps" / f"{seed}.json", {name: list(chosen(MODELS[name], place)) for name in LOOKERS}
+    if not path.exists() or read_json(path).get("rates") != rates:
         heads = heads_of(seed, place)
-        write_json(path, measured(heads, backbone_of("video", seed, place), video_world("base", seed).test))
+        told = measured(heads, backbone_of("video", seed, place), video_world("base", seed).test)
         if seed == 0:
             draw(out, seed, heads, place)
-    found: dict[str, dict[str, float]] = read_json(path)
+        write_json(path, {"rates": rates, "maps": told})
+    found: dict[str, dict[str, float]] = read_json(path)["maps"]
     return found
 
 
 def draw(out: Path, seed: int, heads: dict[str, nn.Module], place: Place) -> None:
-    """The pictures of one seed: two videos with several activities, one observation, the correlation map."""
+    """The pictures of one seed: two videos with several activities, one observation in four, the correlation map."""
     side, backbone = video_world("base", seed).test, backbone_of("video", seed, place)
     head = heads[HEAD]
     assert isinstance(head, ActivityHead)
-    many = [video for video in range(len(side)) if side.clip_labels(video, 16, 44).sum() >= 2][:2]
-    draw_activity_maps([picture_of(head, backbone, side, video, 16) for video in many], out / "multilabel_maps.png")
+    many = [video for video in range(len(side)) if side.clip_labels(video, 16, 44).sum() >= 2][:4]
+    draw_activity_maps([picture_of(head, backbone, side, video, 16) for video in many[:2]], out / "multilabel_maps.png")
     number = busiest(head, backbone, side)
     draw_activity_maps([observation_picture(head, backbone, side, (number, video), 16) for video in many],
                        out / "multilabel_observation.png")  # fmt: skip
-    assert head.co_occurrence is not None
-    draw_correlation(head.co_occurrence.double().numpy(), side.vocabulary.names, out / "multilabel_correlation.png",
-                     title="P(column | row) in training videos, percent")  # fmt: skip
+    draw_correlation(correlations(head, backbone, side), side.vocabulary.names, out / "multilabel_correlation.png",
+                     title="Correlation map (Attn_C + Mask), percent: what is looked at (column) for each (row)",
+                     highest=1.0)  # fmt: skip
+
+
+@torch.inference_mode()
+def correlations(head: ActivityHead, backbone: nn.Module, side: ActivityVideos) -> Maps:
+    """The correlation map (A, A) as it is on average in the middle clips of all test videos."""
+    frames = [np.asarray(frames_of(16, side))]
+    maps = [head(backbone(clips_of(side, [video], frames))).correlation[0] for video in range(len(side))]
+    mean: Maps = torch.stack(maps).double().mean(dim=0).numpy()
+    return mean
 
 
 def page(told: dict[str, dict[str, dict[str, Any]]], seeds: int) -> Iterator[str]:

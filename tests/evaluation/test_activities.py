@@ -34,6 +34,16 @@ def test_a_row_counts_as_right_by_its_known_labels() -> None:
     assert found.figures["map"] == 1
 
 
+def test_a_class_of_which_only_yes_is_known_has_nothing_to_rank() -> None:
+    """Every order of a's rows would be right; b, all of whose labels are known, stays as everybody measures it."""
+    found = multi_label_scores(
+        NAMES, np.array([[0.1, 0.2], [0.9, 0.3], [0.5, 0.4]]), np.array([[1, 1], [NAN, 1], [1, 1]])
+    )
+    assert math.isnan(found.labels.ap[0])
+    assert found.labels.ap[1] == 1
+    assert found.figures["map"] == 1
+
+
 def test_nothing_known_is_not_defined() -> None:
     for found in (multi_label_scores(NAMES, np.zeros((2, 2)), np.full((2, 2), NAN)),
                   multi_label_scores(NAMES, np.zeros((0, 2)), np.zeros((0, 2)))):  # fmt: skip

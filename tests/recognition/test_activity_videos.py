@@ -49,6 +49,16 @@ def run_of(folder: Path) -> Run:
     return Run(folder, CPU, workers=1)
 
 
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def backbone_of(shape: BackboneSettings = SHAPE, seed: int = 0) -> Backbone:
     torch.manual_seed(seed)
     return Backbone(shape, shape.build().eval())
@@ -122,6 +132,13 @@ def test_going_on_from_a_model_and_what_does_not_fit(
         train_activities(videos, vocabulary, start, only, run_of(tmp_path))
     with pytest.raises(SettingsError, match="Give it the same"):
         train_activities(videos, Vocabulary(("a", "b", "c")), model, only, run_of(tmp_path))
+    heard: list[str] = []
+    unsure = [
+        dataclasses.replace(each, labels=VideoLabels.of(each.labels.classes, "unknown")) for each in videos.videos
+    ]
+    loud = dataclasses.replace(run_of(tmp_path / "unsure"), progress=Heard(heard))
+    train_activities(dataclasses.replace(videos, videos=tuple(unsure)), vocabulary, start, TOLD, loud)
+    assert any("learn to say yes to all" in line for line in heard)
     with pytest.raises(InvalidData, match="None of 0 videos"):
         train_activities(dataclasses.replace(videos, videos=()), vocabulary, start, TOLD, run_of(tmp_path))
 
@@ -251,6 +268,24 @@ def test_draws_take_speeds_squares_and_mirrors(gathered: tuple[Gathered, Vocabul
         draws(ClipSettings(rates=(2, 4)), input="flow")
     with pytest.raises(SettingsError, match="smaller and a greater"):
         load(ClipSettings, {"scales": [5, 3]}, "[activities.clips]")
+
+
+def test_scale_jitter_cuts_from_real_pixels(archive: Project, tmp_path: Path) -> None:
+    """Pictures of 32 x 48: at scales of 20 to 32 squares of 16 show from all to half of the height, none enlarged."""
+    entries = archive.manifest().of_split("train")[:1]
+    start = boxed_for(backbone_of(dataclasses.replace(SHAPE, crop=16)), entries)
+    assert isinstance(start, Backbone)
+    shape = start.settings
+    assert isinstance(shape, BackboneSettings)
+    told = dataclasses.replace(TOLD, clips=ClipSettings(scales=(20, 32), flips="never"))
+    found = gather(entries, archive.vocabulary(), shape, told, run_of(tmp_path), store=archive.features())
+    sizes = found.videos[0].cached.read(0, 1).shape[1:3]
+    assert (sizes, min(shape.box)) == ((32, 2 * round(shape.box[1] * 32 / shape.box[0] / 2)), 16)
+    cuts = {random_square(sizes, 16, np.random.default_rng(seed), (20, 32)).cut for seed in range(60)}
+    assert (min(cuts), max(cuts)) == (16, pytest.approx(16 * 32 / 20, abs=1))
+    assert ClipSettings(scales=(12, 16)).pictures(shape) == shape
+    own = dataclasses.replace(SHAPE, crop=16, own_shape=True)
+    assert ClipSettings(scales=(20, 32)).pictures(own).short_side == 32
 
 
 def test_speeds_share_one_cache() -> None:

@@ -11,8 +11,8 @@ from whenabouts.core.timing import FloatArray
 from whenabouts.evaluation.label_ranking import LabelScores, label_aps
 
 _MULTI = (
-    "not interpolated; tied scores count as one step; classes without a known positive are left out of mAP, unknown "
-    "labels out of their class"
+    "not interpolated; tied scores count as one step; classes without a known positive, or with unknown labels and no "
+    "known negative, are left out of mAP, unknown labels out of their class"
 )
 
 
@@ -84,6 +84,8 @@ def ranked_labels(names: Sequence[str], scores: FloatArray, labels: FloatArray) 
     for label in range(len(names)):
         known = ~np.isnan(labels[:, label])
         column, truth = scores[known, label : label + 1], labels[known, label : label + 1] == 1
+        if truth.all() and not known.all():
+            continue  # Only yes is known, and no is not: any order would be right.
         aps[label] = label_aps(column, truth, ties="together")[0]
     return LabelScores(
         tuple(names), aps, (labels == 1).sum(axis=0).astype(np.float64), "pyslowfast", "Several labels at once", _MULTI

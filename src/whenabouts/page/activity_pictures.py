@@ -43,21 +43,24 @@ def draw_activity_maps(clips: Sequence[ClipPicture], path: Path) -> None:
     cell = min((_WIDTH - _LABEL - columns * _GAP) / columns, _WIDEST)
     tall = [cell * clip.frames.shape[1] / clip.frames.shape[2] for clip in clips]
     height = sum(count * (each + _GAP) + _TITLE for count, each in zip(rows, tall, strict=True)) + 0.1
-    figure = new_figure(height)
+    figure, wide = new_figure(height), _LABEL + columns * (cell + _GAP) + 0.1
+    figure.set_figwidth(wide)
     top = height
     for clip, cell_height in zip(clips, tall, strict=True):
         top -= _TITLE
-        figure.text(0.1 / _WIDTH, (top + 0.1) / height, plain(clip.title, 90), fontsize=9, color=INK, parse_math=False)
+        figure.text(
+            0.1 / wide, (top + 0.1) / height, plain(clip.title, int(10 * wide)), fontsize=9, color=INK, parse_math=False
+        )
         shown, names = clip.boxed, ["", *clip.boxed, *clip.beside]
         for name in names:
             top -= cell_height + _GAP
             note = clip.notes.get(name, "")
             colour = COLOURS[list(shown).index(name) % len(COLOURS)] if name in shown else INK
             words, middle = f"{plain(name, 22)}\n{note}".strip(), (top + cell_height / 2) / height
-            figure.text(0.1 / _WIDTH, middle, words, fontsize=7.5, color=colour, va="center", parse_math=False)
+            figure.text(0.1 / wide, middle, words, fontsize=7.5, color=colour, va="center", parse_math=False)
             for column in range(len(clip.frames)):
                 left = _LABEL + column * (cell + _GAP)
-                place = (left / _WIDTH, top / height, cell / _WIDTH, cell_height / height)
+                place = (left / wide, top / height, cell / wide, cell_height / height)
                 axes = _bare(figure.add_axes(place))
                 if name:
                     axes.imshow((clip.boxed | clip.beside)[name][column], cmap="magma", vmin=0, vmax=1, aspect="auto")
@@ -87,7 +90,7 @@ def draw_correlation(values: FloatArray, names: Sequence[str], path: Path, *, ti
                 dark = values[row, column] > 0.6 * highest
                 axes.text(column, row, f"{100 * values[row, column]:.0f}", ha="center", va="center", fontsize=6,
                           color="white" if dark else INK)  # fmt: skip
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.6)
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.6, format=lambda value, _: f"{100 * value:.0f} %")
     bar.ax.tick_params(labelsize=7, colors=INK)
     bar.outline.set_visible(False)
     finish(figure, path, legend=False)

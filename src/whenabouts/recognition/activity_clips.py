@@ -30,9 +30,10 @@ class ClipSettings:
 
     `rates` are those of which one is drawn for each clip: 4 is the speed of the backbone's own `rate`, at 2 its frames
     lie half as far apart, at 8 twice. `scales` are those between which the shorter side of pictures is drawn before the
-    backbone's `crop` is cut ("scale jitter", 256 to 320 pixels in the papers). `flips` "auto" mirrors half of the clips
-    unless a class tells left from right by its name. `labels` of a clip are those of the "video", or of the "segments"
-    that it overlaps; "auto": of segments where a video has any. Of videos the first `longest_seconds` count.
+    backbone's `crop` is cut ("scale jitter", 256 to 320 pixels in the papers); videos are decoded at the greater.
+    `flips` "auto" mirrors half of the clips unless a class tells left from right by its name. `labels` of a clip are
+    those of the "video", or of the "segments" that it overlaps; "auto": of segments where a video has any. Of videos
+    the first `longest_seconds` count.
     """
 
     rates: tuple[int, ...] = (NORMAL_RATE,)
@@ -57,6 +58,16 @@ class ClipSettings:
                 f"clips.scales {self.scales} need a backbone.crop of at most their smaller number, but it is "
                 f"{shape.crop}."
             )
+
+    def pictures(self, shape: BackboneSettings) -> BackboneSettings:
+        """The shape with pictures as large as the greater of `scales`, so that squares of any scale are real pixels."""
+        least = shape.short_side if shape.own_shape else min(shape.box)
+        if self.scales is None or shape.input == "flow" or self.scales[1] <= least:
+            return shape
+        if shape.own_shape:
+            return replace(shape, short_side=self.scales[1])
+        height, width = (2 * round(each * self.scales[1] / least / 2) for each in shape.box)
+        return replace(shape, short_side=self.scales[1], height=height, width=width)
 
     def mirrors(self, names: Sequence[str], shape: BackboneSettings) -> bool:
         """Whether clips are mirrored, for these classes."""

@@ -63,7 +63,8 @@ def gather(
     rates = (*told.clips.rates, *(told.tuning.rates if told.tuning.steps else ()))
     speed = CachedSpeed.of(rates)
     usable = [entry for entry in entries if entry.usable]
-    frames = FrameCache(run.cache / "frames", speed.frame_format(shape, told.clips.longest_seconds))
+    form = speed.frame_format(told.clips.pictures(shape), told.clips.longest_seconds)
+    frames = FrameCache(run.cache / "frames", form)
     cached = frames.fill([entry.video for entry in usable], workers=run.workers, progress=run.progress)
     for found in cached:
         if found.video.status != "complete":
@@ -99,7 +100,9 @@ def train_activities(
             "labels."
         )
     draws = _draws(gathered, vocabulary, shape, told, run.seed)
-    net = _begun(start, draws.video_labels(), vocabulary, told, gathered.extra, run.seed)
+    labels = draws.video_labels()
+    _tell_if_only_yes(labels, told, run)
+    net = _begun(start, labels, vocabulary, told, gathered.extra, run.seed)
     began = f"{_name_of(start)} {weights_hash(net)}"
     history = _stage(net, draws, told, told.learns, run, f"{began} stage 1")
     if told.tuning.steps:
@@ -119,6 +122,16 @@ def train_activities(
         "computed_on": str(run.compute),
     }
     return ActivityModel(shape, told, net.cpu().eval(), vocabulary, gathered.extra, facts)
+
+
+def _tell_if_only_yes(labels: Tensor, told: ActivitySettings, run: Run) -> None:
+    """Warn where no training video is known to lack a concept: saying yes to everything is then always right."""
+    bare = int(((labels == 1).any(dim=0) & ~(labels == 0).any(dim=0)).sum())
+    if bare and told.head.kind == "multi-label":
+        run.progress.say(
+            f"Of {bare} concepts ({labels.shape[1]} in all) nothing says which videos lack them, so a net can learn to "
+            "say yes to all. Take what a video is not labelled with as absent: import with --absent negative."
+        )
 
 
 def clear_checkpoints(run: Run) -> None:
