@@ -58,6 +58,8 @@ _SIZES = (
     *(replace(BY_NAME[PLAIN], name=f"K = {k}", options={**_OWN, "observations": k}) for k in (16, 32, 128)),
     replace(BY_NAME[HEAD], name="mean query", options={**_ROWS, "query": "last"}),
     replace(BY_NAME[HEAD], name="scaled", options={**_ROWS, "scaled": True}),
+    replace(BY_NAME[HEAD], name="viewpoint", options={**_ROWS, "viewpoint": "mean"}),
+    replace(BY_NAME[HEAD], name="row shares", options={**_ROWS, "row_shares": True}),
 )
 _SPEEDS = (
     replace(BY_NAME[HEAD], name="head, further at 4", speeds=(4,)),
@@ -123,6 +125,8 @@ ROWS: tuple[Row, ...] = (
     Row(CHOICES, "rows, no correlation", PLAIN), Row(CHOICES, "shared classifier, correlation", "shared classifier"),
     Row(CHOICES, "shared, no correlation (paper exact)", "paper exact, no correlation"),
     Row(CHOICES, "query by the last observation", "mean query"), Row(CHOICES, "scaled energies", "scaled"),
+    Row(CHOICES, "asked from the mean of all positions", "viewpoint"),
+    Row(CHOICES, "rows of the mask that sum to 1", "row shares"),
     *(row for world in SWEPT for row in (
         *_floors(_world_table(world), world), Row(_world_table(world), "no correlation", PLAIN, world),
         Row(_world_table(world), "complete", HEAD, world))),

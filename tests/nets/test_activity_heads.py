@@ -67,6 +67,35 @@ def test_golden_heads(shared: Path) -> None:
         torch.testing.assert_close(co_occurrence(case["in_train_labels"]).double(), case["in_Mask"], atol=1e-7, rtol=0)
 
 
+def test_options_of_the_readings_by_their_formulas() -> None:
+    """Asked from the mean of the positions that are there, and with rows of the Mask that sum to 1."""
+    random = torch.Generator().manual_seed(3)
+    mask = torch.tensor([[1.0, 0.5, 0.5], [0.25, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    head = ActivityHead(
+        8, 3, observations=2, hidden=4, groups=1, co_occurrence=mask, viewpoint="mean", row_shares=True,
+        generator=random,
+    ).eval()  # fmt: skip
+    features, valid = torch.randn(2, 8, 5, generator=random), torch.ones(2, 5, dtype=torch.bool)
+    valid[1, 3:] = False
+    outcome = head(features, valid)
+    for clip, count in ((0, 5), (1, 3)):
+        seen = features[clip, :, :count]
+        for number in range(2):
+            alpha, beta, gamma = (linear.weight[number, 0] for linear in (head.alpha, head.beta, head.gamma))
+            attention = ((gamma @ seen).T @ (beta @ seen.mean(dim=1))).softmax(dim=0)
+            torch.testing.assert_close(outcome.attention[clip, number, :count], attention)
+            assert not outcome.attention[clip, number, count:].any()
+            observed = (alpha @ seen) @ attention
+            torch.testing.assert_close(head.observe(features, valid)[1][clip, number], observed)
+    shares = torch.tensor([[0.5, 0.25, 0.25], [0.2, 0.8, 0.0], [0.0, 0.0, 0.0]])
+    plain = ActivityHead(8, 3, observations=2, hidden=4, groups=1, co_occurrence=mask, viewpoint="mean").eval()
+    plain.load_state_dict(head.state_dict())
+    difference = plain(features, valid).correlation - outcome.correlation
+    torch.testing.assert_close(difference, (mask - shares).expand(2, 3, 3))
+    torch.testing.assert_close(outcome.correlation.sum(dim=2)[:, :2], torch.full((2, 2), 2.0))
+    assert torch.equal(plain.co_occurrence, mask)  # What is kept is what was counted.
+
+
 # Activities, observations, groups -> parameters as the paper's tables print them (millions), without correlation.
 PAPER = [(157, 64, 1, "50.4"), (157, 64, 8, "6.3"), (157, 64, 32, "1.6"), (157, 64, 64, "0.8"), (157, 16, 32, "0.4"),
          (157, 32, 32, "0.8"), (157, 128, 32, "3.2"), (1024, 64, 32, "1.7")]  # fmt: skip

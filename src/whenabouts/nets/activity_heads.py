@@ -18,6 +18,7 @@ from whenabouts.nets.losses import known_bce
 
 Classifier = Literal["rows", "shared"]
 Query = Literal["learned", "last"]
+Viewpoint = Literal["last", "mean"]
 Pooling = Literal["mean", "max", "logsumexp"]
 
 
@@ -87,7 +88,9 @@ class ActivityHead(nn.Module):
     With classifier "rows" each activity has a row of weights of its own, with "shared" (the paper's equations) one
     vector serves all. `co_occurrence` (A, A) is the Mask of Eq. 10, P(column | row) in the training videos; without it
     there is no correlation map. `query` says how activities attend to observations: by a learned vector each, or by the
-    last observation, weighted by one. `scaled` divides energies by the root of c, which the paper does not.
+    last observation, weighted by one. `scaled` divides energies by the root of c, which the paper does not. The query
+    of observations is of the last position (Eq. 4) or, by `viewpoint`, of the mean of all. `row_shares` divides each
+    row of the Mask by its sum, so that correlated features are no larger than the others.
     """
 
     co_occurrence: Tensor | None
@@ -104,11 +107,14 @@ class ActivityHead(nn.Module):
         query: Query = "learned",
         co_occurrence: Tensor | None = None,
         scaled: bool = False,
+        viewpoint: Viewpoint = "last",
+        row_shares: bool = False,
         dropout: float = 0.5,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.query_kind, self.scale = query, 1 / math.sqrt(hidden) if scaled else 1.0
+        self.viewpoint, self.row_shares = viewpoint, row_shares
         self.alpha, self.beta, self.gamma = (
             GroupLinear(observations, width, hidden, groups, generator) for _ in range(3)
         )
@@ -121,7 +127,7 @@ class ActivityHead(nn.Module):
         if co_occurrence is not None:
             self.between = nn.ModuleList(GroupLinear(1, hidden, hidden, groups, generator) for _ in range(2))
             # Rows of Attn_C + Mask sum to several times 1: weights begin as much smaller.
-            size = 1 + co_occurrence.sum(dim=1).mean()
+            size = 1 + self._mask(co_occurrence).sum(dim=1).mean()
             self.related_weight = nn.Parameter(_uniform((rows, hidden), hidden, generator) / size)
             self.related_bias = nn.Parameter(torch.zeros(rows))
 
@@ -135,12 +141,12 @@ class ActivityHead(nn.Module):
         mask = co_occurrence(labels)
         self.co_occurrence.copy_(mask)
         with torch.no_grad():
-            self.related_weight.div_(1 + mask.sum(dim=1).mean())
+            self.related_weight.div_(1 + self._mask(mask).sum(dim=1).mean())
 
     def forward(self, features: Tensor, valid: Tensor | None = None) -> ActivityOutcome:
         """Features (B, C, N) or (B, C, T, H, W), and which positions are there, valid (B, N), all if None.
 
-        The query of the observations is the last position that is there; a clip without any counts as one of zeros.
+        The last position is the last that is there; a clip without any counts as one of zeros.
         """
         flat = features.flatten(2)
         attention, observations = self.observe(flat, valid)
@@ -159,8 +165,7 @@ class ActivityHead(nn.Module):
         """Features (B, C, N) -> attention (B, K, N) of Eq. 6 and observations (B, K, c) of Eq. 2."""
         if valid is not None:
             flat = flat * valid[:, None, :]
-        last = flat[:, :, -1] if valid is None else _last_valid(flat, valid)
-        energies = self.gamma.back(self.beta(last)) @ flat * self.scale
+        energies = self.gamma.back(self.beta(self._seen_from(flat, valid))) @ flat * self.scale
         if valid is not None:
             somewhere = valid | ~valid.any(dim=1, keepdim=True)
             energies = energies.masked_fill(~somewhere[:, None, :], -math.inf)
@@ -171,7 +176,21 @@ class ActivityHead(nn.Module):
         """Activity-specific features (B, A, c) -> correlation (B, A, A) of Eq. 9, each row's attention to all."""
         queries, keys = (_each(linear, own) for linear in self.between)  # type: ignore[arg-type]
         attention = _softmax(queries @ keys.transpose(1, 2) * self.scale)
-        return attention if self.co_occurrence is None else attention + self.co_occurrence
+        return attention if self.co_occurrence is None else attention + self._mask(self.co_occurrence)
+
+    def _mask(self, co_occurrence: Tensor) -> Tensor:
+        """The Mask (A, A) as it is added."""
+        if not self.row_shares:
+            return co_occurrence
+        sums = co_occurrence.sum(dim=1, keepdim=True)
+        return co_occurrence / torch.where(sums > 0, sums, 1)
+
+    def _seen_from(self, flat: Tensor, valid: Tensor | None) -> Tensor:
+        """The feature (B, C) that observations ask from; of `flat` (B, C, N) what is not `valid` (B, N) is 0."""
+        if self.viewpoint == "mean":
+            counts = flat.shape[2] if valid is None else valid.sum(dim=1, keepdim=True).clamp_min(1)
+            return flat.sum(dim=2) / counts
+        return flat[:, :, -1] if valid is None else _last_valid(flat, valid)
 
 
 class PooledHead(nn.Module):

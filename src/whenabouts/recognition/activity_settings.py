@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from whenabouts.config import Count, CountOrZero, NotAll, NotNegative, Positive, settings
-from whenabouts.nets.activity_heads import ActivityHead, Classifier, PooledHead, Query
+from whenabouts.nets.activity_heads import ActivityHead, Classifier, PooledHead, Query, Viewpoint
 from whenabouts.nets.activity_net import ExtraInputs, Fusion, Head
 from whenabouts.recognition.label_kinds import KindName
 
@@ -18,7 +18,8 @@ class HeadSettings:
 
     "activities" is that of Zhang, Li & Marsic (CVPR 2021), with `classifier` "shared" and `correlation` off to the
     paper's parameter counts; "mean", "max" and "logsumexp" are the plain ones. `groups` is the most groups of channels:
-    as many are made as divide both widths. `fusion` says how extra inputs join: see `ExtraInputs`.
+    as many are made as divide both widths. `query`, `scaled`, `viewpoint` and `row_shares` are as in `ActivityHead`.
+    `fusion` says how extra inputs join: see `ExtraInputs`.
     """
 
     kind: KindName = "multi-label"
@@ -30,6 +31,8 @@ class HeadSettings:
     query: Query = "learned"
     correlation: bool = True
     scaled: bool = False
+    viewpoint: Viewpoint = "last"
+    row_shares: bool = False
     dropout: NotAll = 0.5
     fusion: Fusion = "positions"
 
@@ -47,6 +50,8 @@ class HeadSettings:
             query=self.query,
             co_occurrence=mask if self.correlation else None,
             scaled=self.scaled,
+            viewpoint=self.viewpoint,
+            row_shares=self.row_shares,
             dropout=self.dropout,
             generator=generator,
         )
