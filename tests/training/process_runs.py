@@ -3,6 +3,7 @@
 import dataclasses
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
@@ -31,7 +32,8 @@ PLAN = Plan(steps=24, learning_rate=0.05, optimizer="sgd", warmup=3, seed=3, rep
 class Job:
     """What each process does: `plain` nets have neither batch normalisation nor dropout.
 
-    Process `where` ends at the draw of step `at` in the way that `how` says, or draws numbers that are none ("nan").
+    Process `where` ends at the draw of step `at` in the way that `how` says, or draws numbers that are none ("nan"), or
+    can't write files of more than 1000 bytes from there on ("full").
     """
 
     folder: Path
@@ -78,6 +80,8 @@ def work(job: Job, rank: int, size: int, port: int) -> None:
     def draw(number: int) -> tuple[Tensor, Tensor]:
         if job.how == "nan" and (rank, number // size) == (job.where, job.at):
             return batch_of(number)[0] * torch.nan, batch_of(number)[1]
+        if job.how == "full" and (rank, number // size) == (job.where, job.at):
+            limit_files(1000)
         if job.how in ("error", "kill", "stop") and rank == job.where and number >= job.at * size:
             if job.how == "error":
                 raise WhenaboutsError("the disk is full")
@@ -103,6 +107,45 @@ def work(job: Job, rank: int, size: int, port: int) -> None:
         raise SystemExit(1) from None
     safetensors.torch.save_file(model.state_dict(), job.folder / f"net{rank}.safetensors")
     (job.folder / f"history{rank}.txt").write_text(repr((fitted.history, fitted.resumed_at)))
+
+
+def limit_files(most: int) -> None:
+    """From now on this process can't write files of more bytes, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def limited_verb(words: Sequence[str], rank: int, size: int, port: int) -> None:
+    """`verb`, where files of the first word's number of bytes at most can be written."""
+    limit_files(int(words[0]))
+    verb(words[1:], rank, size, port)
+
+
+def torchrun(words: Sequence[str], folder: Path) -> list[str]:
+    """What each process says that `torchrun WORDS` starts, but as forks of a server that knows torch already."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+    from torch.distributed.launcher.api import elastic_launch
+    from torch.distributed.run import config_from_args, parse_args
+
+    config, command, given = config_from_args(parse_args(words))
+    module = given.index("-m")
+    if command != sys.executable or given[module + 1] != "whenabouts":
+        raise ValueError(f"{words} starts {command} {given}.")
+    config.start_method, config.logs_specs = "forkserver", DefaultLogsSpecs(str(folder), redirects=Std.ALL)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        preload()
+        elastic_launch(config, entrypoint=launched)(given[module + 2 :])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return [path.read_text() for path in sorted(folder.rglob("stdout.log"))]
+
+
+def launched(words: Sequence[str]) -> None:
+    """A verb in a process whose world the launcher's variables describe."""
+    torch.set_num_threads(1)
+    sys.argv = ["whenabouts", *words]
+    cli.main()
 
 
 def verb(words: Sequence[str], rank: int, size: int, port: int) -> None:
@@ -132,12 +175,18 @@ def begun(target: Callable[..., None], given: object, size: int) -> list[BasePro
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "whenabouts.training.loop"])  # The former once, not by each.
+    context = preload()
     processes = [context.Process(target=target, args=(given, rank, size, port), daemon=True) for rank in range(size)]
     for process in processes:
         process.start()
     return list(processes)
+
+
+def preload() -> multiprocessing.context.ForkServerContext:
+    """Processes are forks of one that has read torch, so that not each reads it again."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "whenabouts.training.loop"])
+    return context
 
 
 def ended(processes: list[BaseProcess]) -> list[int]:

@@ -112,6 +112,23 @@ def test_what_ended_one_is_told_by_the_other(runs: ModuleType, tmp_path: Path) -
     assert "Process 1 ended: the disk is full" in (tmp_path / "error0.txt").read_text()
 
 
+def test_a_full_disk_ends_both_and_leaves_the_last_checkpoint(runs: ModuleType, tmp_path: Path) -> None:
+    whole, cut = runs.Job(tmp_path / "whole"), runs.Job(tmp_path / "cut", how="full", where=0)
+    assert runs.run(whole) == [0, 0]
+    assert runs.run(cut) == [1, 1]
+    said = [(cut.folder / f"error{rank}.txt").read_text() for rank in (0, 1)]
+    path = cut.folder / "run.safetensors"
+    assert said[0].startswith(f"WriteError: {path} can't be written: File too large. Raise the limit")
+    assert said[1].startswith("ProcessLost: Process 1 of 2 has lost the others. Process 0 ended: ")
+    assert "run.safetensors can't be written" in said[1]
+    assert ".." not in said[1]
+    assert not [left for left in cut.folder.iterdir() if left.name.endswith(".part")]
+    assert read_place(path).step == 10
+    assert runs.run(dataclasses.replace(cut, how="")) == [0, 0]
+    for one, other in zip(runs.nets(whole.folder), runs.nets(cut.folder), strict=True):
+        assert_same(one, other)
+
+
 def test_processes_with_other_settings_are_refused(runs: ModuleType, tmp_path: Path) -> None:
     assert runs.run(runs.Job(tmp_path, how="other")) == [1, 1]
     assert "differ in settings, data or weights" in (tmp_path / "error0.txt").read_text()

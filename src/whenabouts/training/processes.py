@@ -99,7 +99,7 @@ class World:
         with contextlib.suppress(RuntimeError):
             told = str(self.store.get("failed").decode()) if self.store.check(["failed"]) else ""
         why = told or f"One has ended or stands still ({seen[:300]})"
-        return ProcessLost(f"Process {self.rank} of {self.size} has lost the others. {why}. {_AGAIN}")
+        return ProcessLost(f"Process {self.rank} of {self.size} has lost the others. {why.removesuffix('.')}. {_AGAIN}")
 
     def _tell(self, name: str, text: str) -> None:
         with self._telling():
