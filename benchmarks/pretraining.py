@@ -1,6 +1,6 @@
 """The tables of the pre-training paper on a planted archive of rendered clips with noisy hashtags.
 
-    python benchmarks/pretraining.py --work WORK --out benchmarks/results    writes pretraining.json and pretraining.md
+    python benchmarks/pretraining.py --work WORK --out benchmarks/results    writes pretraining.json, .md and .png
 
 Every cell (table, row, seed) is one JSON file in --work and is not done again: a run can be stopped at any time and
 goes on where it was, and --minutes ends it between two cells. With --report only the tables are written, from the cells
@@ -73,10 +73,13 @@ def main(words: list[str] | None = None) -> None:
         left = run(bench, rows, tuple(asked.seeds), asked.minutes)
         sys.stdout.write(f"{left} cells are missing.\n")
     if asked.out is not None:
+        from pretraining_figures import draw
         from pretraining_report import write_report
 
-        cells = [read_json(path) for path in sorted((bench.work / "cells").glob("*.json"))]
+        paths = sorted(path_of(bench, row, seed) for row, seed in cells_of(ROWS, SEEDS))
+        cells = [read_json(path) for path in paths if path.exists()]
         write_report(asked.out, cells, ROWS, bench)
+        draw(cells, asked.out / "pretraining.png")
 
 
 if __name__ == "__main__":

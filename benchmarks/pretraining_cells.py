@@ -13,12 +13,19 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pretraining_rows import Learning, Net, Row, Source
-from pretraining_world import Clip, Pair, Plan, World, world_of
+from pretraining_rows import Learning, Length, Net, Row, Source
+from pretraining_world import Clip, Pair, Plan, Posts, World, world_of
 from whenabouts.core.files import read_json, replacing, write_json
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.timing import IntArray
-from whenabouts.data.subsets import label_subset, place, random_subset, tail_preserving
+from whenabouts.data.subsets import (
+    equal_seconds,
+    equal_videos,
+    label_subset,
+    place,
+    random_subset,
+    tail_preserving,
+)
 from whenabouts.evaluation.named_labels import named_labels
 from whenabouts.media.transforms import ClipTransform
 from whenabouts.nets.clip_net import ClipNet
@@ -110,11 +117,12 @@ def material(own: World, source: Source, seed: int) -> Material:
     kept = {
         str(number): [names.index(label) for label in dict.fromkeys(row) if label in names]
         for number, row in enumerate(said)
-        if source.length == "all" or posts.long[number] == source.length.startswith("long")
     }
     kept = {name: row for name, row in kept.items() if row}
+    if source.length != "all":
+        return _of_length(posts, kept, source.length, len(names), seed)
     if source.posts is not None:
-        first = {name: row[int(place(seed, f"label {name}") * len(row))] for name, row in kept.items()}
+        first = _one_label(kept, seed)
         some = (
             tail_preserving(first, source.posts, seed=seed)
             if source.subset == "tail"
@@ -122,9 +130,33 @@ def material(own: World, source: Source, seed: int) -> Material:
         )
         kept = {name: kept[name] for name in some}
     spans = [np.arange(posts.first[int(name)], posts.first[int(name) + 1]) for name in kept]
-    if source.length == "long centre":
-        spans = [span[len(span) // 2 - 1 : len(span) // 2 + 1] for span in spans]
     return Material(posts.clips, tuple(spans), tuple(VideoLabels.of(row) for row in kept.values()), len(names))
+
+
+def _one_label(kept: dict[str, list[int]], seed: int) -> dict[str, int]:
+    """One of each post's labels, by its name."""
+    return {name: row[int(place(seed, f"label {name}") * len(row))] for name, row in kept.items()}
+
+
+def _of_length(posts: Posts, kept: dict[str, list[int]], length: Length, classes: int, seed: int) -> Material:
+    """The short posts, the long ones, as many of these as last as long as the short ones, or their centres.
+
+    A clip stands for a second, and a centre lasts as long as a short post.
+    """
+    counts = np.diff(posts.first)
+    durations = {name: float(counts[int(name)]) for name in kept}
+    short, long = min(durations.values()), max(durations.values())
+    sets = equal_videos(durations, _one_label(kept, seed), seed=seed, short=(short, short), long=(long, long),
+                        centre_seconds=short)  # fmt: skip
+    if length == "long, as much time":
+        sets = equal_seconds(sets, seed=seed)
+    pieces = {"short": sets.short, "long centre": sets.long_centre}.get(length, sets.long)
+    first = [int(posts.first[int(piece.video_id)]) for piece in pieces]
+    spans = tuple(
+        np.arange(begin + round(piece.start_seconds), begin + round(piece.end_seconds))
+        for begin, piece in zip(first, pieces, strict=True)
+    )
+    return Material(posts.clips, spans, tuple(VideoLabels.of([piece.label]) for piece in pieces), classes)
 
 
 def _clean(own: World, source: Source) -> Material:

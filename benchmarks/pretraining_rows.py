@@ -8,7 +8,7 @@ from whenabouts.recognition.pretrain_settings import Loss
 SEEDS = (0, 1, 2)
 TARGETS = ("near action", "kitchen verb", "kitchen noun", "kitchen action")
 Subset = Literal["random", "tail"]
-Length = Literal["all", "short", "long", "long centre"]
+Length = Literal["all", "short", "long", "long, as much time", "long centre"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Source:
     """What a net is pre-trained on.
 
     `archive` is one of the world's, or "clean" for the near target's own training clips. Tags are read as `space`, of
-    which `labels` are taken (None: all); then `posts` of those left are kept, drawn as `subset` says.
+    which `labels` are taken (None: all); then `posts` of those left are kept, drawn as `subset` says. Sets of one
+    `length` have one label a post, and equally many posts of each; "as much time": as long in all as the short ones.
     """
 
     archive: Literal["actions", "pairs", "stills", "clean", "pictures"]
@@ -123,10 +124,10 @@ TABLE_2 = tuple(
     )
 )
 TABLE_3 = (
-    Row("Table 3", "long, 1000", Source("actions", posts=1000, length="long")),
-    Row("Table 3", "long, 333", Source("actions", posts=333, length="long")),
-    Row("Table 3", "short, 1000", Source("actions", posts=1000, length="short")),
-    Row("Table 3", "long centre, 1000", Source("actions", posts=1000, length="long centre")),
+    Row("Table 3", "long, as many", Source("actions", length="long")),
+    Row("Table 3", "long, as much time", Source("actions", length="long, as much time")),
+    Row("Table 3", "short", Source("actions", length="short")),
+    Row("Table 3", "centres of long", Source("actions", length="long centre")),
 )
 TABLE_4 = (
     Row("Table 4", "scratch", None),

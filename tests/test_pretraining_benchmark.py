@@ -112,7 +112,14 @@ def test_sources_take_what_they_name(own: World) -> None:
     long = material(own, Source("actions", length="long"), 3)
     centre = material(own, Source("actions", length="long centre"), 3)
     assert {len(span) for span in long.posts} == {TINY.long_clips}
-    assert {len(span) for span in centre.posts} == {2}
+    short = material(own, Source("actions", length="short"), 3)
+    some = material(own, Source("actions", length="long, as much time"), 3)
+    assert {len(span) for span in (*centre.posts, *short.posts)} == {2}
+    each = [np.bincount([row.classes[0] for row in made.labels], minlength=4) for made in (short, long, centre)]
+    assert each[0].tolist() == each[1].tolist() == each[2].tolist()
+    assert sum(map(len, some.posts)) <= sum(map(len, short.posts)) + 4 * TINY.long_clips
+    assert len(some.posts) < len(long.posts)
+    assert {tuple(span) for span in some.posts} <= {tuple(span) for span in long.posts}
     assert all(set(inner) <= set(outer) for inner, outer in zip(centre.posts, long.posts, strict=True))
     assert centre.posts[0].tolist() == long.posts[0][2:4].tolist()
     few, more = (material(own, Source("actions", posts=count), 3) for count in (10, 30))
