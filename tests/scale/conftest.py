@@ -1,7 +1,10 @@
 """Ray's own cluster of two nodes on this machine, one processor and 80 MB for objects each."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,3 +32,20 @@ def cluster() -> Iterator[Any]:
         os.environ.pop("RAY_ADDRESS", None)
         ray.shutdown()
         started.shutdown()
+
+
+@pytest.fixture
+def end_second_node(cluster: Any) -> Callable[[], None]:
+    """Ends the cluster's second node with the workers on it, as a machine ends, and starts another."""
+
+    def end() -> None:
+        others = [node for node in cluster.list_all_nodes() if node is not cluster.head_node]
+        raylet = others[0].all_processes["raylet"][0].process.pid
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError, ProcessLookupError):  # Processes come and go.
+                if int(status.read_text().rpartition(")")[2].split()[1]) == raylet:
+                    os.kill(int(status.parent.name), signal.SIGKILL)
+        cluster.remove_node(others[0], allow_graceful=False)
+        cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+
+    return end

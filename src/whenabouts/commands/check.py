@@ -1,12 +1,17 @@
 """`whenabouts check`: the data doctor."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Json, ProjectFolder
+from whenabouts.commands.options import Json, On, ProjectFolder
+
+if TYPE_CHECKING:
+    from whenabouts.data.doctor.looking import Looks
 
 Frames = Annotated[
     bool, typer.Option("--frames/--no-frames", help="Look for copies across splits by comparing frames.")
@@ -40,6 +45,7 @@ def check(
     against: Against = None,
     set_aside: SetAside = False,
     annotations: Annotations = None,
+    on: On = "local",
     as_json: Json = False,
 ) -> None:
     """Say before training what can't work with this data, and why: files, labels, splits, features, models.
@@ -49,13 +55,19 @@ def check(
 
     With --annotations the files of a data set are read (Charades, AVA, Volleyball, ActivityNet, THUMOS14), and every
     finding names its line; nothing is written.
+
+    --on a cluster needs Ray, and videos under the same paths on all nodes: workers read and decode files; features are
+    read here. The report is the same.
     """
+    from whenabouts.core.errors import SettingsError
+    from whenabouts.scale.cluster import check_place
+
+    if check_place(on) and (annotations is not None or against is not None):
+        raise SettingsError("--on is for the check of a project alone: leave out --annotations and --against.")
     if annotations is not None:
         _check_annotations(annotations, as_json)
         return
     if set_aside and against is None:
-        from whenabouts.core.errors import SettingsError
-
         raise SettingsError("--set-aside needs --against PROJECT: the videos whose copies are to be set aside.")
     if against is not None:
         _compare(project, against, set_aside, as_json)
@@ -66,7 +78,8 @@ def check(
     from whenabouts.data.project import Project
 
     terminal = Terminal(as_json=as_json)
-    report = check_project(project, frames=frames, files=files, progress=terminal)
+    with _looking(on, terminal) as looks:
+        report = check_project(project, frames=frames, files=files, progress=terminal, looks=looks)
     home = Project(project)
     text = report.to_text()
     if text:
@@ -80,6 +93,21 @@ def check(
     terminal.result(f"{home.folder} {verdict}. {report.next_step}", report.to_json())
     if not report.trainable:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _looking(on: str, terminal: Terminal) -> "Iterator[Looks]":
+    """What looks into files: this machine or a cluster."""
+    from whenabouts.data.doctor.looking import HERE
+    from whenabouts.scale.cluster import check_place, connected
+
+    if not check_place(on):
+        yield HERE
+        return
+    from whenabouts.scale.checking import looks_on
+
+    with connected(on) as ray, looks_on(ray, terminal) as looks:
+        yield looks
 
 
 def _check_annotations(path: Path, as_json: bool) -> None:

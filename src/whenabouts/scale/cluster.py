@@ -3,10 +3,12 @@
 import contextlib
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+from whenabouts import __version__
 from whenabouts.core.errors import ProjectError, SettingsError
 
 LOCAL = "local"
@@ -69,3 +71,35 @@ def processors(ray: Any) -> tuple[int, int]:
     """How many CPUs and GPUs the cluster has now."""
     there = ray.cluster_resources()
     return int(there.get("CPU", 0)), int(there.get("GPU", 0))
+
+
+def wants_gpu(ray: Any, device: str) -> bool:
+    """Whether work on `device` needs a GPU there: "auto" does where the cluster has any."""
+    return device.startswith("cuda") or (device == "auto" and processors(ray)[1] >= 1)
+
+
+def greeting(version: str) -> str:
+    """Within a worker: who this is, NODE/PROCESS; SettingsError where the caller's `version` is another."""
+    if version != __version__:
+        raise SettingsError(
+            f"A worker on {socket.gethostname()} has whenabouts {__version__}, but was called by {version}. "
+            "Install the same version on all nodes."
+        )
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+def cause_of(error: Any) -> BaseException:
+    """What a job raised, if that is what Ray tells of; else Ray's own error, such as that of a worker's end."""
+    inner = getattr(error, "cause", None)
+    return inner if isinstance(inner, BaseException) else error
+
+
+def of_ray(error: BaseException) -> bool:
+    """Whether an error tells of the cluster, and not of the work."""
+    return type(error).__module__.startswith("ray.exceptions") and type(error).__name__ != "RayTaskError"
+
+
+def told(error: BaseException) -> str:
+    """One line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

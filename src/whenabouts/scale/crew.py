@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 from whenabouts import __version__
-from whenabouts.core.errors import ProcessLost, SettingsError, WhenaboutsError, WriteError
+from whenabouts.core.errors import ProcessLost, WhenaboutsError, WriteError
 from whenabouts.core.progress import Progress
-from whenabouts.scale.cluster import processors
+from whenabouts.scale.cluster import cause_of, greeting, of_ray, processors, told
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,16 +33,9 @@ class _Worker:
 
     def begin(self, version: str, make: Callable[..., Callable[[Any], Any]], given: Any) -> str:
         """Make what does the work; say which node and process this is."""
-        import os
-        import socket
-
-        if version != __version__:
-            raise SettingsError(
-                f"A worker on {socket.gethostname()} has whenabouts {__version__}, but was called by {version}. "
-                "Install the same version on all nodes."
-            )
+        name = greeting(version)
         self._work = make(given)
-        return f"{socket.gethostname()}/{os.getpid()}"
+        return name
 
     def run(self, job: Any) -> Any:
         """Do one job."""
@@ -144,7 +137,7 @@ class Crew(Generic[Item, Result]):
         try:
             result = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            yield from self._lost(worker, name, job, _cause(error))
+            yield from self._lost(worker, name, job, cause_of(error))
             return
         self._idle.append((worker, name))
         yield job, result
@@ -153,12 +146,12 @@ class Crew(Generic[Item, Result]):
         try:
             self._idle.append((worker, self._ray.get(reference)))
         except self._ray.exceptions.RayError as error:
-            cause = _cause(error)
+            cause = cause_of(error)
             self._failed_starts += 1
             if isinstance(cause, WhenaboutsError) and not isinstance(cause, WriteError):
                 raise cause from None
             if self._failed_starts > TRIES * self.size:
-                raise ProcessLost(f"Workers end as soon as they start: {_told(cause)}") from None
+                raise ProcessLost(f"Workers end as soon as they start: {told(cause)}") from None
             self._ray.kill(worker)
             self._call()
 
@@ -166,36 +159,21 @@ class Crew(Generic[Item, Result]):
         self, worker: Any, name: str, job: tuple[Item, ...], cause: BaseException
     ) -> Iterator[tuple[tuple[Item, ...], Lost]]:
         """A worker has ended over a job: call another, hand the items out again or give them up."""
-        ended = not isinstance(cause, Exception) or isinstance(cause, WriteError) or _of_ray(cause)
+        ended = not isinstance(cause, Exception) or isinstance(cause, WriteError) or of_ray(cause)
         if not ended:
             raise cause
         self._ray.kill(worker)
         self._call()
-        self._progress.say(f"Worker {name} has ended at {', '.join(map(str, job))}: {_told(cause)}")
+        self._progress.say(f"Worker {name} has ended at {', '.join(map(str, job))}: {told(cause)}")
         for item in job:
             tries = self._tries[id(item)] = self._tries.get(id(item), 0) + 1
             if len(job) == 1 and tries >= TRIES:
                 if isinstance(cause, WriteError):
                     raise cause
-                yield job, Lost(f"{tries} workers have ended at it, the last: {_told(cause)}")
+                yield job, Lost(f"{tries} workers have ended at it, the last: {told(cause)}")
             else:
                 self._again.append((item,))
 
     def _dismiss(self, workers: Iterable[Any]) -> None:
         for worker in workers:
             self._ray.kill(worker)
-
-
-def _cause(error: Any) -> BaseException:
-    """What a job raised, if that is what Ray tells of; else Ray's own error, such as that of a worker's end."""
-    inner = getattr(error, "cause", None)
-    return inner if isinstance(inner, BaseException) else error
-
-
-def _of_ray(error: BaseException) -> bool:
-    return type(error).__module__.startswith("ray.exceptions") and type(error).__name__ != "RayTaskError"
-
-
-def _told(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__

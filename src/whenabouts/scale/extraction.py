@@ -20,6 +20,7 @@ from whenabouts.recognition.extraction import Extracted, outstanding
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.shares import Share
 from whenabouts.recognition.streams import ExtractSettings, Stream
+from whenabouts.scale.cluster import wants_gpu
 from whenabouts.scale.crew import Crew, Lost
 from whenabouts.scale.folders import packed, unpacked
 
@@ -117,9 +118,8 @@ def extract_on(
     started, steps, written = time.perf_counter(), 0, 0
     task = Task(packed(backbone), stream.how, stream.name, stream.statistics, device, workers)
     jobs = list(_jobs(left.due))
-    gpu = device.startswith("cuda") or (device == "auto" and ray.cluster_resources().get("GPU", 0) >= 1)
     with (
-        Crew[Named, Brought](ray, worker_for, task, progress, gpu=gpu, most=len(jobs)) as crew,
+        Crew[Named, Brought](ray, worker_for, task, progress, gpu=wants_gpu(ray, device), most=len(jobs)) as crew,
         store.writer(flush_count=100_000, after_ns=max((entry.changed_ns for entry in left.due), default=0)) as writer,
         contextlib.closing(crew.results(jobs)) as results,
     ):

@@ -12,22 +12,24 @@ from whenabouts.data.doctor.deduplicate import Duplicate, same_files, same_frame
 from whenabouts.data.doctor.features import check_features, check_freshness, check_models, check_values, json_or_none
 from whenabouts.data.doctor.findings import CheckReport, Severity, some
 from whenabouts.data.doctor.labels import check_labels
+from whenabouts.data.doctor.looking import HERE, Looks
 from whenabouts.data.importing import reported_imports
 from whenabouts.data.manifest import Entry, Manifest, file_of
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import VocabularySettings
-from whenabouts.media.fingerprints import file_fingerprint
 
 MUCH_CACHE = 100_000_000
 _IMPORT = "Start with `whenabouts import KIND ROOT --project DIR`."
 
 
-def check_project(folder: Path, *, frames: bool, files: bool = False, progress: Progress) -> CheckReport:
+def check_project(
+    folder: Path, *, frames: bool, files: bool = False, progress: Progress, looks: Looks = HERE
+) -> CheckReport:
     """Look at everything that a project holds and never raise for what it lacks.
 
     With `frames`, and more than one split, five frames of each video are compared to find copies across splits. With
     `files`, every file is read in full: damage since the import is found even under the same size and time, and
-    features that can't be used.
+    features that can't be used. `looks` looks into the files: the report is the same, whoever does.
     """
     report, project = CheckReport(), Project(folder)
     try:
@@ -43,12 +45,13 @@ def check_project(folder: Path, *, frames: bool, files: bool = False, progress: 
         return report
     _check_files(entries, report)
     if files:
-        _check_contents(entries, report, progress)
+        _check_contents(entries, looks, report, progress)
     _check_import(project, report)
     vocabulary, settings = _vocabulary(project, report)
     if vocabulary is not None:
         check_labels(entries, vocabulary, settings, report, truth=project.truth_path.is_file())
-    _check_splits(manifest, project.cache_folder / "small_frames.safetensors", frames, report, progress)
+    alike = _alike(manifest, project.cache_folder / "small_frames.safetensors", looks, progress) if frames else []
+    _check_splits(manifest, alike, report)
     store = project.features()
     told = {stream: json_or_none(path) or {} for stream, path in project.extraction_reports().items()}
     check_features(entries, store, told, report)
@@ -99,21 +102,20 @@ def _check_stale(entries: Sequence[Entry], report: CheckReport) -> None:
             report.add("warning", "files", text, names)
 
 
-def _check_contents(entries: Sequence[Entry], report: CheckReport, progress: Progress) -> None:
+def _check_contents(entries: Sequence[Entry], looks: Looks, report: CheckReport, progress: Progress) -> None:
     kept = [entry for entry in entries if not entry.removed and file_of(entry.video.path) == entry.video.path]
-    other = []
-    for entry in progress.track(kept, total=len(kept), title="Reading files"):
-        try:
-            same = entry.stamp is None or file_fingerprint(entry.video.path) == entry.stamp.fingerprint
-        except OSError:
-            same = False
-        if not same:
-            other.append(entry.id)
+    looked = progress.track(looks.contents(kept), total=len(kept), title="Reading files")
+    same = {entry.id: found for entry, found in looked}
+    other = [entry.id for entry in kept if same[entry.id] is False]
+    unread = [entry.id for entry in kept if same[entry.id] is None]
     report.figures["contents_changed"] = len(other)
     if other:
         text = f"other content than at the import: {len(other)} of {len(kept)} files ({some(other)})."
         do = "Put the right files back, or import again with --set import.verify=true."
         report.add("warning", "files", f"{text} {do}", other)
+    if unread:
+        text = f"files that could not be looked into: {len(unread)} of {len(kept)} ({some(unread)})."
+        report.add("warning", "files", f"{text} Workers have ended at them. Run `whenabouts check` again.", unread)
 
 
 def _check_import(project: Project, report: CheckReport) -> None:
@@ -160,14 +162,20 @@ def _vocabulary(project: Project, report: CheckReport) -> tuple[Vocabulary | Non
         return None, VocabularySettings()
 
 
-def _check_splits(manifest: Manifest, cache: Path, frames: bool, report: CheckReport, progress: Progress) -> None:
+def _alike(manifest: Manifest, cache: Path, looks: Looks, progress: Progress) -> list[Duplicate]:
+    """Videos that look the same, where there is more than one split."""
+    usable = [entry for entry in manifest if entry.usable]
+    if len({entry.split for entry in usable}) < 2:
+        return []
+    return same_frames(usable, small_frames(usable, cache, progress, looks))
+
+
+def _check_splits(manifest: Manifest, alike: Sequence[Duplicate], report: CheckReport) -> None:
     usable = [entry for entry in manifest if entry.usable]
     splits = {entry.split for entry in usable}
     pairs = same_files(usable)
-    if frames and len(splits) > 1:
-        known = {(pair.first, pair.second) for pair in pairs}
-        alike = same_frames(usable, small_frames(usable, cache, progress))
-        pairs += [pair for pair in alike if (pair.first, pair.second) not in known]
+    known = {(pair.first, pair.second) for pair in pairs}
+    pairs += [pair for pair in alike if (pair.first, pair.second) not in known]
     report.figures["duplicates"] = len(pairs)
     report.figures["duplicates_across_splits"] = sum(pair.across_splits for pair in pairs)
     _tell([pair for pair in pairs if pair.across_splits], report, "in two splits, so that scores come out too good")

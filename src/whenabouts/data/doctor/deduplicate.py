@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from whenabouts.core.errors import WriteError
 from whenabouts.core.files import replacing
 from whenabouts.core.progress import Progress
+from whenabouts.data.doctor.looking import HERE, SHARES, SIDE, Looks
 from whenabouts.data.manifest import Entry
 
 # Measured: copies at half size and low quality differ by 1 to 4 grey levels (root mean square of the worst frame),
 # different takes of one scene before a fixed camera by 4 (two near-still ones of one person) or 10 and more.
 SAME_FRAME = 4.0
 FLAT = 5.0
-SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
-SIDE = 16
 _FORMAT = "whenabouts small frames 1"
 _BLOCK = 1024
 _SAVE_EACH = 50
@@ -70,17 +69,19 @@ def same_frames(entries: Sequence[Entry], frames: Mapping[str, NDArray[np.uint8]
     return sorted(found, key=lambda pair: (pair.first, pair.second))
 
 
-def small_frames(entries: Sequence[Entry], cache: Path, progress: Progress) -> dict[str, NDArray[np.uint8]]:
+def small_frames(
+    entries: Sequence[Entry], cache: Path, progress: Progress, looks: Looks = HERE
+) -> dict[str, NDArray[np.uint8]]:
     """Five grey frames (5, 16, 16) of each video that can be read, by id; `cache` keeps them by the file's content.
 
-    Where the cache can't be written, that is told, and the frames are compared all the same.
+    `looks` decodes them. Where the cache can't be written, that is told, and the frames are compared all the same.
     """
     kept, saving = _load(cache), True
     wanted = {
         entry.id: _key(entry) for entry in entries if entry.stamp is not None and entry.video.duration_seconds > 0
     }
     new = {_key(entry): entry for entry in entries if entry.id in wanted and wanted[entry.id] not in kept}
-    decoded = progress.track(_decoded(list(new.values())), total=len(new), title="Comparing frames")
+    decoded = progress.track(looks.frames(list(new.values())), total=len(new), title="Comparing frames")
     for number, (entry, pixels) in enumerate(decoded, start=1):
         if pixels is not None:  # Else it can't be decoded: extraction says why.
             kept[_key(entry)] = _small(pixels)
@@ -95,20 +96,6 @@ def small_frames(entries: Sequence[Entry], cache: Path, progress: Progress) -> d
 
 def _key(entry: Entry) -> str:
     return f"{entry.stamp.bytes}-{entry.stamp.fingerprint}" if entry.stamp else ""
-
-
-def _decoded(entries: Sequence[Entry]) -> Iterator[tuple[Entry, NDArray[np.uint8] | None]]:
-    """The frames (5, 64, 64, 3) of each video, decoded in child processes; None where that fails."""
-    from whenabouts.media.parts import frame_parts
-    from whenabouts.media.workers import Job, decode_many
-
-    def job(entry: Entry) -> Job:
-        seconds = [share * entry.video.duration_seconds for share in SHARES]
-        return Job(frame_parts, entry.video.path, {"seconds": seconds, "size": [4 * SIDE, 4 * SIDE]}, entry.id)
-
-    for entry, under_way in zip(entries, decode_many(map(job, entries)), strict=False):
-        part = next(under_way.parts(), None)
-        yield entry, None if part is None else part["frames"]
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

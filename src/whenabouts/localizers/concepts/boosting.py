@@ -1,19 +1,24 @@
 """Gradient boosted trees over rows of pairs: XGBoost, fed in blocks, the same trees for any number of threads."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from whenabouts.config import settings
+from whenabouts.core.progress import Progress
 from whenabouts.localizers.concepts.pair_features import Columns
 from whenabouts.localizers.segments import Matrix
 
 if TYPE_CHECKING:
     import xgboost
+
+_TOLD_EACH = 50
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -85,8 +90,53 @@ class Trees:
         return xgboost.DMatrix(rows, nthread=self.threads, **_labelled(self.columns))
 
 
+class Boosting(Protocol):
+    """Whatever trains trees as `boost_here` does."""
+
+    def __call__(
+        self,
+        blocks: Blocks,
+        columns: Columns,
+        how: TreeSettings,
+        *,
+        seed: int,
+        rounds: int = 0,
+        held_out: Blocks | None = None,
+    ) -> tuple[Trees, list[float]]:
+        """Trees, and the held-out loss by round."""
+        ...
+
+
+_elsewhere: ContextVar[Boosting | None] = ContextVar("boosting", default=None)
+
+
+@contextlib.contextmanager
+def boosted_by(boosting: Boosting) -> Iterator[None]:
+    """Within the block trees are trained by `boosting`: localizers need not know of clusters."""
+    token = _elsewhere.set(boosting)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
+
+
 def train_trees(
     blocks: Blocks, columns: Columns, how: TreeSettings, *, seed: int, rounds: int = 0, held_out: Blocks | None = None
+) -> tuple[Trees, list[float]]:
+    """`boost_here`, or what `boosted_by` has put in its place."""
+    boosting: Boosting = _elsewhere.get() or boost_here
+    return boosting(blocks, columns, how, seed=seed, rounds=rounds, held_out=held_out)
+
+
+def boost_here(
+    blocks: Blocks,
+    columns: Columns,
+    how: TreeSettings,
+    *,
+    seed: int,
+    rounds: int = 0,
+    held_out: Blocks | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Trees, list[float]]:
     """Train on blocks; with `held_out` blocks, until these get no better, and only the trees up to the best are kept.
 
@@ -107,12 +157,28 @@ def train_trees(
     booster = xgboost.train(
         _parameters(how, seed), lessons, num_boost_round=rounds or how.rounds, evals=watched, evals_result=heard,
         early_stopping_rounds=how.patience if watched else None, verbose_eval=False,
+        callbacks=[] if progress is None else [_saying(progress, rounds or how.rounds)],
     )  # fmt: skip
     losses = [float(loss) for loss in heard["held_out"]["logloss"]] if watched else []
     if watched:
         booster = booster[: booster.best_iteration + 1]
     booster.set_attr(**dict.fromkeys(booster.attributes()))
     return Trees(booster, columns, how.threads), losses
+
+
+def _saying(progress: Progress, rounds: int) -> Any:
+    import xgboost
+
+    class Saying(xgboost.callback.TrainingCallback):
+        """Tells where boosting is, once in a while."""
+
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            if (epoch + 1) % _TOLD_EACH == 0:
+                losses = evals_log.get("held_out", {}).get("logloss", [])
+                progress.say(f"tree {epoch + 1} of {rounds} at most" + (f", loss {losses[-1]:.4f}" if losses else ""))
+            return False
+
+    return Saying()
 
 
 def _parameters(how: TreeSettings, seed: int) -> dict[str, Any]:
