@@ -4,12 +4,25 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+
+from whenabouts.core.video import Video
+from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.importers.media_files import stamp_of
+from whenabouts.data.manifest import Entry, Manifest, WeakLabel
+from whenabouts.data.project import Project
+from whenabouts.media.probe import probe
+from whenabouts.media.writing import Encoding, Sound, write_video
+from whenabouts.recognition.backbone import Backbone, BackboneSettings
 
 OBJECTS = 80_000_000
+SHAPE = BackboneSettings(widths=(4,), blocks=(1,), stem=4, frames=4, rate=6.0, height=16, width=24)
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +62,36 @@ def end_second_node(cluster: Any) -> Callable[[], None]:
         cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
 
     return end
+
+
+def write_drifting(path: Path, number: int) -> None:
+    """Two seconds and more of noise that moves; the first has sound."""
+    ground = np.random.default_rng(number).integers(0, 255, (32, 48, 3)).astype(np.uint8)
+    count = 24 + 3 * number
+    frames = (np.roll(ground, (-1) ** number * frame, axis=1) for frame in range(count))
+    tone = np.sin(np.arange(16000 * 2) * 0.3).astype(np.float32)
+    encoding = Encoding(options={"preset": "ultrafast", "threads": "1"}, keyframe_every=12)
+    times = [frame / 12 for frame in range(count)]
+    write_video(path, frames, times, rate=Fraction(12), encoding=encoding, sound=Sound(tone) if number == 0 else None)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four videos of two concepts and a file that is none, with a backbone; tests take copies."""
+    folder = tmp_path_factory.mktemp("archive") / "template"
+    for number in range(4):
+        write_drifting(folder / "media" / f"{number}.mp4", number)
+    broken = folder / "media" / "text.mp4"
+    broken.write_text("not a video")
+    videos = [*map(probe, sorted((folder / "media").glob("[0-9].mp4"))), Video("text", broken)]
+    names = ("left", "right")
+    entries = [
+        Entry(video, (WeakLabel(names[number % 2]),), split="train", stamp=stamp_of(video.path))
+        for number, video in enumerate(videos)
+    ]
+    home = Project.create(folder)
+    home.write_manifest(Manifest(tuple(entries)))
+    home.write_vocabulary(Vocabulary(names))
+    torch.manual_seed(5)
+    Backbone(SHAPE, SHAPE.build().eval()).save(home.backbone_folder)
+    return folder

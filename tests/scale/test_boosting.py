@@ -113,7 +113,7 @@ def test_two_workers_differ_from_one_no_more_than_another_seed_does(seed: int) -
 
 
 def test_without_draws_and_with_the_same_thresholds_only_rounding_differs() -> None:
-    """Columns of few values have the same thresholds however rows are dealt out; then sums alone are in another order."""
+    """Columns of few values have the same thresholds however rows are dealt out: sums alone are in another order."""
     still = replace(HOW, subsample=1.0, columns_by_level=1.0, rounds=60)
     lessons, judged = blocks_of(2000, 1, steps=20), blocks_of(500, 2, steps=20)
     alone, _ = boost_here(lessons, COLUMNS, still, seed=4, held_out=judged)

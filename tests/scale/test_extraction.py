@@ -4,58 +4,26 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from whenabouts.cli import app
 from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
 from whenabouts.data.feature_store import FeatureStore
-from whenabouts.data.manifest import Entry, Manifest
+from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
 from whenabouts.media.fingerprints import size_and_time
-from whenabouts.media.probe import probe
-from whenabouts.media.writing import Encoding, Sound, write_video
-from whenabouts.recognition.backbone import Backbone, BackboneSettings
+from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.extraction import ExtractSettings, stream_of
 from whenabouts.recognition.extraction_report import ExtractionReport, report_of
 from whenabouts.scale.extraction import _jobs, extract_on
 
 # Ray leaves handles and sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore")
-SHAPE = BackboneSettings(widths=(4,), blocks=(1,), stem=4, frames=4, rate=6.0, height=16, width=24)
-
-
-def write_drifting(path: Path, number: int) -> None:
-    """Two seconds and more of noise that moves; the first has sound."""
-    ground = np.random.default_rng(number).integers(0, 255, (32, 48, 3)).astype(np.uint8)
-    count = 24 + 3 * number
-    frames = (np.roll(ground, frame, axis=1) for frame in range(count))
-    tone = np.sin(np.arange(16000 * 2) * 0.3).astype(np.float32)
-    encoding = Encoding(options={"preset": "ultrafast", "threads": "1"}, keyframe_every=12)
-    times = [frame / 12 for frame in range(count)]
-    write_video(path, frames, times, rate=Fraction(12), encoding=encoding, sound=Sound(tone) if number == 0 else None)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four videos and a file that is none, with a backbone."""
-    folder = tmp_path_factory.mktemp("archive") / "template"
-    for number in range(4):
-        write_drifting(folder / "media" / f"{number}.mp4", number)
-    entries = [Entry(probe(path)) for path in sorted((folder / "media").glob("*.mp4"))]
-    (folder / "media" / "text.mp4").write_text("not a video")
-    home = Project.create(folder)
-    home.write_manifest(Manifest((*entries, Entry(Video("text", folder / "media" / "text.mp4")))))
-    torch.manual_seed(5)
-    Backbone(SHAPE, SHAPE.build().eval()).save(home.backbone_folder)
-    return folder
 
 
 def content(folder: Path) -> str:

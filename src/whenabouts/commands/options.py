@@ -21,6 +21,15 @@ On = Annotated[
         metavar="PLACE",
     ),
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        help="With --on a cluster: how many train together. The same number, the same result.",
+        show_default="one a GPU, else one a node",
+        min=1,
+    ),
+]
 Architecture = Annotated[
     str | None, typer.Option("--architecture", help="The published name of the net that a file at --start is of.")
 ]

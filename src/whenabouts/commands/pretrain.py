@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -11,7 +11,9 @@ from whenabouts.commands.options import (
     Architecture,
     Device,
     Json,
+    On,
     Overrides,
+    Processes,
     ProjectFolder,
     Recipe,
     Seed,
@@ -45,7 +47,9 @@ Weights = Annotated[
 
 Patience = Annotated[
     float,
-    typer.Option("--patience", help="Under torchrun: seconds after which a silent process counts as lost.", min=1),
+    typer.Option(
+        "--patience", help="Of several processes: seconds after which a silent process counts as lost.", min=1
+    ),
 ]
 CacheGb = Annotated[
     float | None,
@@ -70,6 +74,8 @@ def pretrain(
     workers: TrainingWorkers = 2,
     cache_gb: CacheGb = None,
     patience: Patience = 600.0,
+    on: On = "local",
+    processes: Processes = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: Json = False,
@@ -79,44 +85,112 @@ def pretrain(
     Reads the manifest and the vocabulary, writes models/backbone, or models/backbone-flow or -sound with --modality.
     Killed, it goes on from its last checkpoint. Under torchrun several processes train together. Motion needs OpenCV:
     pip install 'whenabouts[flow]'.
+
+    --on a cluster needs Ray (pip install 'whenabouts[cluster]'), and the project, the videos and the recipe under the
+    same paths on all nodes: there --processes train together, as under torchrun and to the same weights. Where one is
+    lost, all go on from the last checkpoint: see docs/scale.md.
     """
-    from whenabouts.config import load
     from whenabouts.core.errors import SettingsError
+    from whenabouts.scale.cluster import check_place
+    from whenabouts.training.processes import launched
+
+    terminal = Terminal(as_json=as_json)
+    asked = _Asked(project, modality, start, architecture, spread, recipe, overrides, workers, cache_gb, patience,
+                   device, seed)  # fmt: skip
+    if check_place(on):
+        if weights is not None or launched():
+            raise SettingsError("--on is for training: leave out --weights, and start it once, without torchrun.")
+        terminal.result(*_on_cluster(on, processes, asked, terminal))
+        return
+    if processes is not None:
+        raise SettingsError("--processes is for --on a cluster; on one machine start several with torchrun.")
+    if weights is None:
+        outcome = _trained(asked, terminal)
+        if outcome is not None:
+            terminal.result(*outcome)
+        return
+    if launched():
+        raise SettingsError("--weights takes a backbone without training: start it once, without torchrun.")
+    home = asked.home()
+    _start(home, modality, "random", architecture, terminal)
+    shape, _ = _settings(recipe, overrides, modality, None, trained=False)
+    backbone, folder = _taken(weights, shape, home.manifest()), home.backbone_of(modality)
+    backbone.save(folder, card={"weights": weights.name})
+    terminal.result(f"Wrote {folder}: {backbone.source}.", {"folder": str(folder), "source": backbone.source})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """What a training was asked for."""
+
+    project: Path
+    modality: Literal["rgb", "flow", "sound"]
+    start: str | None
+    architecture: str | None
+    spread: Literal["mean", "centre"]
+    recipe: Path | None
+    overrides: list[str] | None
+    workers: int
+    cache_gb: float | None
+    patience: float
+    device: str
+    seed: int
+
+    def home(self) -> "Project":
+        """The project."""
+        from whenabouts.data.project import Project
+
+        return Project.open(self.project)
+
+    def anywhere(self) -> "_Asked":
+        """The same, from whatever folder it is begun."""
+        start = self.start if self.start is None or not Path(self.start).exists() else str(Path(self.start).resolve())
+        recipe = None if self.recipe is None else self.recipe.resolve()
+        return dataclasses.replace(self, project=self.project.resolve(), recipe=recipe, start=start)
+
+
+_Outcome = tuple[str, dict[str, Any]]
+
+
+def _on_cluster(on: str, processes: int | None, asked: _Asked, terminal: Terminal) -> _Outcome:
+    from whenabouts.scale.cluster import connected, wants_gpu
+    from whenabouts.scale.processes import run_together, size_of
+
+    with connected(on) as ray:
+        gpu = wants_gpu(ray, asked.device)
+        size = size_of(ray, processes, gpu=gpu)
+        outcome = run_together(ray, _trained, asked.anywhere(), size=size, gpu=gpu, progress=terminal)
+    return cast(_Outcome, outcome)  # The first process has one.
+
+
+def _trained(asked: _Asked, progress: "Progress") -> _Outcome | None:
+    """Train, in this process or with the others of its launch; what the first of them tells in the end."""
+    from whenabouts.config import load
     from whenabouts.core.progress import Silent
-    from whenabouts.data.project import Project
     from whenabouts.recognition.labelled_videos import labelled_videos
     from whenabouts.recognition.pretrain_settings import PretrainSettings
     from whenabouts.recognition.pretraining import Run, pretrain_to
     from whenabouts.training.devices import choose_device, compute_on
-    from whenabouts.training.processes import joined, launched
+    from whenabouts.training.processes import joined
 
-    terminal = Terminal(as_json=as_json)
-    home = Project.open(project)
-    if weights is not None:
-        if launched():
-            raise SettingsError("--weights takes a backbone without training: start it once, without torchrun.")
-        _start(home, modality, "random", architecture, terminal)
-        shape, _ = _settings(recipe, overrides, modality, None, trained=False)
-        backbone, folder = _taken(weights, shape, home.manifest()), home.backbone_of(modality)
-        backbone.save(folder, card={"weights": weights.name})
-        terminal.result(f"Wrote {folder}: {backbone.source}.", {"folder": str(folder), "source": backbone.source})
-        return
-    chosen = choose_device(device)
-    with joined(chosen, patience_seconds=patience) as world:
-        speaking = terminal if world.first else Silent()
-        begun = _start(home, modality, start, architecture, speaking)
-        shape, told = _settings(recipe, overrides, modality, begun, trained=True)
+    home, modality, chosen = asked.home(), asked.modality, choose_device(asked.device)
+    with joined(chosen, patience_seconds=asked.patience) as world:
+        speaking = progress if world.first else Silent()
+        begun = _start(home, modality, asked.start, asked.architecture, speaking)
+        shape, told = _settings(asked.recipe, asked.overrides, modality, begun, trained=True)
         if begun is not None or modality == "flow":
             speaking.say("It begins at random." if begun is None else f"It begins with the weights of {begun.source}.")
         plan = load(PretrainSettings, told, "[pretrain]")
         compute = compute_on(chosen, plan.precision, plan.compile)
-        run = Run(home.cache_folder, compute, seed, workers, speaking, begun, spread, world, home.logs_of(modality))
-        if cache_gb is not None:
-            run = dataclasses.replace(run, room_bytes=cache_gb * 1e9)
+        logs = home.logs_of(modality)
+        run = Run(home.cache_folder, compute, asked.seed, asked.workers, speaking, begun, asked.spread, world, logs)
+        if asked.cache_gb is not None:
+            run = dataclasses.replace(run, room_bytes=asked.cache_gb * 1e9)
         vocabulary, folder = home.vocabulary(), home.backbone_of(modality)
         trained = pretrain_to(folder, labelled_videos(home.manifest(), vocabulary), vocabulary, shape, plan, run)
-        if world.first:
-            terminal.result(f"Wrote {folder}: {trained.told()}", {"folder": str(folder), **trained.to_json()})
+        if not world.first:
+            return None
+        return f"Wrote {folder}: {trained.told()}", {"folder": str(folder), **trained.to_json()}
 
 
 def _start(

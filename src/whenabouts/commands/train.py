@@ -1,14 +1,16 @@
 """`whenabouts train`: from features and labels of whole videos to a localizer."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe, Seed
+from whenabouts.commands.options import Device, Json, On, Overrides, Processes, ProjectFolder, Recipe, Seed
 
 if TYPE_CHECKING:
+    from whenabouts.core.progress import Progress
     from whenabouts.data.feature_store import FeatureStore
 
 Name = Annotated[
@@ -54,6 +56,8 @@ def train(
     with_reviews: WithReviews = False,
     truth: TruthFile = None,
     even_if_worse: EvenIfWorse = False,
+    on: On = "local",
+    processes: Processes = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: Json = False,
@@ -71,9 +75,71 @@ def train(
     out before, and tells what it has brought on those (reports/learning.json). A model that is worse there than
     the one that stands there is not taken, unless --even-if-worse. Concepts that were saved from examples join the
     vocabulary. Where too little was decided to choose a localizer by, the kind that stands there is kept.
+
+    --on a cluster needs Ray (pip install 'whenabouts[cluster]'), and the project and the recipe under the same paths on
+    all nodes: one worker trains, and goes on from its last checkpoint elsewhere where it is lost; boosted trees are
+    trained by --processes together, and are nearly those of one: see docs/scale.md.
     """
-    from whenabouts.config import load, tables
     from whenabouts.core.errors import SettingsError
+    from whenabouts.scale.cluster import check_place
+
+    terminal = Terminal(as_json=as_json)
+    if (truth is not None or even_if_worse) and not with_reviews:
+        which = "--truth" if truth is not None else "--even-if-worse"
+        raise SettingsError(f"{which} is for --with-reviews: other trainings measure nothing.")
+    asked = _Asked(localizer, modality, project, recipe, overrides, with_reviews, truth, even_if_worse, device, seed)
+    if check_place(on):
+        terminal.result(*_on_cluster(on, processes, asked, terminal))
+        return
+    if processes is not None:
+        raise SettingsError("--processes is for --on a cluster: one machine trains in one process.")
+    terminal.result(*_trained(asked, terminal))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a training was asked for; `processes` boost trees together."""
+
+    localizer: str | None
+    modality: list[str] | None
+    project: Path
+    recipe: Path | None
+    overrides: list[str] | None
+    with_reviews: bool
+    truth: Path | None
+    even_if_worse: bool
+    device: str
+    seed: int
+    processes: int = 1
+
+
+_Outcome = tuple[str, dict[str, Any]]
+
+
+def _on_cluster(on: str, processes: int | None, asked: _Asked, terminal: Terminal) -> _Outcome:
+    from whenabouts.scale.cluster import connected, wants_gpu
+    from whenabouts.scale.processes import run_together, size_of
+
+    paths = {"project": asked.project, "recipe": asked.recipe, "truth": asked.truth}
+    resolved: dict[str, Any] = {name: None if path is None else path.resolve() for name, path in paths.items()}
+    with connected(on) as ray:
+        asked = replace(asked, processes=size_of(ray, processes, gpu=False), **resolved)
+        gpu = wants_gpu(ray, asked.device)
+        return run_together(ray, _trained_there, asked, size=1, cpus=None, gpu=gpu, progress=terminal)
+
+
+def _trained_there(asked: _Asked, progress: "Progress") -> _Outcome:
+    """Train within a worker, who asks others to boost trees with: while they do, it only waits."""
+    from whenabouts.localizers.concepts.boosting import boosted_by
+    from whenabouts.scale.boosting import boosting_within
+
+    with boosted_by(boosting_within(asked.processes, progress)):
+        return _trained(asked, progress)
+
+
+def _trained(asked: _Asked, progress: "Progress") -> _Outcome:
+    """Train, and save what it was worth; what to tell in the end."""
+    from whenabouts.config import load, tables
     from whenabouts.core.files import remove_folder, sweep
     from whenabouts.core.locks import claimed
     from whenabouts.data.examples import Examples
@@ -89,46 +155,45 @@ def train(
         told_for_reviews,
     )
 
-    terminal = Terminal(as_json=as_json)
-    if (truth is not None or even_if_worse) and not with_reviews:
-        which = "--truth" if truth is not None else "--even-if-worse"
-        raise SettingsError(f"{which} is for --with-reviews: other trainings measure nothing.")
-    table = tables(recipe, overrides, sections=("train",))["train"]
-    free = localizer is None and not table
-    localizer, told = chosen_localizer(localizer, table)
-    if with_reviews:
+    table = tables(asked.recipe, asked.overrides, sections=("train",))["train"]
+    free = asked.localizer is None and not table
+    localizer, told = chosen_localizer(asked.localizer, table)
+    if asked.with_reviews:
         told = told_for_reviews(localizer, told)
     settings = load(LOCALIZERS[localizer].Settings, told, "[train]")
-    home = Project.open(project)
+    home = Project.open(asked.project)
     store, vocabulary = home.features(), home.vocabulary()
-    modalities = _modalities(store, modality)
+    modalities = _modalities(store, asked.modality)
     entries = said = [entry for entry in home.manifest().of_split("train") if entry.usable]
-    lessons = ReviewedLessons.of(home, terminal, truth=truth) if with_reviews else None
+    lessons = ReviewedLessons.of(home, progress, truth=asked.truth) if asked.with_reviews else None
     if lessons is not None:
         entries, vocabulary = list(lessons.entries), lessons.vocabulary
     absent = home.vocabulary_settings().absent
     examples = Examples.of(entries, vocabulary, store, modalities, absent, partial=True)
     for reason in store.broken.values():
-        terminal.say(reason)
+        progress.say(reason)
     if examples.missing:
-        terminal.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
+        progress.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
     folder, cache = home.localizer_folder, home.cache_folder / "train"
     choice = None
     with claimed(cache, "a training"):
         if free and any(part.present.any() for part in examples.segments):
-            rivals = rivals_for_reviews(home) if with_reviews else None
+            rivals = rivals_for_reviews(home) if asked.with_reviews else None
             choice = choose_localizer(
-                examples, examples.segments, terminal, vocabulary=vocabulary, seed=seed, device=device,
+                examples, examples.segments, progress, vocabulary=vocabulary, seed=asked.seed, device=asked.device,
                 checkpoints=cache / "trials", rivals=rivals, labels=examples.labels,
             )  # fmt: skip
-            terminal.say(f"Chose {choice.name}: {choice.why}. It now learns from all videos.")
+            progress.say(f"Chose {choice.name}: {choice.why}. It now learns from all videos.")
             localizer = choice.name
             settings = rivals[localizer] if rivals is not None else LOCALIZERS[localizer].Settings()
         unfinished = cache / localizer
         trained = LOCALIZERS[localizer].fit(
-            examples, settings, terminal, vocabulary=vocabulary, seed=seed, device=device, checkpoints=unfinished
-        )
-        learning = None if lessons is None else lessons.report(home, trained, terminal, even_if_worse=even_if_worse)
+            examples, settings, progress, vocabulary=vocabulary, seed=asked.seed, device=asked.device,
+            checkpoints=unfinished,
+        )  # fmt: skip
+        learning = None
+        if lessons is not None:
+            learning = lessons.report(home, trained, progress, even_if_worse=asked.even_if_worse)
         taken = learning is None or learning["kept"] == "new"
         if taken:
             if vocabulary.names != home.vocabulary().names:
@@ -144,9 +209,9 @@ def train(
     facts = {"videos": trained.training["videos"], "left_out": trained.training["left_out"]}
     if learning is not None:
         facts |= {"learning": learning}
-        terminal.say(told_change(learning))
+        progress.say(told_change(learning))
     made = f"{localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos."
-    terminal.result(
+    return (
         f"Wrote {folder}: {made}" if taken else f"Kept {folder} as it was. Not taken, being worse: {made}",
         {"folder": str(folder), "localizer": localizer, "concepts": len(vocabulary), "modalities": list(modalities),
          "without_features": len(examples.missing),

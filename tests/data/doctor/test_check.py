@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.doctor.check import check_project
 from whenabouts.data.doctor.findings import CheckReport
+from whenabouts.data.doctor.looking import Looks, contents_of, frames_of
 from whenabouts.data.freshness import Lessons, MomentsCard
 from whenabouts.data.importers.media_files import stamp_of
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
@@ -199,9 +200,7 @@ def test_copies_across_splits_are_a_warning_and_within_one_a_note(tmp_path: Path
     assert (report.figures["duplicates"], report.figures["duplicates_across_splits"]) == (2, 1)
 
 
-def test_copies_by_frames_are_looked_for_across_splits(
-    tmp_path: Path, entry: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_by_frames_are_looked_for_across_splits(tmp_path: Path, entry: Make) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), dtype=np.uint8)
 
     def decoded(entries: list[Entry]) -> Iterator[tuple[Entry, object]]:
@@ -209,15 +208,28 @@ def test_copies_by_frames_are_looked_for_across_splits(
             same = entry.video.path.stem in ("dive0", "t")
             yield entry, picture if same else 255 - np.roll(picture, len(entry.video.path.stem), 1)
 
-    monkeypatch.setattr("whenabouts.data.doctor.deduplicate._decoded", decoded)
     project = project_of(
         tmp_path / "p", [entry("dive0", "dive"), entry("dive1", "dive"), entry("t", "dive", split="test")]
     )
-    report = checked(project, frames=True)
+    report = check_project(project.folder, frames=True, progress=Silent(), looks=Looks(contents_of, decoded))
     assert "copies of a video in two splits, so that scores come out too good: 1 (1 by frames)" in said(
         report, "warning", "splits"
     )
     assert checked(project, frames=False).figures["duplicates"] == 0
+
+
+def test_files_that_nobody_could_look_into_are_told(tmp_path: Path, entry: Make) -> None:
+    project = project_of(tmp_path / "p", healthy(entry))
+
+    def some_unread(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bool | None]]:
+        for each in reversed(entries):
+            yield each, None if each.id == entries[1].id else True
+
+    looks = Looks(some_unread, frames_of)
+    report = check_project(project.folder, frames=False, files=True, progress=Silent(), looks=looks)
+    (found,) = [one for one in report.findings if "could not be looked into" in one.text]
+    assert found.names == (project.manifest().entries[1].id,)
+    assert report.figures["contents_changed"] == 0
 
 
 def test_later_damage_under_the_same_size_and_time_is_found_when_files_are_read(tmp_path: Path, entry: Make) -> None:

@@ -1,6 +1,6 @@
 """Copies of videos are found, other videos are not, and flat pictures prove nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
 from whenabouts.data.doctor.deduplicate import same_files, same_frames, small_frames
+from whenabouts.data.doctor.looking import Looks, contents_of
 from whenabouts.data.importers.media_files import stamp_of
 from whenabouts.data.manifest import Entry, FileStamp
 from whenabouts.media.probe import probe
@@ -64,22 +65,20 @@ def test_the_same_scene_with_something_else_in_it_is_no_copy(film: Callable[...,
     assert pairs([film("take 1", scene(3)), film("take 2", changed)], tmp_path / "cache") == []
 
 
-def test_frames_are_kept_by_content(
-    film: Callable[..., Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_frames_are_kept_by_content(film: Callable[..., Entry], tmp_path: Path) -> None:
     entry = film("kept", scene(4))
     first = small_frames([entry], tmp_path / "cache", Silent())
 
-    def decoded(entries: list[Entry]) -> Iterator[object]:
+    def decoded(entries: Sequence[Entry]) -> Iterator[object]:
         assert not entries
         return iter(())
 
-    monkeypatch.setattr("whenabouts.data.doctor.deduplicate._decoded", decoded)
-    again = small_frames([entry], tmp_path / "cache", Silent())
+    looks = Looks(contents_of, decoded)
+    again = small_frames([entry], tmp_path / "cache", Silent(), looks)
     assert np.array_equal(first["kept"], again["kept"])
     (tmp_path / "cache").write_bytes(b"broken")
     with pytest.raises(AssertionError):
-        small_frames([entry], tmp_path / "cache", Silent())
+        small_frames([entry], tmp_path / "cache", Silent(), looks)
 
 
 def test_files_that_can_not_be_decoded_are_left_out(tmp_path: Path) -> None:
