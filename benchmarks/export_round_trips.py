@@ -2,6 +2,7 @@
 
     python benchmarks/export_round_trips.py --out benchmarks/results --projects 1000
 
+Then clips and chapters of films longer than two hours (`film_times.py`). Finished parts are kept in --work.
 Files are read back by the libraries of other programs where there is one (pyarrow, pysubs2, OpenTimelineIO and its
 reader of CMX 3600, pympi), else as their format says. A moment is lost where its label, with all its signs, or its
 times are not found again.
@@ -18,6 +19,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -26,7 +28,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from provenance import write_result
+import film_times
+from provenance import made_now, write_result
 from whenabouts.core.files import read_json, write_json
 from whenabouts.core.moments import Moment, Moments
 from whenabouts.core.progress import Silent
@@ -48,6 +51,8 @@ LABELS = ("dive", "cake cutting", "a, b; c|d", 'say "hi"', "line\nbreak", "Ünï
           "=1+1", "back\\nslash", "{\\an8}", " led and trailed ", "tab\tstop", "\u2028", "]]> */ {%", "bell\x07",
           "e\u0301", "-", "0", "very " * 60 + "long")  # fmt: skip
 VIDEOS = ("v1", "holiday/beach 1", "überall/ä.b", "日本/跳 水", "a,b", "%20", "x" * 200)
+PART = 250
+"""Projects that are done and kept together."""
 Row = tuple[str, str, float, float]
 Reader = Callable[[Path, dict[str, Video]], list[Row]]
 
@@ -309,14 +314,37 @@ def _escaped(name: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("benchmarks/work/export_round_trips"))
     parser.add_argument("--projects", type=int, default=1000)
+    parser.add_argument("--minutes", type=int, default=122, help="of the films")
     asked = parser.parse_args()
+    parts = [range(first, min(first + PART, asked.projects)) for first in range(0, asked.projects, PART)]
+    projects = [_kept(asked.work / f"projects-{part[0]}-{part[-1]}.json", partial(projects_part, part))
+                for part in parts]  # fmt: skip
+    films = {rate: _kept(asked.work / f"films-{rate}-{asked.minutes}.json",
+                         partial(film_times.films_part, rate, asked.minutes))
+             for rate in film_times.RATES}  # fmt: skip
+    lost, worst = _summed(projects)
+    values = {"lost": lost, "worst_start_seconds": worst, "films": films}
+    page = _page(lost, worst, asked.projects) + "\n".join(film_times.page(films, asked.minutes))
+    write_result(asked.out, "export_round_trips", values, page, cells=[*projects, *films.values()])
+
+
+def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    if not path.exists():
+        write_json(path, {**make(), "made": made_now()})
+        print(f"{path.stem} is done.", flush=True)
+    return read_json(path)
+
+
+def projects_part(seeds: range) -> dict[str, Any]:
+    """The round trips of some projects, one a seed."""
     lost = {name: {"projects": 0, "moments": 0, "lost": 0, "strange": 0} for name in FORMATS}
     worst: dict[str, dict[str, float]] = {name: dict.fromkeys(RATES, 0.0) for name in FORMATS}
     with tempfile.TemporaryDirectory() as temporary:
-        for seed in range(asked.projects):
+        for seed in seeds:
             folder = Path(temporary) / str(seed)
             rate = list(RATES)[seed % len(RATES)]
             project = random_project(folder / "p", seed, rate=rate)
@@ -329,12 +357,14 @@ def main() -> None:
                 row["lost"] += int(result["lost"])
                 row["strange"] += int(result["strange"])
                 worst[name][rate] = max(worst[name][rate], result["worst"])
-    write_result(
-        asked.out,
-        "export_round_trips",
-        {"lost": lost, "worst_start_seconds": worst},
-        _page(lost, worst, asked.projects),
-    )
+    return {"lost": lost, "worst": worst}
+
+
+def _summed(parts: list[dict[str, Any]]) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
+    lost = {name: {key: sum(part["lost"][name][key] for part in parts) for key in parts[0]["lost"][name]}
+            for name in FORMATS}  # fmt: skip
+    worst = {name: {rate: max(part["worst"][name][rate] for part in parts) for rate in RATES} for name in FORMATS}
+    return lost, worst
 
 
 def _page(lost: dict[str, dict[str, int]], worst: dict[str, dict[str, float]], projects: int) -> str:

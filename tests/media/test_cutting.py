@@ -76,6 +76,34 @@ def test_a_copied_clip_begins_with_the_key_frame_before(
     np.testing.assert_allclose(at[: 80 - key], np.array(source.times[key:80]) - source.times[key], atol=0.0021)
 
 
+@pytest.mark.parametrize("kind", ["mp4 constant rate, B-frames", "mkv"])
+def test_a_copied_clip_from_a_key_frame_on_begins_there_however_seconds_are_rounded(
+    numbered: dict[str, Numbered], kind: str, tmp_path: Path
+) -> None:
+    source = numbered[kind]
+    with av.open(str(source.path)) as container:
+        keys = sorted(packet.pts * packet.time_base for packet in container.demux(video=0) if packet.is_keyframe)
+    start = float(keys[1] - keys[0]) - 1e-9
+    target = tmp_path / ("clip" + container_for(source.path)[1])
+    (told,) = clip_parts(source.path, target=target, start=start, end=start + 0.5, exact=False)
+    assert told["begins"][0] == pytest.approx(start, abs=1e-6)
+
+
+@pytest.mark.parametrize("end", range(72, 84))
+def test_no_picture_of_a_copied_clip_lacks_what_it_builds_on(
+    numbered: dict[str, Numbered], end: int, tmp_path: Path
+) -> None:
+    source = numbered["mp4 constant rate, B-frames"]
+    target = tmp_path / "clip.mp4"
+    list(clip_parts(source.path, target=target, start=source.times[70], end=source.times[end], exact=False))
+    _, seen = pictures(target)
+    first = seen[0]
+    assert first is not None
+    assert seen == list(range(first, first + len(seen)))  # One that lost its reference can't be read.
+    assert first <= 70
+    assert end <= first + len(seen) <= end + 4
+
+
 def test_sound_comes_along(encode: Callable[..., Path], tmp_path: Path) -> None:
     sound = Sound(np.sin(np.arange(16000 * 4) / 5).astype(np.float32) * 0.5, 16000)
     source = encode(tmp_path / "heard.mp4", [k / 25 for k in range(100)], sound=sound)

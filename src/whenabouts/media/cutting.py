@@ -108,23 +108,39 @@ def _copy(source: "InputContainer", output: "OutputContainer", packets: Iterable
 def _cut(source: "InputContainer", part: Path, kind: str, start: float, end: float) -> float:
     film, zero = video_stream(source), zero_of(source)
     key = _key_before(source, film, zero + Fraction(start))
-    stop = zero + Fraction(end)
+    packets = _decodable(source, film, key, zero + Fraction(end))
+    with _written(part, kind) as output:
+        _copy(source, output, packets, key)
+    return float(key - zero)
 
-    def wanted() -> Iterator["Packet[Any]"]:
-        for packet in source.demux():
-            ticks = packet.pts if packet.pts is not None else packet.dts
-            if not packet.size or ticks is None or packet.time_base is None:
-                continue
-            at = ticks * packet.time_base
-            decoded = at if packet.dts is None else packet.dts * packet.time_base
-            if packet.stream.index == film.index and decoded >= stop:
-                return
+
+def _decodable(
+    source: "InputContainer", film: "VideoStream", key: Fraction, stop: Fraction
+) -> Iterator["Packet[Any]"]:
+    """Packets within `[key, stop)`, and those pictures after `stop` without which one before it can't be decoded.
+
+    A picture that is shown before `stop` may build on a later one, which then comes before it in the file: that one is
+    kept, with all that is shown before it, so that no picture is broken and none is missing in between.
+    """
+    ahead: list[Packet[Any]] = []
+    for packet in source.demux():
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        if not packet.size or ticks is None or packet.time_base is None:
+            continue
+        at = ticks * packet.time_base
+        if packet.stream.index != film.index:
             if key <= at < stop:
                 yield packet
-
-    with _written(part, kind) as output:
-        _copy(source, output, wanted(), key)
-    return float(key - zero)
+            continue
+        if (at if packet.dts is None else packet.dts * packet.time_base) >= stop:
+            return
+        if at >= stop:
+            ahead.append(packet)
+        elif at >= key:
+            stop = max([stop, *(each.pts * packet.time_base for each in ahead if each.pts is not None)])
+            yield from ahead
+            ahead.clear()
+            yield packet
 
 
 def _key_before(source: "InputContainer", film: "VideoStream", at: Fraction) -> Fraction:
@@ -137,9 +153,9 @@ def _key_before(source: "InputContainer", film: "VideoStream", at: Fraction) -> 
             if packet.pts is None:
                 continue
             when = packet.pts * base
-            if packet.is_keyframe and when <= at:
+            if packet.is_keyframe and when <= at + base / 2:  # Seconds as float, and ticks, are rounded.
                 keys.append(when)
-            if (packet.dts or packet.pts) * base > at:
+            if (packet.dts or packet.pts) * base > at + base / 2:
                 break
         if keys:
             _seek(source, film, max(keys))

@@ -52,6 +52,21 @@ def test_the_comparison_notices_what_is_missing(trips: ModuleType, tmp_path: Pat
     assert trips.compared(moments, late, videos, trips.FORMATS["otio"])["lost"] == 6
 
 
+@pytest.mark.parametrize(("rate", "ending"), [("23.976", "mkv"), ("variable", "mp4")])
+def test_clips_and_chapters_are_right_to_the_picture(
+    trips: ModuleType, rate: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trips.film_times, "KEYS", 8)  # "Minutes" of 16 s; the benchmark has 122 whole ones.
+    film = trips.film_times.make_film(tmp_path, rate, ending, 3)
+    found = trips.film_times.measure(film, tmp_path, moments=6, seed=3)
+    assert {how: row["wrong"] for how, row in found.items()} == {"exact": 0, "copy": 0, "chapters": 0}
+    assert max(row["worst"] for row in found.values()) < 0.0011
+    assert min(row["pictures"] for row in found.values()) >= 9
+    late = trips.film_times.Film(film.path, [at + Fraction(1, 5) for at in film.times], film.numbers)
+    noticed = trips.film_times.measure(late, tmp_path, moments=6, seed=3)
+    assert min(noticed["exact"]["wrong"], noticed["copy"]["worst"], noticed["chapters"]["worst"]) > 0.19
+
+
 @given(st.text(st.characters(codec=None)))
 def test_any_text_is_one_line_and_back(text: str) -> None:
     line = one_line(text)
