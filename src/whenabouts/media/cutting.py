@@ -114,10 +114,8 @@ def _cut(source: "InputContainer", part: Path, kind: str, start: float, end: flo
     return float(key - zero)
 
 
-def _decodable(
-    source: "InputContainer", film: "VideoStream", key: Fraction, stop: Fraction
-) -> Iterator["Packet[Any]"]:
-    """Packets within `[key, stop)`, and those pictures after `stop` without which one before it can't be decoded.
+def _decodable(source: "InputContainer", film: "VideoStream", key: Fraction, stop: Fraction) -> Iterator["Packet[Any]"]:
+    """Packets within `[key, stop)`, and pictures after `stop` without which one before it can't be decoded.
 
     A picture that is shown before `stop` may build on a later one, which then comes before it in the file: that one is
     kept, with all that is shown before it, so that no picture is broken and none is missing in between.
