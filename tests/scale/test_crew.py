@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from whenabouts.core.errors import FeatureMismatch, InvalidData, SettingsError, WriteError
+from whenabouts.core.errors import FeatureMismatch, InvalidData, ProcessLost, SettingsError, WriteError
 from whenabouts.core.progress import Silent
 from whenabouts.scale.cluster import check_place, connected
 from whenabouts.scale.crew import Crew, Lost
@@ -65,6 +65,27 @@ def all_of(crew: Crew[str, list[str]], jobs: list[tuple[str, ...]]) -> dict[str,
                 assert word not in found
                 found[word] = result if isinstance(result, Lost) else result[number]
     return found
+
+
+def without_room(folder: Path) -> Callable[[tuple[str, ...]], list[str]]:
+    """As on a node whose disk is full, unless `folder` has a place for one worker that is still free."""
+    try:
+        (folder / "place").rmdir()
+    except FileNotFoundError:
+        raise OSError(28, "No space left on device", str(folder)) from None
+    return lambda job: [2 * word for word in job]
+
+
+def test_workers_that_can_not_start_leave_the_work_to_others(ray: Any, tmp_path: Path) -> None:
+    """They are told with node and reason; without any other the work ends."""
+    jobs = [(word,) for word in "abcdefgh"]
+    (tmp_path / "place").mkdir()
+    found = all_of(Crew(ray, without_room, tmp_path, Telling()), jobs)
+    assert found == {word: 2 * word for word in "abcdefgh"}
+    told = Telling()
+    with pytest.raises(ProcessLost, match=r"Workers end as soon as they start: Worker \S+/\d+ can't start: .*No space"):
+        all_of(Crew(ray, without_room, tmp_path, told, most=1), jobs)
+    assert len(told.said) == 4
 
 
 def test_killed_workers_cost_only_what_kills_them(ray: Any, tmp_path: Path) -> None:

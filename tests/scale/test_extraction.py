@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from whenabouts.cli import app
+from whenabouts.core.errors import WriteError
 from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
 from whenabouts.data.feature_store import FeatureStore
@@ -100,6 +103,91 @@ def test_a_lost_node_changes_nothing(
     assert done.written == 4
     assert content(here) == content(there)
     assert [row["id"] for row in report.rows()] == ["text"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB."""
+    place = tmp_path / "small disk"
+    place.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True, check=False
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("needs leave to mount a small file system (root, and a system that lets it)")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Write until there is no room."""
+    with (disk / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(4096))
+
+
+class Filling(Silent):
+    """Fills a disk when the first video is there; keeps what is said."""
+
+    def __init__(self, disk: Path) -> None:
+        self.disk, self.told = disk, list[str]()
+
+    def track(self, items: Iterable[Any], *, total: int | None, title: str) -> Iterator[Any]:
+        for item in items:
+            yield item
+            if not (self.disk / "filler").exists():
+                fill(self.disk)
+
+    def say(self, text: str) -> None:
+        self.told.append(text)
+
+
+def test_a_full_disk_on_a_node_loses_nothing(
+    cluster: Any, template: Path, tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no other node has a free processor the command ends and says so; with one, the same command finishes."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    monkeypatch.setattr("whenabouts.scale.extraction._JOB_SECONDS", 1.0)  # each video by itself
+    monkeypatch.setattr("whenabouts.scale.crew.TRIES", 1)
+    here, there = (shutil.copytree(template, tmp_path / name) for name in ("here", "there"))
+    extracted(here)
+    (other,) = (node for node in cluster.list_all_nodes() if node is not cluster.head_node)
+    cluster.remove_node(other, allow_graceful=False)
+    full = cluster.add_node(num_cpus=1, object_store_memory=80_000_000, env_vars={"TMPDIR": str(small_disk)})
+    head = NodeAffinitySchedulingStrategy(cluster.head_node.node_id, soft=False)
+    busy = ray.remote(num_cpus=1, scheduling_strategy=head)(Waiting).remote()
+    ray.get(busy.__ray_ready__.remote())
+    home, progress = Project(there), Filling(small_disk)
+    backbone = Backbone.load(home.backbone_folder)
+
+    def run() -> Any:
+        report = ExtractionReport(report_of(home.reports_folder, "rgb"))
+        return extract_on(
+            ray, tuple(home.manifest()), stream_of(backbone, ExtractSettings()), backbone=home.backbone_folder,
+            store=home.features(), report=report, device="cpu", progress=progress,
+        )  # fmt: skip
+
+    try:
+        with pytest.raises(WriteError, match=f"{re.escape(str(small_disk))}.* can't be written: No space left on dev"):
+            run()
+        names = {entry.id for entry in home.manifest()}
+        (first,) = home.features().video_ids("rgb")
+        lost = [re.fullmatch(r"Worker (\S+)/\d+ has ended at (\S+): .*No space left.*", text) for text in progress.told]
+        assert [found[2] in names - {first} for found in lost if found] == [True]
+        ray.kill(busy)
+        done = run()
+    finally:
+        ray.kill(busy)
+        cluster.remove_node(full, allow_graceful=False)
+        cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
+    assert (done.written, done.done_before) == (3, 1)
+    assert content(here) == content(there)
+
+
+class Waiting:
+    """Takes a processor, and does nothing."""
 
 
 def test_long_videos_go_out_alone_and_first() -> None:

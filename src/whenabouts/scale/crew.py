@@ -34,7 +34,10 @@ class _Worker:
     def begin(self, version: str, make: Callable[..., Callable[[Any], Any]], given: Any) -> str:
         """Make what does the work; say which node and process this is."""
         name = greeting(version)
-        self._work = make(given)
+        try:
+            self._work = make(given)
+        except OSError as error:
+            raise WriteError(f"Worker {name} can't start: {error}. Look at the disk of that node.") from error
         return name
 
     def run(self, job: Any) -> Any:
@@ -147,13 +150,21 @@ class Crew(Generic[Item, Result]):
             self._idle.append((worker, self._ray.get(reference)))
         except self._ray.exceptions.RayError as error:
             cause = cause_of(error)
-            self._failed_starts += 1
             if isinstance(cause, WhenaboutsError) and not isinstance(cause, WriteError):
                 raise cause from None
-            if self._failed_starts > TRIES * self.size:
-                raise ProcessLost(f"Workers end as soon as they start: {told(cause)}") from None
+            self._progress.say(told(cause))
             self._ray.kill(worker)
+            self._failed_starts += 1
+            self._replace(cause)
+
+    def _replace(self, cause: BaseException) -> None:
+        """Call another worker, unless too many have ended as they started: then those that are left do the work."""
+        if self._failed_starts <= TRIES * self.size:
             self._call()
+        elif not (self._running or self._idle or self._coming):
+            raise ProcessLost(
+                f"Workers end as soon as they start: {told(cause)} What was finished is kept: the same command goes on."
+            ) from None
 
     def _lost(
         self, worker: Any, name: str, job: tuple[Item, ...], cause: BaseException
@@ -163,7 +174,7 @@ class Crew(Generic[Item, Result]):
         if not ended:
             raise cause
         self._ray.kill(worker)
-        self._call()
+        self._replace(cause)
         self._progress.say(f"Worker {name} has ended at {', '.join(map(str, job))}: {told(cause)}")
         for item in job:
             tries = self._tries[id(item)] = self._tries.get(id(item), 0) + 1
