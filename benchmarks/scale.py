@@ -1,14 +1,17 @@
 """What 1 million videos of 4 minutes would take: real parts of the work are done, and the rest follows from rates.
 
     python benchmarks/scale.py         writes benchmarks/results/scale.json, and the figures within docs/scale.md
+    python benchmarks/scale.py --minutes 9 --scratch DIR     a part of it; the same again goes on
     python benchmarks/scale.py --share 20000 --videos 200 --wide 300 --out ""     a small one, on the screen only
 
-48 million segments of 5 s, 1,000 concepts. Done in part: a share of the manifest, written and read in 100 files; a
-share of the segments gets scores for all concepts, by a matrix product over features made up by chance, in 20 parts;
-each part keeps each concept's best segments, and the parts are merged, all together and by twos; for 50 concepts the
-outcome is compared with a full sort. Merging is done once more as wide as it would be: 10,000 videos of each of 1,000
-concepts. Each piece is a process of its own, whose CPU seconds and peak memory are noted. Decoding, extraction and
-pairwise scoring are taken from other results beside this one. What was finished is not done again (--scratch).
+48 million segments of 5 s, 1,000 concepts. The manifest of all videos is written and read as one file, and dealt
+out to workers. A share of the segments gets scores for all concepts, by a matrix product over features made up by
+chance, in 20 parts; each part keeps each concept's best segments, and the parts are merged, all together and by
+twos; for 50 concepts the outcome is compared with a full sort. Merging is done once more as wide as it would be:
+10,000 videos of each of 1,000 concepts. Folders of many files are listed as workers do. Each piece is a process of
+its own, whose CPU seconds and peak memory are noted. Decoding, extraction and pairwise scoring are taken from other
+results beside this one. What was finished is not done again (--scratch), so --minutes may end it between two
+pieces.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -34,7 +38,7 @@ from whenabouts.localizers.concepts.candidates import BestOfClasses
 from whenabouts.recognition.shares import Share
 
 SEGMENTS, CLASSES, WIDTH, PARTS, KEPT = 48, 1000, 512, 20, 500
-FILES = 100
+LISTED = (10_000, 100_000)
 CHECKED = range(0, CLASSES, 20)
 RESULTS = Path(__file__).parent / "results"
 
@@ -46,29 +50,36 @@ def entry(number):
     return Entry(video, labels, title=f"Video {number}", uploader=f"channel {number % 5000}", stamp=stamp)
 
 
-def write_manifests(given, place):
-    each = given.share // FILES
-    for file in range(FILES):
-        Manifest(tuple(entry(number) for number in range(file * each, (file + 1) * each))).save(
-            place / f"{file:03d}.jsonl"
-        )
-    return {"entries": each * FILES, "bytes": sum(path.stat().st_size for path in place.glob("*.jsonl"))}
+def write_manifest(given, place):
+    Manifest(tuple(entry(number) for number in range(given.share))).save(place / "manifest.jsonl")
+    return {"entries": given.share, "bytes": (place / "manifest.jsonl").stat().st_size}
 
 
-def read_manifests(given, place):
-    """All files one after the other, as many workers would."""
-    seen = sum(len(Manifest.load(place / f"{file:03d}.jsonl")) for file in range(FILES))
-    return {"entries": seen}
-
-
-def whole_manifest(given, place):
-    """One process that holds a tenth of that share, and deals it out."""
-    entries = []
-    for file in range(FILES // 10):
-        entries += Manifest.load(place / f"{file:03d}.jsonl").entries
+def read_manifest(given, place):
+    """What each worker of an array does first: read all, and take its share."""
     began = time.process_time()
-    taken = len(Share(1, 100).of(entries))
-    return {"entries": len(entries), "taken": taken, "dealing": time.process_time() - began}
+    manifest = Manifest.load(place / "manifest.jsonl")
+    read = time.process_time()
+    taken = len(Share(1, 100).of(manifest.entries))
+    return {"entries": len(manifest), "taken": taken, "reading": read - began, "dealing": time.process_time() - read}
+
+
+def list_folder(given, place):
+    """What a look at a store costs, beside reading what is new: the names of its files."""
+    folder, seconds = place / "listed", {}
+    folder.mkdir(exist_ok=True)
+    made = 0
+    for count in LISTED:
+        for number in range(made, count):
+            (folder / f"{number:020d}-{number:012x}.safetensors").touch()
+        made, took = count, []
+        for _ in range(5):
+            began = time.process_time()
+            assert len(set(folder.glob("*.safetensors"))) == count
+            took.append(time.process_time() - began)
+        seconds[str(count)] = float(np.median(took))
+    shutil.rmtree(folder)
+    return {"seconds": seconds}
 
 
 def net():
@@ -136,8 +147,10 @@ def merge_parts(given, place):
 
 def wrong_classes(given, best):
     """How many of the checked concepts have another list than a full sort gives."""
-    weights, ids = net(), [f"{number:07x}" for number in range(given.videos // PARTS * PARTS)]
-    table = np.concatenate([scored(number, weights)[:, CHECKED] for number in range(len(ids))])
+    weights, count = net(), given.videos // PARTS * PARTS
+    table = np.empty((count * SEGMENTS, len(CHECKED)), np.float32)
+    for number in range(count):
+        table[number * SEGMENTS : (number + 1) * SEGMENTS] = scored(number, weights)[:, CHECKED]
     wrong = 0
     for column, index in enumerate(CHECKED):
         order = np.lexsort((np.arange(len(table)), -table[:, column]))[:KEPT]
@@ -176,9 +189,9 @@ PIECES = {
     "merge": (merge_parts, ()),
     **{f"wide part {part}": (wide_part, (part,)) for part in range(4)},
     **{f"wide merge {count}": (wide_merge, (count,)) for count in (2, 4)},
-    "write manifests": (write_manifests, ()),
-    "read manifests": (read_manifests, ()),
-    "hold manifest": (whole_manifest, ()),
+    "write manifest": (write_manifest, ()),
+    "read manifest": (read_manifest, ()),
+    "list a folder": (list_folder, ()),
 }
 
 
@@ -205,6 +218,13 @@ def piece(given):
     write_json(given.scratch / f"{given.piece}.json", {**found, "load": os.getloadavg()[0]})
 
 
+def same_size(note, size):
+    """Pieces of another size are not mixed with these."""
+    if note.is_file() and json.loads(note.read_text()) != size:
+        sys.exit(f"{note.parent} holds pieces of another size. Give another --scratch, or remove it.")
+    write_json(note, size)
+
+
 def taken():
     """Rates that other benchmarks beside this one measured, with the name of their file."""
     read = lambda name: json.loads((RESULTS / f"{name}.json").read_text())  # noqa: E731
@@ -227,20 +247,26 @@ def taken():
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--share", type=int, default=200_000, help="entries of the manifest")
-    options.add_argument("--videos", type=int, default=2500, help="videos whose segments are scored")
+    options.add_argument("--share", type=int, default=1_000_000, help="entries of the manifest")
+    options.add_argument("--videos", type=int, default=100_000, help="videos whose segments are scored")
     options.add_argument("--wide", type=int, default=10_000, help="videos a concept keeps where merging is wide")
     options.add_argument("--scratch", type=Path, default=Path("scale-scratch"), help="where pieces lie (2 GB)")
+    options.add_argument("--minutes", type=float, default=float("inf"), help="begin no piece after so many")
     options.add_argument("--out", default=str(RESULTS))
     options.add_argument("--piece", help=argparse.SUPPRESS)
     given = options.parse_args()
     given.scratch.mkdir(parents=True, exist_ok=True)
+    size = {"share": given.share, "videos": given.videos, "wide": given.wide, "kept": KEPT, "width": WIDTH}
+    same_size(given.scratch / "size.json", size)
     if given.piece:
         piece(given)
         return
-    pieces = {name: done(given, name) for name in PIECES}
+    pieces, began = {}, time.monotonic()
+    for name in PIECES:
+        if time.monotonic() - began > given.minutes * 60:
+            sys.exit(f"{len(pieces)} of {len(PIECES)} pieces are done: the same command goes on.")
+        pieces[name] = done(given, name)
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__}
-    size = {"share": given.share, "videos": given.videos, "wide": given.wide, "kept": KEPT, "width": WIDTH}
     values = {"size": size, "machine": machine, "taken": taken(), "pieces": pieces}
     text = figures(values)
     sys.stdout.write(text)

@@ -21,7 +21,7 @@ def totals(values):
 
 def measured(values):
     size, pieces, taken, part = values["size"], values["pieces"], values["taken"], totals(values)
-    written, read, merge = (pieces[name] for name in ("write manifests", "read manifests", "merge"))
+    written, read, merge = (pieces[name] for name in ("write manifest", "read manifest", "merge"))
     loads = [found["load"] for found in pieces.values()]
     share = VIDEOS * SEGMENTS / part["segments"]
     return [
@@ -35,14 +35,14 @@ def measured(values):
         f"| pairwise scoring, 150 trees | {taken['pairs']:,.0f} pairs a CPU s (`relevance_speed.json`) | 414 MiB |",
         f"| manifest, written | {written['entries'] / written['cpu']:,.0f} entries a CPU s | "
         f"{mb(written['peak_bytes'])} |",
-        f"| manifest, read | {read['entries'] / read['cpu']:,.0f} entries a CPU s | {mb(read['peak_bytes'])} |",
+        f"| manifest, read | {read['entries'] / read['reading']:,.0f} entries a CPU s | {mb(read['peak_bytes'])} |",
         f"| segments x {CLASSES:,} concepts, a {size['width']}-wide linear model | "
         f"{part['segments'] / part['scoring']:,.0f} segments a CPU s | {mb(part['peak'])} |",
         f"| keeping the best {size['kept']} of each concept | {part['segments'] / part['keeping']:,.0f} segments a CPU"
         f" s"
         " | the same process |",
         "",
-        f"Really done: a manifest of {written['entries']:,} of the {VIDEOS:,} videos in 100 files"
+        f"Really done: one manifest of {written['entries']:,} of the {VIDEOS:,} videos"
         f" ({written['bytes'] / 1e6:,.0f} MB), and"
         f" 1/{share:.0f} of the segments ({part['segments']:,}) scored in {part['parts']} parts, kept and merged"
         f" ({part['bytes'] / 1e6:.0f} MB of parts; {merge['merging']:.1f} CPU s). Merged all together and by twos"
@@ -63,7 +63,7 @@ def measured(values):
 
 def planned(values):
     taken, part = values["taken"], totals(values)
-    written, read = (values["pieces"][name] for name in ("write manifests", "read manifests"))
+    written, read = (values["pieces"][name] for name in ("write manifest", "read manifest"))
     all_seconds, all_segments = VIDEOS * SECONDS, VIDEOS * SEGMENTS
     pairs = CLASSES * CANDIDATES * SEGMENTS
     scores = (part["scoring"] + part["keeping"]) / part["segments"]
@@ -100,13 +100,13 @@ def planned(values):
 
 def growing(values):
     pieces, size = values["pieces"], values["size"]
-    read, held, two, four = (
-        pieces[name] for name in ("read manifests", "hold manifest", "wide merge 2", "wide merge 4")
+    read, two, four, listed = (
+        pieces[name] for name in ("read manifest", "wide merge 2", "wide merge 4", "list a folder")
     )
     wide, each = pieces["wide part 0"], (four["merging"] - two["merging"]) / 2
-    entry_seconds = read["cpu"] / read["entries"]
-    entry_bytes = (held["peak_bytes"] - read["peak_bytes"]) / (held["entries"] - read["entries"] / 100)
-    dealing = held["dealing"] / held["entries"]
+    each_worker = (read["reading"] + read["dealing"]) * VIDEOS / read["entries"]
+    most = max(map(int, listed["seconds"]))
+    looking = listed["seconds"][str(most)] / most
     return [
         "### What grows faster than the work",
         "",
@@ -120,17 +120,18 @@ def growing(values):
         f" merged in"
         " any grouping they are the same, so `scale.candidates` merges by twos on the workers, 7 levels for 100:"
         f" {7 * two['merging']:.0f} CPU s one after the other, beside reading and writing.",
-        "- **A manifest in every worker.** `--shard i/N` reads and deals out the whole manifest in each of N workers,"
-        " for"
-        f" a million entries {VIDEOS * (entry_seconds + dealing):,.0f} CPU s and {VIDEOS * entry_bytes / 1e9:.1f} GB"
-        f" (from {read['entries']:,} that were read, and {held['entries']:,} that were held): 1,000 workers spend"
-        f" {VIDEOS * (entry_seconds + dealing) * 1000 / 3600:,.0f} core hours on it. Mended with `--on ray`: one"
-        f" process"
-        " reads it, and workers are handed videos. For an array of jobs, deal the archive out into projects of some"
-        " 10,000 videos and gather them.",
-        "- **Looking at the features.** Workers of `--shard` on one folder list it before each video, and write a file"
-        " for each: that grows with the square of the videos between two mergings. Mended with `--on ray`: one process"
-        " writes, every 5 seconds.",
+        "- **A manifest in every worker.** `--shard i/N` reads and deals out the whole manifest in each of N workers:"
+        f" of {read['entries']:,} entries {read['reading'] + read['dealing']:,.0f} CPU s and a peak of"
+        f" {mb(read['peak_bytes'])}; 1,000 workers spend {each_worker * 1000 / 3600:,.0f} core hours on it. Mended in"
+        " part: it is read line by line, without its text in memory as well. Mended with `--on ray`: one process reads"
+        " it, and workers are handed videos. For an array of jobs, deal the archive out into projects of some 10,000"
+        " videos and gather them.",
+        "- **Looking at the features.** Workers of `--shard` on one folder list it to see what others did, and write a"
+        f" file for each video. Listing {most:,} files takes {listed['seconds'][str(most)]:.2f} CPU s; before each of a"
+        f" million videos that came to {looking * VIDEOS**2 / 2 / 3600:,.0f} core hours in all, for it grows with the"
+        " square of their number. Mended: a worker looks the more seldom the more files there are, once in as many"
+        f" videos as there are thousands of files, {looking * 1000 * VIDEOS / 3600:.1f} core hours in all. With `--on"
+        " ray` one process writes, every 5 seconds.",
         "- **Sending features out to find moments.** `find --on ray` reads them in one process: its disk and network"
         " bound the workers, by reckoning to 250 videos a second at 125 MB a second (480 steps of 512 float16 each)."
         " Not mended.",

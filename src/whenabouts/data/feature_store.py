@@ -138,6 +138,11 @@ class FeatureStore:
         return _single(self.widths(modality), f"{modality} features in {self.folder} have widths")
 
     @property
+    def shard_count(self) -> int:
+        """How many files it is made of, as it was last looked at."""
+        return len(self._shards)
+
+    @property
     def newest_ns(self) -> int:
         """The time of the newest writing that was seen here; 0 where there is none."""
         return self._newest_ns

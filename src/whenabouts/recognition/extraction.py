@@ -123,6 +123,10 @@ def stream_of(
     return Stream(encoder, how, name, how.audio and (name == RGB if statistics is None else statistics))
 
 
+# So many files of a store may be looked at for each video.
+_FILES_A_LOOK = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Outstanding:
     """Videos of which a store lacks a stream; how many it has already, and how many failed before."""
@@ -155,7 +159,7 @@ class _Turns:
     def __init__(self, stream: Stream, store: FeatureStore, claims: Claims | None) -> None:
         self._stream, self._store, self._claims = stream, store, claims
         self._writing = threading.Lock()
-        self.elsewhere = 0
+        self.elsewhere = self._since_look = 0
 
     def of(self, due: Iterable[Entry]) -> Iterator[tuple[int, Video]]:
         """Videos by number, each as its turn comes."""
@@ -171,11 +175,21 @@ class _Turns:
         if not self._claims.take(self._key(entry.id)):
             return False
         with self._writing:
-            self._store.refresh()
+            self._look()
             done = self._stream.is_done(entry, self._store)
         if done:
             self._claims.drop(self._key(entry.id))
         return not done
+
+    def _look(self) -> None:
+        """See what others have written, the more seldom the more files there are: listing a million takes seconds.
+
+        What is overlooked may be made twice, which does no harm.
+        """
+        self._since_look += 1
+        if self._since_look * _FILES_A_LOOK >= self._store.shard_count:
+            self._store.refresh()
+            self._since_look = 0
 
     @contextlib.contextmanager
     def over(self, video_id: str) -> Iterator[None]:
