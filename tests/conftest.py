@@ -1,12 +1,12 @@
 """What all tests share: where the shared material lies, and small things that many rooms need."""
 
 import os
-import re
-import sys
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,16 +65,52 @@ def fill() -> Callable[[str, tuple[int, ...]], np.ndarray]:
     return golden_fill
 
 
-@pytest.fixture
-def code_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, str], ModuleType]:
-    """Runs a block of Python of a page of docs/ as a module of the given name, until the test ends."""
+@dataclass
+class ObjectServer:
+    """A server that speaks S3; what has one of the `forbidden` words in its path is refused."""
 
-    def module(page: str, block: int, name: str) -> ModuleType:
-        text = (Path(__file__).resolve().parents[1] / "docs" / page).read_text(encoding="utf-8")
-        source = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[block]
-        made = ModuleType(name)
-        monkeypatch.setitem(sys.modules, name, made)
-        exec(compile(source, f"{page}, block {block}", "exec"), made.__dict__)
-        return made
+    forbidden: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
 
-    return module
+    def bucket(self, name: str) -> str:
+        """The address of a new bucket."""
+        import s3fs
+
+        s3fs.S3FileSystem().mkdir(name)
+        return f"s3://{name}"
+
+    def around(self, app: Any) -> Any:
+        def answer(environ: dict[str, Any], start_response: Any) -> Any:
+            self.asked.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+            if any(word in environ["PATH_INFO"] for word in self.forbidden):
+                start_response("403 Forbidden", [("Content-Type", "application/xml")])
+                return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
+            return app(environ, start_response)
+
+        return answer
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[ObjectServer]:
+    """One server for all tests, in this process: s3fs keeps the first that it was told of."""
+    pytest.importorskip("s3fs", reason="needs s3fs: pip install 'whenabouts[cluster]'")
+    moto = pytest.importorskip("moto.server", reason="needs moto's server: pip install 'moto[server]'")
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        def log(self, *_: Any) -> None:
+            return
+
+    found = ObjectServer()
+    app = found.around(moto.DomainDispatcherApplication(moto.create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        changed.setenv("AWS_ACCESS_KEY_ID", "testing")
+        changed.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        changed.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield found
+    server.shutdown()
+    thread.join()

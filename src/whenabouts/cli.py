@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from whenabouts import __version__
+from whenabouts.commands.anywhere import anywhere
 from whenabouts.commands.check import check
 from whenabouts.commands.demo import demo
 from whenabouts.commands.evaluate import app as evaluate
@@ -65,9 +66,12 @@ def _root(
 
 for _name, _verb in VERBS.items():
     if isinstance(_verb, typer.Typer):
+        for _inner in _verb.registered_commands:
+            if _inner.callback is not None:
+                _inner.callback = anywhere(_inner.callback)
         app.add_typer(_verb, name=_name)
     else:
-        app.command(_name)(_verb)
+        app.command(_name)(anywhere(_verb))
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
 """Projects in an object store: on a server that speaks S3, started here, and in other stores of fsspec's."""
 
 import json
-import socket
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
-from whenabouts.data.object_store import NOTES, Copied, put, take
+from whenabouts.data.object_store import FORMAT, VERSIONS, Copied, ObjectStore, Version, put, take
 from whenabouts.data.project import Project
 
 pytest.importorskip("fsspec", reason="needs fsspec: pip install 'whenabouts[cluster]'")
@@ -27,25 +26,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
+def bucket(object_server: Any) -> str:
     """A bucket of a server that speaks S3."""
-    pytest.importorskip("s3fs", reason="needs s3fs: pip install 'whenabouts[cluster]'")
-    moto = pytest.importorskip("moto.server", reason="needs moto's server: pip install 'moto[server]'")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = moto.ThreadedMotoServer("127.0.0.1", port, verbose=False)
-    server.start()
-    with pytest.MonkeyPatch.context() as changed:
-        changed.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        changed.setenv("AWS_ACCESS_KEY_ID", "testing")
-        changed.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        changed.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        import s3fs
-
-        s3fs.S3FileSystem().mkdir("archive")
-        yield "s3://archive"
-        server.stop()
+    return str(object_server.bucket("copies"))
 
 
 def features_of(video_id: str, seed: int, steps: int = 5) -> FeatureSequence:
@@ -138,24 +121,25 @@ def test_what_is_damaged_there_never_gets_its_name_here(bucket: str, tmp_path: P
 
     home, address = filled(tmp_path / "home"), f"{bucket}/damaged"
     put(home.folder, address, Silent())
-    s3fs.S3FileSystem().pipe_file("archive/damaged/models/localizer/model.safetensors", b"other bytes")
+    (model,) = s3fs.S3FileSystem().glob("copies/damaged/models/localizer/model.safetensors.*")
+    s3fs.S3FileSystem().pipe_file(model, b"other bytes")
     other = tmp_path / "other"
     with pytest.raises(InvalidData, match=r"model\.safetensors is not what was put there"):
         take(address, other, Silent())
     assert not (other / "models" / "localizer" / "model.safetensors").exists()
     assert not (other / "manifest.jsonl").exists()
-    s3fs.S3FileSystem().rm_file("archive/damaged/models/localizer/model.safetensors")
+    s3fs.S3FileSystem().rm_file(model)
     with pytest.raises(InvalidData, match="is noted, but is not there"):
         take(address, other, Silent())
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "a/../../outside", "..\\outside", ""])
 def test_notes_lead_nowhere_outside(name: str, tmp_path: Path) -> None:
-    there = tmp_path / "there"
-    there.mkdir()
-    (there / NOTES).write_text(json.dumps({"files": {name: "0", "manifest.jsonl": "0"}}))
+    there = tmp_path / "there" / VERSIONS
+    there.mkdir(parents=True)
+    (there / "0000000001.json").write_text(json.dumps({"format": FORMAT, "files": {name: "0", "manifest.jsonl": "0"}}))
     with pytest.raises(InvalidData, match="outside the project"):
-        take(there.as_uri(), tmp_path / "here" / "project", Silent())
+        take((tmp_path / "there").as_uri(), tmp_path / "here" / "project", Silent())
     assert not (tmp_path / "here").exists() or not list((tmp_path / "here").rglob("outside"))
 
 
@@ -166,9 +150,46 @@ def test_what_is_no_project_and_no_address_is_told(bucket: str, tmp_path: Path) 
         put(tmp_path, f"{bucket}/nothing", Silent())
     with pytest.raises(SettingsError, match="no address that fsspec speaks"):
         take("nonsense://somewhere", tmp_path, Silent())
-    (tmp_path / "there").mkdir()
-    (tmp_path / "there" / NOTES).write_text("[1]")
+    (tmp_path / "there" / VERSIONS).mkdir(parents=True)
+    (tmp_path / "there" / VERSIONS / "0000000001.json").write_text("[1]")
     with pytest.raises(InvalidData, match="can't be read"):
         take((tmp_path / "there").as_uri(), tmp_path / "here", Silent())
     told = CliRunner().invoke(app, ["sync", str(tmp_path / "folder"), "--project", str(tmp_path)])
     assert told.exit_code != 0
+
+
+def test_of_two_that_put_the_next_version_one_is_told(bucket: str, tmp_path: Path) -> None:
+    """So is who comes so late that the number of his version is free again; old versions go, and their objects."""
+    import s3fs
+
+    store = ObjectStore(f"{bucket}/versions")
+    assert store.latest() == Version()
+    file = tmp_path / "a"
+    file.write_text("a")
+    store.put(file, "a", "0" * 64)
+    assert store.commit(Version(), {"a": "0" * 64})
+    first = store.latest()
+    assert first == Version(1, {"a": "0" * 64})
+    assert not store.commit(Version(), {})
+    assert store.commit(first, {})
+    assert s3fs.S3FileSystem().glob("copies/versions/a*") == []
+    assert not store.commit(first, {"b": "1" * 64})
+    for number in range(3, 14):
+        assert store.commit(store.latest(), {"b": str(number) * 32})
+    listed = s3fs.S3FileSystem().ls(f"copies/versions/{VERSIONS}", detail=False)
+    assert sorted(int(path[-15:-5]) for path in listed) == list(range(4, 14))
+    assert not store.commit(first, {"c": "2" * 64})
+    assert store.latest() == Version(13, {"b": "13" * 32})
+    assert len(s3fs.S3FileSystem().ls(f"copies/versions/{VERSIONS}", detail=False)) == 10
+
+
+def test_a_store_that_refuses_is_told(object_server: Any, bucket: str, tmp_path: Path) -> None:
+    home = filled(tmp_path / "home")
+    object_server.forbidden.add("/refused/")
+    try:
+        with pytest.raises(ProjectError, match="Access Denied"):
+            put(home.folder, f"{bucket}/refused", Silent())
+    finally:
+        object_server.forbidden.clear()
+    with pytest.raises(ProjectError, match="does not answer as it should"):
+        put(home.folder, "s3://no-such-bucket/project", Silent())

@@ -238,7 +238,8 @@ def _beside(home: "Project", backbones: "Mapping[str, WindowEncoder]") -> str:
 def _gather(home: "Project", places: list[str], terminal: Terminal) -> None:
     import tempfile
 
-    from whenabouts.data.object_store import is_address, take
+    from whenabouts.core.addresses import is_address
+    from whenabouts.data.object_store import take
     from whenabouts.data.project import Project
     from whenabouts.recognition.shares import gather
 

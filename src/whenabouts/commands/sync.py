@@ -18,8 +18,9 @@ def sync(address: Address, project: ProjectFolder = Path(), back: Back = False, 
     Manifest, vocabulary, truth, features, models, moments and reports are copied, not the videos. Files that are no
     longer in the project go from the copy, too; --back removes nothing here. Needs pip install 'whenabouts[cluster]'.
     """
+    from whenabouts.core.addresses import is_address
     from whenabouts.core.errors import SettingsError
-    from whenabouts.data.object_store import is_address, put, take
+    from whenabouts.data.object_store import put, take
 
     terminal = Terminal(as_json=as_json)
     if not is_address(address):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from whenabouts.commands.anywhere import anywhere
 from whenabouts.commands.check import check as _check
 from whenabouts.commands.console import collected_results
 from whenabouts.commands.demo import demo as _demo
@@ -47,7 +48,7 @@ def called(command: Callable[..., None]) -> Verb:
             if name in paths and isinstance(value, str):
                 given.arguments[name] = Path(value).expanduser()
         with collected_results() as results:
-            command(*given.args, **given.kwargs)
+            anywhere(command)(*given.args, **given.kwargs)
         return results[-1] if results else {}
 
     return verb

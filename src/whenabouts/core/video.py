@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from whenabouts.core.addresses import place_of
 from whenabouts.core.errors import InvalidData
 
 Status = Literal["complete", "partial", "unreadable"]
@@ -55,6 +56,6 @@ class Video:
     def from_json(cls, values: dict[str, Any]) -> "Video":
         """Read what `to_json` wrote."""
         known = {name: value for name, value in values.items() if name in cls.__slots__}
-        known["path"] = Path(known["path"])
+        known["path"] = place_of(known["path"])
         known["fps"] = None if known.get("fps") is None else Fraction(known["fps"])
         return cls(**known)

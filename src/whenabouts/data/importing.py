@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from whenabouts.config import as_table
+from whenabouts.core.addresses import place_of
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.files import read_json, write_json
 from whenabouts.core.locks import locked
@@ -14,7 +15,7 @@ from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.box_files import boxes_path, write_boxes
 from whenabouts.data.feature_store import FeatureStore
-from whenabouts.data.hashtags import Index, ProductIndex, SeedIndex, read_seeds, relabelled_entries
+from whenabouts.data.hashtags import SeedIndex, read_seeds, relabelled_entries
 from whenabouts.data.importers import IMPORTERS, Imported, ImportSettings
 from whenabouts.data.importers.protocol import FeatureSupply
 from whenabouts.data.manifest import Entry, Manifest
@@ -137,8 +138,8 @@ def import_into(
     """
     if kind not in IMPORTERS:
         raise SettingsError(f"There is no importer {kind!r}. Known: {', '.join(IMPORTERS)}.")
-    seeds = _seeds(settings)
-    imported = IMPORTERS[kind](root, settings, known=_known(project), progress=progress)
+    seeds = SeedIndex(read_seeds(Path(settings.seeds)), settings.seed_tags) if settings.seeds else None
+    imported = IMPORTERS[kind](place_of(root), settings, known=_known(project), progress=progress)
     if not imported.entries:
         raise InvalidData(
             f"There is no video below {imported.root} (endings looked for: {', '.join(settings.endings)}). "
@@ -178,19 +179,7 @@ def _write_boxes(imported: Imported, manifest: Manifest, folder: Path) -> None:
         write_boxes(boxes_path(folder, split, kind), kept)
 
 
-def _seeds(settings: ImportSettings) -> Index | None:
-    """What the settings take as seed labels: those of one file, or the products of two."""
-    if not settings.seeds:
-        if settings.seed_nouns:
-            raise SettingsError("import.seed_nouns are joined to verbs. Name a file of verbs with --seeds.")
-        return None
-    seeds = read_seeds(Path(settings.seeds))
-    if settings.seed_nouns:
-        return ProductIndex(seeds, read_seeds(Path(settings.seed_nouns)), settings.seed_tags)
-    return SeedIndex(seeds, settings.seed_tags)
-
-
-def _by_seeds(imported: Imported, seeds: Index) -> Imported:
+def _by_seeds(imported: Imported, seeds: SeedIndex) -> Imported:
     """The import with seed labels in the place of tags."""
     done = relabelled_entries(imported.entries, seeds)
     facts = {name: _short(listed) for name, listed in done.facts.items()}

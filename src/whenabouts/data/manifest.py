@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from whenabouts.core.addresses import below
 from whenabouts.core.clock import FeatureClock
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.core.files import write_text
+from whenabouts.core.files import replacing
 from whenabouts.core.video import Video
 
 SHARD_ENDING = ".tfrecord"
@@ -188,15 +189,14 @@ class Manifest:
         A missing file raises ProjectError, a broken line InvalidData with its number.
         """
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            with path.open(encoding="utf-8-sig") as lines:  # One by one: a million take 750 MB as text.
+                return cls(tuple(_entries_of(lines, path)))
         except FileNotFoundError:
             raise ProjectError(f"There is no manifest {path}. Run `whenabouts import` first.") from None
         except UnicodeDecodeError as error:
             raise InvalidData(
                 f"{path} is not UTF-8 text: {error}. Mend it, or remove the file and import again."
             ) from None
-        lines, folder = enumerate(text.split("\n"), start=1), path.parent.resolve()
-        return cls(tuple(_entry_of(line, f"{path} line {number}", folder) for number, line in lines if line.strip()))
 
     def save(self, path: Path) -> None:
         """Write JSON lines, one entry a line in order of ids, whole or not at all.
@@ -204,7 +204,8 @@ class Manifest:
         Media below the manifest's folder are named relative to it, so that such a project can be moved.
         """
         folder = path.parent.resolve()
-        write_text(path, "".join(_line_of(entry, folder) + "\n" for entry in self.entries))
+        with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+            file.writelines(_line_of(entry, folder) + "\n" for entry in self.entries)
 
 
 def file_of(path: Path) -> Path:
@@ -224,6 +225,13 @@ def _line_of(entry: Entry, folder: Path) -> str:
     return line
 
 
+def _entries_of(lines: Iterable[str], path: Path) -> Iterator[Entry]:
+    folder = path.parent.resolve()
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield _entry_of(line, f"{path} line {number}", folder)
+
+
 def _entry_of(line: str, where: str, folder: Path) -> Entry:
     try:
         values = json.loads(line)
@@ -234,7 +242,7 @@ def _entry_of(line: str, where: str, folder: Path) -> Entry:
     if not isinstance(values, dict):
         raise InvalidData(f"{where} is not a JSON object. Mend the line, or remove the file and import again.")
     try:
-        values["video"]["path"] = folder / values["video"]["path"]
+        values["video"]["path"] = below(folder, values["video"]["path"])
         return Entry.from_json(values)
     except (KeyError, TypeError):
         raise InvalidData(f"{where}: it names no video with a path. Mend the line, or import again.") from None

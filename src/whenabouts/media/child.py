@@ -7,10 +7,11 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from io import BufferedReader
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from whenabouts.core.addresses import place_of
 from whenabouts.core.errors import WhenaboutsError
+from whenabouts.media.fetching import Unfetched, parts_of
 from whenabouts.media.messages import Message, message_of, receive, send
 from whenabouts.media.parts import Part
 
@@ -35,13 +36,14 @@ def serve(memory_bytes: int) -> None:
 
 def _answer(request: Message, answers: BinaryIO) -> None:
     try:
-        for part in _function(request.values["function"])(**_arguments(request)):
+        for part in parts_of(_function(request.values["function"]), _arguments(request)):
             send(answers, message_of(part))
         send(answers, Message("end", {}, {}))
     except MemoryError:
         send(answers, Message("error", {"reason": "decoding took more memory than it may", "passing": True}, {}))
     except WhenaboutsError as error:
-        send(answers, Message("error", {"reason": str(error)}, {}))
+        outside = isinstance(error, Unfetched)
+        send(answers, Message("error", {"reason": str(error), "passing": outside}, {}))
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:  # whatever it is, the parent must hear of it
@@ -60,7 +62,7 @@ def _function(name: str) -> Callable[..., Iterator[Part]]:
 
 def _arguments(request: Message) -> dict[str, Any]:
     paths = set(request.values["paths"])
-    return {name: Path(value) if name in paths else value for name, value in request.values["arguments"].items()}
+    return {name: place_of(value) if name in paths else value for name, value in request.values["arguments"].items()}
 
 
 def _limit_memory(limit: int) -> None:

@@ -4,6 +4,9 @@ import errno
 import hashlib
 from pathlib import Path
 
+from whenabouts.core.addresses import Address
+from whenabouts.media.fetching import fetched
+
 
 def file_fingerprint(path: Path) -> str:
     """Size and SHA-256 of a file's contents, `<bytes>-<32 hex digits>`: any changed bit changes it.
@@ -12,6 +15,9 @@ def file_fingerprint(path: Path) -> str:
     sign. A fingerprint recorded at import tells that the file is no longer the one that was imported. Reads the whole
     file, at about the speed of the disk. Raises OSError, also for a pipe or a device, which may never end.
     """
+    if isinstance(path, Address):
+        with fetched(path) as copy:
+            return file_fingerprint(copy)
     if not path.is_file():
         path.stat()  # Where there is nothing, this says so.
         raise OSError(errno.EINVAL, "it is no ordinary file", str(path))

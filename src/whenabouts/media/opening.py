@@ -2,13 +2,14 @@
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whenabouts.core.errors import MediaError
 from whenabouts.media.complaints import Complaints
+from whenabouts.media.fetching import fetched
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -61,11 +62,21 @@ def _can_be_read(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path, complaints: Complaints | None = None) -> Iterator["InputContainer"]:
-    """Open a media file that lies on disk and close it at the end; `complaints` hear what FFmpeg says of its headers.
+    """Open a media file and close it at the end; `complaints` hear what FFmpeg says of its headers.
 
-    Only local files are read: a playlist can't reach the network or other protocols. Raises MediaError with the
-    reason for whatever can't be opened.
+    One in an object store is fetched first. Of local files no more than the file is read: a playlist can't reach the
+    network or other protocols. Raises MediaError with the reason for whatever can't be opened.
     """
+    with ExitStack() as held:
+        try:
+            copy = held.enter_context(fetched(path))
+        except OSError as error:
+            raise MediaError(f"It can't be fetched: {error.strerror or error}.") from error
+        yield held.enter_context(_opened(copy, complaints))
+
+
+@contextmanager
+def _opened(path: Path, complaints: Complaints | None) -> Iterator["InputContainer"]:
     import av
 
     if not path.is_file():

@@ -36,13 +36,7 @@ class ExtractionReport:
         self._rows = self._read()
 
     def _read(self) -> dict[str, dict[str, Any]]:
-        if not self.path.exists():
-            return {}
-        try:
-            rows = json.loads(self.path.read_text(encoding="utf-8"))["videos"]
-            return {row["id"]: row for row in rows}
-        except (ValueError, KeyError, TypeError) as error:
-            raise InvalidData(f"{self.path} is not an extraction report ({error}). Remove it to start anew.") from None
+        return _rows_by_id(self.path) if self.path.exists() else {}
 
     def rows(self) -> list[dict[str, Any]]:
         """All rows, in order of ids."""
@@ -112,3 +106,24 @@ class ExtractionReport:
     def _save_soon(self) -> None:
         if len(self._rows) < _FEW or time.monotonic() - self._written_at > _PAUSE_SECONDS:
             self.save()
+
+
+def _rows_by_id(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return {row["id"]: row for row in json.loads(path.read_text(encoding="utf-8"))["videos"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidData(f"{path} is not an extraction report ({error}). Remove it to start anew.") from None
+
+
+def join_reports(base: Path | None, mine: Path, theirs: Path) -> None:
+    """Make the report `mine` that of two machines: rows that it changed since `base` stay, of all others theirs count.
+
+    Any of the files may be broken or gone: then InvalidData.
+    """
+    with locked(mine.parent):
+        was, ours, others = ({} if path is None else _rows_by_id(path) for path in (base, mine, theirs))
+        rows = {video_id: (others if ours.get(video_id) == was.get(video_id) else ours).get(video_id)
+                for video_id in sorted({*was, *ours, *others})}  # fmt: skip
+        kept = [row for row in rows.values() if row is not None]
+        counts = {status: sum(row["status"] == status for row in kept) for status in ("partial", "unreadable")}
+        write_json(mine, {**counts, "videos": kept})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from whenabouts.core.addresses import below
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.progress import Progress
 from whenabouts.core.texts import decoded
@@ -98,7 +99,7 @@ def import_marks(
     """
     problems: list[Problem] = []
     files, folder = _annotation_files(root, endings, problems)
-    media_root = checked_root(folder / settings.annotations.media)
+    media_root = checked_root(below(folder, settings.annotations.media))
     media = media_among(files_below(media_root, problems), media_root, settings)
     if not media:
         raise InvalidData(

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from whenabouts.core.addresses import Address, place_of
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
@@ -28,6 +29,7 @@ class MediaFile:
 
 def checked_root(root: Path) -> Path:
     """The folder, resolved; raises InvalidData where there is none."""
+    root = place_of(root)
     if not root.is_dir():
         raise InvalidData(f"There is no folder {root}. Give the folder that holds the videos.")
     return root.resolve()
@@ -41,6 +43,9 @@ def files_below(root: Path, problems: list[Problem]) -> list[Path]:
         name = readable(where.relative_to(root).as_posix()) if where.is_relative_to(root) else "."
         problems.append(Problem(name, "the folder can't be listed", error.strerror or "", "Check its permissions."))
 
+    if isinstance(root, Address):
+        below = [(path, path.relative_to(root).parts) for path in root.files()]
+        return sorted(path for path, parts in below if not any(part.startswith(".") for part in parts))
     found = []
     for folder, folders, names in os.walk(root, onerror=noted):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from whenabouts.core.addresses import below
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import seconds_of
@@ -37,7 +38,7 @@ def import_table(
     """
     path = _table_in(root)
     table = read_table(path, settings.csv)
-    media_root = checked_root(path.parent / settings.csv.media)
+    media_root = checked_root(below(path.parent, settings.csv.media))
     files = media_among(files_below(media_root, table.problems), media_root, settings)
     if not files and not settings.csv.media:
         raise InvalidData(
