@@ -17,7 +17,11 @@ Element = ElementTree.Element
 
 
 def export_fcpxml(project: Project, target: Path, settings: ExportSettings, *, progress: Progress) -> Exported:
-    """Write one `.fcpxml` file; every time is a whole number of its video's frames."""
+    """Write one `.fcpxml` file; every time is a whole number of its video's frames.
+
+    In the sequence, which runs at the rate of the first video, clips begin and end on its frames: editors want no edit
+    between two of them.
+    """
     moments = moments_of(project, settings)
     videos = marked_videos(project, moments)
     root = Element("fcpxml", version="1.10")
@@ -32,7 +36,8 @@ def export_fcpxml(project: Project, target: Path, settings: ExportSettings, *, p
         frames = max(round(Fraction(each.video.duration_seconds) * rate), _last_frame(each, rate, settings.edit), 1)
         asset = _asset(resources, f"a{number}", each.video, kind, frames / rate)
         event.append(_clip(asset, each, rate))
-        offset = _cut_into(spine, asset, each, offset, settings.edit)
+        beat = 1 / next(iter(formats))[0]
+        offset = _cut_into(spine, asset, each, offset, beat=beat, edit=settings.edit)
     if videos:
         _sequence(event, spine, next(iter(formats.values())), offset)
     ElementTree.indent(root)
@@ -77,10 +82,13 @@ def _clip(asset: Element, marked: Marked, rate: Fraction) -> Element:
     return clip
 
 
-def _cut_into(spine: Element, asset: Element, marked: Marked, offset: Fraction, edit: EditSettings) -> Fraction:
+def _cut_into(
+    spine: Element, asset: Element, marked: Marked, offset: Fraction, *, beat: Fraction, edit: EditSettings
+) -> Fraction:
+    """Add a video's cuts behind `offset`, each a whole number of `beat` seconds long; returns where they end."""
     rate = rate_of(marked.video, edit.rate)
     for cut in cuts_of(marked, rate, edit):
-        length = (cut.stop - cut.first) / rate
+        length = max(1, round((cut.stop - cut.first) / rate / beat)) * beat
         ElementTree.SubElement(
             spine, "asset-clip", ref=asset.attrib["id"], name=one_line(cut.moment.concept), offset=seconds(offset),
             start=seconds(cut.first / rate), duration=seconds(length), format=asset.attrib["format"],
