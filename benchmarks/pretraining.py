@@ -76,7 +76,7 @@ def main(words: list[str] | None = None) -> None:
         from pretraining_figures import draw
         from pretraining_report import write_report
 
-        paths = sorted(path_of(bench, row, seed) for row, seed in cells_of(ROWS, SEEDS))
+        paths = sorted(path_of(bench, row, seed) for row, seed in cells_of(ROWS, tuple(asked.seeds)))
         cells = [read_json(path) for path in paths if path.exists()]
         write_report(asked.out, cells, ROWS, bench)
         draw(cells, asked.out / "pretraining.png")
