@@ -93,6 +93,8 @@ def precise_moments_are_the_best_of_each_concept(project: Project, capsys: pytes
         assert sorted(mine.scores.tolist()) == sorted(every.scores.tolist())[-len(mine) :]
         expected = expected_precision(calibration.probabilities(every.scores, every.classes))
         assert expected[len(mine) - 1] >= 0.4 > (expected[len(mine)] if len(mine) < len(every) else 0)
+    find(project=project.folder, precision=0.9, overrides=["train.hop_seconds=1.0"], device="cpu", as_json=True)
+    assert "another share be right" in capsys.readouterr().err
     with pytest.raises(SettingsError, match="no share"):
         find(project=project.folder, precision=1.5, device="cpu")
     changed = json.loads(project.calibration_path.read_text())

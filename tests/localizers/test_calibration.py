@@ -68,9 +68,13 @@ def test_scores_of_any_kind() -> None:
 def test_broken_ones_are_refused() -> None:
     told = Calibration.fit(*world(0, 10), count=4).to_json()
     for change in ({"slope": [float("nan")] * 4}, {"slope": [-1.0] * 4}, {"spread": 0.0}, {"scale": "other"},
-                   {"rated": [1]}, {"format": "?"}, {"centre": "x"}):  # fmt: skip
+                   {"rated": [1]}, {"rated": [1e30] * 4}, {"format": "?"}, {"centre": "x"},
+                   {"slope": [[1.0] * 4], "intercept": [[1.0] * 4], "rated": [[1] * 4]}):  # fmt: skip
         with pytest.raises(InvalidData):
             Calibration.from_json({**told, **change})
+    few = Calibration.from_json({**told, "slope": [1.0], "intercept": [0.0], "rated": [1]})
+    with pytest.raises(InvalidData, match="tells of 1 concepts"):
+        few.probabilities([0.5, 0.5], [0, 3])
     with pytest.raises(InvalidData):
         Calibration.from_json({})
     with pytest.raises(InvalidData, match="finite"):

@@ -101,6 +101,11 @@ def find(
     entries = [entry for entry in manifest if entry.usable and split in ("all", entry.split)]
     told = tables(recipe, overrides, sections=("train",))["train"]
     localizer = load_localizer(home.localizer_folder, device=device, changes=told)
+    if calibration is not None and told:
+        terminal.say(
+            "--precision goes by what scores mean with the model's own settings. With those given here they may mean "
+            "something else, and another share be right."
+        )
     if localizer.vocabulary.names != home.vocabulary().names:
         terminal.say("The vocabulary has changed since the model was trained: run `whenabouts train` to learn it.")
     wanted = None if concept is None else localizer.vocabulary.index(concept)

@@ -39,10 +39,10 @@ class Calibration:
     rated: IntArray
 
     def __post_init__(self) -> None:
-        numbers = np.concatenate([self.slope, self.intercept, [self.centre, self.spread]])
+        numbers = np.concatenate([self.slope.ravel(), self.intercept.ravel(), [self.centre, self.spread]])
         if not (np.isfinite(numbers).all() and self.spread > 0 and (self.slope >= 0).all()):
             raise InvalidData("A calibration has finite curves that do not fall and a spread above 0. Train again.")
-        if not self.slope.shape == self.intercept.shape == self.rated.shape:
+        if not self.slope.shape == self.intercept.shape == self.rated.shape == (self.slope.size,):
             raise InvalidData("A calibration has one curve for each concept. Train again.")
 
     @classmethod
@@ -81,6 +81,8 @@ class Calibration:
     def probabilities(self, scores: ArrayLike, classes: ArrayLike) -> FloatArray:
         """Probabilities of scores and classes of one shape; within a concept a higher score is never less probable."""
         values, of = np.asarray(scores, np.float64), np.asarray(classes, np.int64)
+        if of.max(initial=-1) >= len(self.slope):
+            raise InvalidData(f"The calibration tells of {len(self.slope)} concepts, but there are more. Train again.")
         x = (_placed(values, self.scale) - self.centre) / self.spread
         return probability(self.slope[of] * x + self.intercept[of])
 
@@ -102,7 +104,7 @@ class Calibration:
                 np.asarray(told["slope"], np.float64), np.asarray(told["intercept"], np.float64),
                 np.asarray(told["rated"], np.int64),
             )  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise InvalidData(f"The calibration can't be read: {error}. Train again.") from None
 
 
