@@ -7,6 +7,7 @@ import pytest
 
 from whenabouts.core.errors import ProjectError
 from whenabouts.data.project import Project
+from whenabouts.page.server import looking
 from whenabouts.page.server.rooms import Rooms
 
 
@@ -319,3 +320,29 @@ def test_decisions_on_moments_that_are_found_no_more_stay_in_sight(client: Any, 
     assert lanes["found"] == []
     assert [each["start"] for each in lanes["confirmed"]] == [moment["start"]]
     assert client.get("/api/moments", kind="confirmed").json["total"] == 1
+
+
+def test_a_new_name_is_listed_while_something_decided_speaks_of_it(
+    client: Any, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names join the list when decisions come; one that joins while the list is told is told the next time."""
+    moment = some_moment(client)
+    told = {"decision": "add", "video": moment["video"], "concept": "mistyped", "start": 1.0, "end": 2.0}
+    assert client.post("/api/reviews", told).status == 201
+
+    def named() -> list[str]:
+        return [each["name"] for each in client.get("/api/project").json["concepts"]]
+
+    assert "mistyped" in named()
+    client.post("/api/reviews/undo", {})
+    assert "mistyped" not in named()
+    assert "mistyped" not in [each["name"] for each in client.get("/api/queue").json["concepts"]]
+
+    def meanwhile(library: Any, *rest: Any) -> Any:
+        counts = real(library, *rest)
+        library.names.number("another's")
+        return counts
+
+    real = looking._found
+    monkeypatch.setattr(looking, "_found", meanwhile)
+    assert "another's" not in named()

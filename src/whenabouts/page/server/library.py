@@ -33,11 +33,12 @@ def key_of(video_id: str) -> str:
 
 @dataclass
 class Names:
-    """Concepts by number; new ones may join."""
+    """Concepts by number, the first `own` of them from the project's files; new ones may join by decisions."""
 
     names: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    own: int = 0
 
     def number(self, name: str) -> int:
         """The number of a name, a new one where it is unknown."""
@@ -87,6 +88,7 @@ class Library:
         names = _names(project, notes)
         found, model_names = _found(project, numbers, names, notes)
         parts = [found, _imported(entries, names), _truth(truth or project.truth_path, numbers, names, notes)]
+        names.own = len(names.names)
         return cls(project, entries, names, Table.joined(parts), model_names, tuple(notes))
 
     @cached_property

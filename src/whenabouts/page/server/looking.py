@@ -170,7 +170,11 @@ def _project(rooms: Rooms, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _concepts(library: Library, decisions: Sequence[Decided]) -> list[dict[str, Any]]:
-    """What is known of each concept."""
+    """What is known of each concept, but for names that came with a decision which counts no more.
+
+    Others may decide meanwhile, so that names join the list: it is read once.
+    """
+    names = tuple(library.names.names)
     said = Counter((each.concept, each.present) for each in decisions)
     by_example = {each.concept for each in decisions if each.origin == "example" and each.decision == "added"}
     return [
@@ -183,13 +187,14 @@ def _concepts(library: Library, decisions: Sequence[Decided]) -> list[dict[str, 
             "example": name in by_example,
             "learned": name in library.model_names,
         }
-        for number, (name, counts) in enumerate(zip(library.names.names, _found(library), strict=True))
+        for number, (name, counts) in enumerate(zip(names, _found(library, len(names)), strict=True))
+        if number < library.names.own or said[name, True] or said[name, False]
     ]
 
 
-def _found(library: Library) -> list[dict[str, Any]]:
+def _found(library: Library, names: int) -> list[dict[str, Any]]:
     """For each concept how many moments were found, in how many videos, and their best and lowest score."""
-    table, rows, names = library.table, library.found_rows, len(library.names.names)
+    table, rows = library.table, library.found_rows
     concepts, scores = table.concepts[rows], table.scores[rows]
     moments = np.bincount(concepts, minlength=names).tolist()
     best, lowest = np.full(names, -np.inf), np.full(names, np.inf)
