@@ -95,8 +95,11 @@ class TestMoments:
     def test_plain_activitynet_results_are_read(self) -> None:
         plain = {"results": {"v": [{"label": "b", "score": 1, "segment": [0, 1]}]}, "version": "1", "external_data": {}}
         assert next(iter(Moments.from_json(plain))).concept == "b"
-        with pytest.raises(InvalidData, match="lacks 'segment'"):
-            Moments.from_json({"results": {"v": [{"label": "b", "score": 1}]}})
+        good = {"label": "b", "score": 1, "segment": [0, 1]}
+        for bad in ({"label": "b", "score": 1}, {**good, "score": "x"}, {**good, "segment": None},
+                    {**good, "segment": [1]}, 7, [1]):  # fmt: skip
+            with pytest.raises(InvalidData, match=r"can't be read \(\w+: .*\); each needs a label, a score"):
+                Moments.from_json({"results": {"v": [good, bad]}})
 
     def test_bad_columns_are_refused(self) -> None:
         with pytest.raises(InvalidData, match=r"must lie in 0\.\.2"):
@@ -143,3 +146,7 @@ def test_video_round_trip_and_reasons() -> None:
     assert Video.from_json(json.loads(json.dumps(video.to_json()))) == video
     with pytest.raises(InvalidData, match="no reason"):
         Video("a", Path("a.mp4"), status="unreadable")
+    for wrong in ({"duration_seconds": float("nan")}, {"duration_seconds": float("inf")},
+                  {"start_pts_seconds": float("nan")}, {"coverage": float("nan")}):  # fmt: skip
+        with pytest.raises(InvalidData):
+            Video("a", Path("a.mp4"), **wrong)

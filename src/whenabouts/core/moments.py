@@ -196,19 +196,21 @@ class Moments:
         """Read what `to_json` wrote; a plain ActivityNet result gets its vocabulary from its labels in sorted order."""
         if not isinstance(values.get("results"), dict):
             raise InvalidData(f"Moments need an object 'results', but the file has the keys {sorted(values)}.")
-        rows = [(video_id, row) for video_id, listed in values["results"].items() for row in listed]
         try:
-            labels = [row["label"] for _, row in rows]
-            spans = [row["segment"] for _, row in rows]
-            scores = [row["score"] for _, row in rows]
-        except (KeyError, TypeError) as error:
-            raise InvalidData(f"A row of the results lacks {error}; each needs label, score and segment.") from None
+            rows = [(video_id, row) for video_id, listed in values["results"].items() for row in listed]
+            labels = [str(row["label"]) for _, row in rows]
+            spans = np.asarray([row["segment"] for _, row in rows], np.float64).reshape(-1, 2)
+            scores = np.asarray([row["score"] for _, row in rows], np.float64)
+            kinds = np.asarray([row.get("kind", "found") for _, row in rows], np.str_)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidData(
+                f"A row of the results can't be read ({type(error).__name__}: {error}); each needs a label, a score "
+                "and a segment of two times."
+            ) from None
         names = values.get("vocabulary") or {"names": sorted(set(labels))}
         vocabulary = Vocabulary.from_json(names)
-        kinds = np.asarray([row.get("kind", "found") for _, row in rows], np.str_)
         video_ids = np.asarray([video_id for video_id, _ in rows], np.str_)
-        return cls(video_ids, np.asarray(spans, np.float64).reshape(-1, 2), vocabulary.encode(labels),
-                   np.asarray(scores, np.float64), kinds, vocabulary)  # fmt: skip
+        return cls(video_ids, spans, vocabulary.encode(labels), scores, kinds, vocabulary)
 
 
 def _groups(moments: Moments) -> list[IntArray]:

@@ -1,5 +1,6 @@
 """What is known about one video file."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -40,8 +41,10 @@ class Video:
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
             raise InvalidData(f"A video's status is one of {get_args(Status)}, but got {self.status!r}.")
-        if self.duration_seconds < 0 or not 0 <= self.coverage <= 1:
+        if not (0 <= self.duration_seconds < math.inf and 0 <= self.coverage <= 1):
             raise InvalidData(f"{self.id}: duration {self.duration_seconds} s, coverage {self.coverage}: out of range.")
+        if not math.isfinite(self.start_pts_seconds):
+            raise InvalidData(f"{self.id}: it begins at {self.start_pts_seconds} s, which is no time.")
         if self.status != "complete" and not self.reason:
             raise InvalidData(f"{self.id} is {self.status}, but no reason is given.")
 

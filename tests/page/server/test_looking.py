@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from whenabouts.core.files import write_json
 from whenabouts.data.project import Project
 from whenabouts.localizers import load_localizer
 from whenabouts.page.server.rooms import Rooms
@@ -194,3 +195,27 @@ def test_new_moments_are_seen_without_a_restart(client: Any, project: Project) -
     assert after["moments"] == 1
     assert after["version"] != before["version"]
     assert client.get("/api/moments").json["moments"][0]["score"] == 9.0
+
+
+def test_moments_that_can_not_be_read_are_told_and_so_is_a_vocabulary_that_has_changed(
+    client: Any, project: Project
+) -> None:
+    path = project.moments_folder / "moments.json"
+    values = json.loads(path.read_bytes())
+    next(iter(values["results"].values()))[0]["score"] = "much"
+    write_json(path, values)
+    told = client.get("/api/project")
+    assert (told.status, told.json["moments"]) == (200, 0)
+    assert "moments.json can't be read: A row of the results" in told.json["notes"][0]
+    path.unlink()
+    path.mkdir()  # As good as one that nobody may read.
+    told = client.get("/api/project")
+    assert told.status == 200
+    assert "moments.json can't be read: " in told.json["notes"][0]
+    path.rmdir()
+    next(iter(values["results"].values()))[0]["score"] = 1.0
+    write_json(path, values)
+    assert client.get("/api/project").json["notes"] == []
+    known = json.loads(project.vocabulary_path.read_bytes())
+    write_json(project.vocabulary_path, {**known, "names": [*known["names"], "new"]})
+    assert "The vocabulary has changed since moments were found" in client.get("/api/project").json["notes"][0]

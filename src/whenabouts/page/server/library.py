@@ -246,9 +246,13 @@ def _found(project: Project, numbers: dict[str, int], names: Names, notes: list[
     except FileNotFoundError:
         notes.append("No moments were found yet. Run `whenabouts train`, then `whenabouts find`.")
         return Table.empty(), ()
-    except InvalidData as error:
+    except (InvalidData, OSError) as error:
         notes.append(f"{path.name} can't be read: {error} Run `whenabouts find` again.")
         return Table.empty(), ()
+    if names.names and moments.vocabulary.names != tuple(names.names):
+        notes.append(
+            "The vocabulary has changed since moments were found: run `whenabouts train` and `whenabouts find`."
+        )
     videos = np.asarray([numbers.get(video_id, -1) for video_id in moments.video_ids.tolist()], np.int64)
     concept = np.asarray([names.number(name) for name in moments.vocabulary.names], np.int64)
     kept = (videos >= 0) & (moments.kinds == "found")
@@ -273,7 +277,7 @@ def _truth(path: Path, numbers: dict[str, int], names: Names, notes: list[str]) 
         told = true_rows(path)
     except FileNotFoundError:
         return Table.empty()
-    except InvalidData as error:
+    except (InvalidData, OSError) as error:
         notes.append(f"The truth can't be read: {error}")
         return Table.empty()
     rows = [(numbers[video_id], names.number(names.meant(label)), start, end, 1.0, True)
