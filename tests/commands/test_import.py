@@ -57,6 +57,16 @@ def test_seed_labels_take_the_place_of_tags(
     code, _, err = run(capsys, monkeypatch, *words[:-3], tmp_path / "none.txt", "--project", tmp_path / "p")
     assert code == 1
     assert "Seed labels" in err
+    (tmp_path / "verbs.txt").write_text("diving\n")
+    (tmp_path / "nouns.txt").write_text("cliff\ncliffs\nlake\n")
+    products = (*words[:-4], "--seed-nouns", tmp_path / "nouns.txt", "--project", tmp_path / "q")
+    code, _, err = run(capsys, monkeypatch, *products, "--seeds", tmp_path / "verbs.txt")
+    assert code == 0, err
+    assert "verbs: 1, nouns: 3, products seen: 2, videos with a seed: 2" in err
+    assert Project(tmp_path / "q").vocabulary().names == ("diving cliff", "diving cliffs")
+    code, _, err = run(capsys, monkeypatch, *products)
+    assert code == 2
+    assert "Name a file of verbs with --seeds." in err
 
 
 def test_import_then_check(

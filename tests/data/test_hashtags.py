@@ -163,6 +163,18 @@ def test_tags_become_seed_labels() -> None:
     assert seed_labels(["fish", "Fishing"], index) == {"fishing": ("fish", "Fishing")}
 
 
+def test_tags_become_products_of_verbs_and_nouns() -> None:
+    index = ProductIndex(["riding", "catching"], ["horse", "fish"])
+    labels = (WeakLabel("#RideHorse", 0.5, "tags:a"), WeakLabel("fishcatching"), WeakLabel("riding"))
+    done = relabelled_entries([entry("one", *labels), entry("two", WeakLabel("fish"))], index)
+    assert [label.name for label in done.entries[0].labels] == ["riding horse", "catching fish"]
+    assert done.entries[0].labels[0] == WeakLabel("riding horse", 0.5, "tags:a", "#ridehorse")
+    assert done.entries[1].labels == ()
+    assert done.counts == {"verbs": 2, "nouns": 2, "products_seen": 2, "videos_with_a_seed": 1,
+                           "videos_with_several_seeds": 1}  # fmt: skip
+    assert done.facts == {}
+
+
 def test_seeds_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "seeds.txt"
     path.write_text("# comment\n\ncatching a fish\n sailing \nsailing\n", "utf-8")

@@ -44,6 +44,14 @@ Seeds = Annotated[
         "--seeds", help="Seed labels, one a line: tags count where they are hashtags of one.", show_default=False
     ),
 ]
+SeedNouns = Annotated[
+    Path | None,
+    typer.Option(
+        "--seed-nouns",
+        help="With verbs as --seeds: labels are products 'verb noun' that tags name.",
+        show_default=False,
+    ),
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option("--map", help="A table's columns by role: video=file,label=tags.", show_default=False),
@@ -71,6 +79,7 @@ def import_(
     max_concepts: MaxConcepts = None,
     concepts: Concepts = None,
     seeds: Seeds = None,
+    seed_nouns: SeedNouns = None,
     absent: AbsentLabels = None,
     columns: Columns = None,
     include: Include = None,
@@ -100,7 +109,7 @@ def import_(
     home = Project(project)
     features = {"layout": layout, "annotations": None if annotations is None else str(annotations)}
     told = {"split": split, "include": include, "exclude": exclude, "seeds": seeds and str(seeds),
-            "csv": {"columns": _columns(columns)},
+            "seed_nouns": seed_nouns and str(seed_nouns), "csv": {"columns": _columns(columns)},
             "features": features}  # fmt: skip
     only = [name.strip() for name in (concepts or "").split(",") if name.strip()]
     named = {"min_count": min_count, "max_concepts": max_concepts, "only": only, "absent": absent}

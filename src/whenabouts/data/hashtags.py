@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import factorial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
@@ -161,7 +160,9 @@ class ProductIndex:
     """
 
     def __init__(self, verbs: Iterable[str], nouns: Iterable[str], how: HashtagSettings | None = None) -> None:
-        self._verbs, self._nouns = _by_tag(verbs, how), _by_tag(nouns, how)
+        of_verbs, of_nouns = SeedIndex(verbs, how), SeedIndex(nouns, how)
+        self._verbs, self._nouns = of_verbs._seeds, of_nouns._seeds
+        self.counts = {"verbs": len(of_verbs.seeds), "nouns": len(of_nouns.seeds)}
 
     def of(self, tag: str) -> tuple[str, ...]:
         """Labels "verb noun", sorted, that a tag in any spelling speaks of."""
@@ -172,11 +173,6 @@ class ProductIndex:
             for verb, noun in ((first, second), (second, first)):
                 found |= {f"{v} {n}" for v in self._verbs.get(verb, ()) for n in self._nouns.get(noun, ())}
         return tuple(sorted(found))
-
-
-def _by_tag(seeds: Iterable[str], how: HashtagSettings | None) -> Mapping[str, tuple[str, ...]]:
-    index = SeedIndex(seeds, how)
-    return MappingProxyType(index._seeds)
 
 
 Index = SeedIndex | ProductIndex
@@ -213,20 +209,24 @@ class Relabelled:
     facts: Mapping[str, Sequence[str]]
 
 
-def relabelled_entries(entries: Iterable[Entry], index: SeedIndex) -> Relabelled:
-    """All entries by their seed labels; counts of videos, and the seeds that nobody's tags speak of."""
+def relabelled_entries(entries: Iterable[Entry], index: Index) -> Relabelled:
+    """All entries by their seed labels; counts of videos, and the seeds that nobody's tags speak of.
+
+    Of products only those that are seen are made, and counted.
+    """
     made = tuple(relabelled(entry, index) for entry in entries)
     found = {label.name for entry in made for label in entry.labels}
-    counts = {
-        "seeds": len(index.seeds),
-        "seed_hashtags": len(index),
+    videos = {
         "videos_with_a_seed": sum(bool(entry.labels) for entry in made),
         "videos_with_several_seeds": sum(len(entry.labels) > 1 for entry in made),
     }
+    if isinstance(index, ProductIndex):
+        return Relabelled(made, {**index.counts, "products_seen": len(found), **videos}, {})
     facts = {
         "seeds_without_a_video": tuple(seed for seed in index.seeds if seed not in found),
         "seeds_too_long_to_permute": index.in_order,
     }
+    counts = {"seeds": len(index.seeds), "seed_hashtags": len(index), **videos}
     return Relabelled(made, counts, {name: seeds for name, seeds in facts.items() if seeds})
 
 

@@ -15,7 +15,7 @@ from whenabouts.core.progress import Progress
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.box_files import boxes_path, write_boxes
 from whenabouts.data.feature_store import FeatureStore
-from whenabouts.data.hashtags import SeedIndex, read_seeds, relabelled_entries
+from whenabouts.data.hashtags import Index, ProductIndex, SeedIndex, read_seeds, relabelled_entries
 from whenabouts.data.importers import IMPORTERS, Imported, ImportSettings
 from whenabouts.data.importers.protocol import FeatureSupply
 from whenabouts.data.manifest import Entry, Manifest
@@ -138,7 +138,7 @@ def import_into(
     """
     if kind not in IMPORTERS:
         raise SettingsError(f"There is no importer {kind!r}. Known: {', '.join(IMPORTERS)}.")
-    seeds = SeedIndex(read_seeds(Path(settings.seeds)), settings.seed_tags) if settings.seeds else None
+    seeds = _seeds(settings)
     imported = IMPORTERS[kind](place_of(root), settings, known=_known(project), progress=progress)
     if not imported.entries:
         raise InvalidData(
@@ -179,7 +179,19 @@ def _write_boxes(imported: Imported, manifest: Manifest, folder: Path) -> None:
         write_boxes(boxes_path(folder, split, kind), kept)
 
 
-def _by_seeds(imported: Imported, seeds: SeedIndex) -> Imported:
+def _seeds(settings: ImportSettings) -> Index | None:
+    """What the settings take as seed labels: those of one file, or the products of two."""
+    if not settings.seeds:
+        if settings.seed_nouns:
+            raise SettingsError("import.seed_nouns are joined to verbs. Name a file of verbs with --seeds.")
+        return None
+    seeds = read_seeds(Path(settings.seeds))
+    if settings.seed_nouns:
+        return ProductIndex(seeds, read_seeds(Path(settings.seed_nouns)), settings.seed_tags)
+    return SeedIndex(seeds, settings.seed_tags)
+
+
+def _by_seeds(imported: Imported, seeds: Index) -> Imported:
     """The import with seed labels in the place of tags."""
     done = relabelled_entries(imported.entries, seeds)
     facts = {name: _short(listed) for name, listed in done.facts.items()}

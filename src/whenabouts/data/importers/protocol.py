@@ -220,7 +220,8 @@ class ImportSettings:
     `include` and `exclude` are patterns (`*` matches `/` too) for paths below the root. Videos that stand in another
     split already stay there unless `move_splits`. Files whose size and time are those of an earlier import are not
     read again unless to `verify` that their content is the same to the bit. `seeds` names a file of seed labels, one a
-    line: tags then count only where they are hashtags of a seed (made as `seed_tags` says), and become its label.
+    line: tags then count only where they are hashtags of a seed (made as `seed_tags` says), and become its label. With
+    a file of `seed_nouns` the seeds are verbs, and labels are the products "verb noun" that tags speak of.
     """
 
     split: str = Field(default="train", min_length=1)
@@ -230,6 +231,7 @@ class ImportSettings:
     move_splits: bool = False
     verify: bool = False
     seeds: str = ""
+    seed_nouns: str = ""
     seed_tags: HashtagSettings = field(default_factory=HashtagSettings)
     folders: FolderSettings = field(default_factory=FolderSettings)
     csv: TableSettings = field(default_factory=TableSettings)
