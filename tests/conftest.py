@@ -1,11 +1,14 @@
 """What all tests share: where the shared material lies, and small things that many rooms need."""
 
 import os
+import re
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -114,3 +117,18 @@ def object_server() -> Iterator[ObjectServer]:
         yield found
     server.shutdown()
     thread.join()
+
+
+@pytest.fixture
+def code_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, str], ModuleType]:
+    """Runs a block of Python of a page of docs/ as a module of the given name, until the test ends."""
+
+    def module(page: str, block: int, name: str) -> ModuleType:
+        text = (Path(__file__).resolve().parents[1] / "docs" / page).read_text(encoding="utf-8")
+        source = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[block]
+        made = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, made)
+        exec(compile(source, f"{page}, block {block}", "exec"), made.__dict__)
+        return made
+
+    return module

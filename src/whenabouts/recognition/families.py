@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -138,7 +138,7 @@ def _nonlocals(shape: BackboneSettings) -> NonLocals | None:
     return NonLocals(after, own.affinity, own.pool) if after else None
 
 
-FAMILIES: Mapping[str, Family] = {
+FAMILIES: dict[str, Family] = {
     "r2plus1d": Family(_r2plus1d, ("mid", "stem", "block", "pool", "last_stride")),
     "r2plus1d-time-first": Family(_time_first, ("last_stride",)),
     "resnet": Family(_resnet, ("stem", "block", "pool")),
