@@ -27,7 +27,7 @@ check: lint test
 
 docs: setup
 	$(BIN)/python docs/make_settings.py
-	$(BIN)/mkdocs build --quiet
+	$(BIN)/mkdocs build --strict
 
 # All tables of benchmarks/results, or some: make tables ONLY="loop relevance". About eight hours of one core in all.
 tables: setup

@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Project:
     home.write_manifest(Manifest(tuple(Entry(probe(path)) for path in sorted(videos.iterdir()))))
     names = Vocabulary(LABELS)
     home.write_vocabulary(names)
-    found = Moments.build(["beach", "beach", "ä b", "ä b"], [[0.1, 1 / 3], [0.2, 4.9], [0, 5], [1.25, 2.5]],
+    found = Moments.build(["beach", "beach", "ä b", "ä b"], [[0.1, 1 / 3], [0.2, 4.9], [0, 4.75], [1.25, 2.5]],
                           [0, 1, 2, 3], names, scores=[0.1, -2.5, 1e-9, 3])  # fmt: skip
     write_json(home.moments_folder / "moments.json", found.to_json())
     return home
