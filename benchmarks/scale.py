@@ -248,7 +248,7 @@ def taken():
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--share", type=int, default=1_000_000, help="entries of the manifest")
-    options.add_argument("--videos", type=int, default=100_000, help="videos whose segments are scored")
+    options.add_argument("--videos", type=int, default=25_000, help="videos whose segments are scored")
     options.add_argument("--wide", type=int, default=10_000, help="videos a concept keeps where merging is wide")
     options.add_argument("--scratch", type=Path, default=Path("scale-scratch"), help="where pieces lie (2 GB)")
     options.add_argument("--minutes", type=float, default=float("inf"), help="begin no piece after so many")

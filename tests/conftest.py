@@ -86,8 +86,12 @@ class ObjectServer:
         def answer(environ: dict[str, Any], start_response: Any) -> Any:
             self.asked.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
             if any(word in environ["PATH_INFO"] for word in self.forbidden):
-                start_response("403 Forbidden", [("Content-Type", "application/xml")])
-                return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
+                told = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+                told = b"" if environ["REQUEST_METHOD"] == "HEAD" else told
+                start_response(
+                    "403 Forbidden", [("Content-Type", "application/xml"), ("Content-Length", str(len(told)))]
+                )
+                return [told]
             return app(environ, start_response)
 
         return answer

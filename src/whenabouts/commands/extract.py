@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whenabouts.commands.console import Terminal
+from whenabouts.commands.extract_status import tell_status
 from whenabouts.commands.options import Device, Json, On, Overrides, ProjectFolder, Recipe
 
 if TYPE_CHECKING:
     from whenabouts.core.locks import Claims
+    from whenabouts.core.progress import Progress
     from whenabouts.data.feature_store import FeatureStore
     from whenabouts.data.manifest import Entry
     from whenabouts.data.project import Project
@@ -55,6 +57,9 @@ Gather = Annotated[
         metavar="FOLDER",
     ),
 ]
+Status = Annotated[
+    bool, typer.Option("--status", help="Only tell how far all workers with a --shard are, and what failed.")
+]
 Workers = Annotated[int, typer.Option("--workers", help="Videos that are decoded at a time.", min=1)]
 
 
@@ -65,6 +70,7 @@ def extract(
     architecture: Architecture = None,
     shard: Shard = None,
     gather: Gather = None,
+    status: Status = False,
     recipe: Recipe = None,
     overrides: Overrides = None,
     workers: Workers = 2,
@@ -88,12 +94,16 @@ def extract(
     from whenabouts.recognition.shares import Share
     from whenabouts.recognition.streams import ExtractSettings
     from whenabouts.recognition.taking import told_list
+    from whenabouts.recognition.worker_notes import WorkerNotes
 
     terminal = Terminal(as_json=as_json)
     if backbone == "list":
         terminal.result("\n".join(told_list()), {"published": [line.split()[0] for line in told_list()]})
         return
     home = Project.open(project)
+    if status:
+        tell_status(home, terminal)
+        return
     how = load(ExtractSettings, tables(recipe, overrides, sections=("extract",))["extract"], "[extract]")
     if gather:
         if modality or backbone or architecture or shard is not None:
@@ -102,7 +112,10 @@ def extract(
         return
     share = Share() if shard is None else Share.read(shard)
     streams = _streams(home, modality, backbone, architecture, terminal)
-    results = _extracted(home, streams, how, share, _Machine(on, workers, device), terminal)
+    with contextlib.ExitStack() as noting:
+        notes = WorkerNotes(home.reports_folder / "workers", share, terminal)
+        progress = terminal if shard is None else noting.enter_context(notes)
+        results = _extracted(home, streams, how, share, _Machine(on, workers, device), progress)
     terminal.result("\n".join(_told(home, results)), _values(home, results))
 
 
@@ -136,7 +149,7 @@ def _extracted(
     how: "ExtractSettings",
     share: "Share",
     machine: "_Machine",
-    terminal: Terminal,
+    progress: "Progress",
 ) -> "dict[str, _Result]":
     """Extract stream after stream; every stream's backbone is read before the first is begun."""
     from whenabouts.recognition.extraction_report import ExtractionReport, report_of
@@ -145,10 +158,10 @@ def _extracted(
     backbones = _backbones(home, streams, how)
     store = home.features()
     for reason in store.broken.values():
-        terminal.say(reason)
+        progress.say(reason)
     beside, results = _beside(home, backbones), {}
     with (
-        machine.extracting(home, how, terminal) as extracting,
+        machine.extracting(home, how, progress) as extracting,
         contextlib.closing(claims_of(home.cache_folder)) as claims,
     ):
         for stream, backbone in backbones.items():
@@ -183,7 +196,7 @@ class _Machine:
 
     @contextlib.contextmanager
     def extracting(
-        self, home: "Project", how: "ExtractSettings", terminal: Terminal
+        self, home: "Project", how: "ExtractSettings", progress: "Progress"
     ) -> "Iterator[Callable[[_Work], Extracted]]":
         """What extracts one stream."""
         from whenabouts.recognition.extraction import extract, stream_of
@@ -197,7 +210,7 @@ class _Machine:
                 return extract(
                     work.entries, work.backbone, how, store=work.store, report=work.report, compute=compute,
                     stream=work.stream, statistics=work.statistics, share=work.share, claims=work.claims,
-                    cache=home.cache_folder, workers=self.workers, progress=terminal,
+                    cache=home.cache_folder, workers=self.workers, progress=progress,
                 )  # fmt: skip
 
             yield here
@@ -210,7 +223,7 @@ class _Machine:
                 made = stream_of(work.backbone, how, work.stream, work.statistics)
                 return extract_on(
                     ray, work.entries, made, backbone=home.backbone_of(work.stream), store=work.store,
-                    report=work.report, device=self.device, share=work.share, workers=self.workers, progress=terminal,
+                    report=work.report, device=self.device, share=work.share, workers=self.workers, progress=progress,
                 )  # fmt: skip
 
             yield there
