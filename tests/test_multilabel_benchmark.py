@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import multilabel
 import multilabel_worlds
-from multilabel_cells import TRIALS, TUNING_SEED, Model, cell, chosen, head_of, outputs, trials
+from multilabel_cells import MORE_TRIALS, TRIALS, TUNING_SEED, Model, cell, chosen, head_of, outputs, trials
 from multilabel_claims import CLAIMS, Claim, Estimate, difference, row_named, verdict
 from multilabel_costs import formula_macs
 from multilabel_nets import SmallSoundNet, SmallVideoNet, weights_of
@@ -39,13 +39,16 @@ def test_every_row_has_a_model_and_a_world_and_every_table_the_plain_rivals() ->
     assert {row.world for row in ROWS} <= set(WORLDS)
     assert len({(row.table, row.name) for row in ROWS}) == len(ROWS)
     for table in TABLES:
-        models = {row.model.removesuffix(", jointly") for row in ROWS if row.table == table}
+        models = {
+            row.model.removesuffix(", jointly").removesuffix(", more trials") for row in ROWS if row.table == table
+        }
         assert {"mean", "mean, as many weights", "log-sum-exp"} <= models, table
 
 
 def test_every_rival_has_the_same_trials_on_a_seed_of_its_own() -> None:
     assert TUNING_SEED >= 100
-    assert len(trials()) == len(RIVALS) * len(TRIALS)
+    assert len(trials()) == len(RIVALS) * len(TRIALS) + 6 * len(MORE_TRIALS)
+    assert not set(TRIALS) & set(MORE_TRIALS)
     assert {model.tuned for model in MODELS.values()} == {model.name for model in RIVALS}
 
 
@@ -121,7 +124,11 @@ def test_cells_are_made_once_and_told_in_the_report(tmp_path: Path, monkeypatch:
     told = json.loads((tmp_path / "out" / "multilabel.json").read_text())
     assert {row["row"] for row in told["rows"] if row["table"] == table} == {
         row.name for row in ROWS if row.table == table}  # fmt: skip
-    trials["mean"].append({"rate": 3e-2, "dropout": 0.5, "map": 0.5})  # A better rate: its cells are made anew.
+    trials["mean"].append({"rate": 3e-2, "dropout": 0.5, "map": 0.6})  # For rows with more trials alone.
+    write_json(tmp_path / "tuning.json", trials)
+    assert multilabel.gathered(place, [0, 1, 2])["base", "mean"]
+    assert chosen(MODELS["mean, more trials"], place) == (3e-2, 0.5)
+    trials["mean"].append({"rate": 3e-3, "dropout": 0.0, "map": 0.5})  # A better trial: its cells are made anew.
     write_json(tmp_path / "tuning.json", trials)
     assert not multilabel.gathered(place, [0, 1, 2])["base", "mean"]
     before = len(calls)
