@@ -1,5 +1,6 @@
 """Pictures of what a head for activities looks at, after Fig. 4 of Zhang, Li & Marsic (CVPR 2021); needs matplotlib."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,8 @@ def draw_correlation(values: FloatArray, names: Sequence[str], path: Path, *, ti
     figure.set_figwidth(side + 0.6)
     axes = figure.subplots()
     drawn = axes.imshow(values, cmap="Blues", vmin=0, vmax=max(highest, 1e-12))
-    axes.set_title(title, loc="left", fontsize=9, color=INK, parse_math=False)
+    told = textwrap.fill(title, int(8 * side))  # Letters of this size that a line of the map's width holds.
+    axes.set_title(told, loc="left", fontsize=9, color=INK, parse_math=False)
     if count <= _MOST_NAMES:
         axes.set_xticks(range(count), [plain(name) for name in names], rotation=90, parse_math=False)
         axes.set_yticks(range(count), [plain(name) for name in names], parse_math=False)
