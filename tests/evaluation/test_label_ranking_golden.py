@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from whenabouts.cli import app
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import FloatArray
 from whenabouts.evaluation.ava import evaluate_ava
@@ -81,6 +83,34 @@ def test_ava(shared: Path) -> None:
             else:
                 scores = evaluate_ava(truth, found, MEASURED, **how)  # type: ignore[arg-type]
                 assert close(scores.mean, told["overall"], tolerance), (folder.name, ignore)
+
+
+@pytest.mark.parametrize("convention", ["official", "pyslowfast", "mmaction2"])
+def test_the_command_says_what_each_code_says(convention: str, shared: Path) -> None:
+    """`evaluate ava` with --excluded and --convention, `charades-classify` with --convention and --classes."""
+    folder = shared / "golden" / "multilabel" / "ava" / "a2_excluded_and_unannotated_frames"
+    expected = json.loads((folder / "expected.json").read_text())
+    told = typed("ava", folder / "gt.csv", folder / "det.csv", "--excluded", folder / "excluded.csv",
+                 "--convention", convention)  # fmt: skip
+    assert told["convention"] == convention
+    code = expected[AVA.get(convention, "mmaction2_ignore_empty_frames_true")]
+    assert close(told["map"], code["overall" if convention == "mmaction2" else "map"])
+    assert list(told["per_class_ap"]) == [str(number) for number in MEASURED]
+    folder = shared / "golden" / "multilabel" / "charades_classify" / "c2_ties"
+    expected = json.loads((folder / "expected.json").read_text())
+    ports = expected["alternatives_on_full_score_matrix"]
+    by_code = {"official": expected["official_matlab"]["map"], "pyslowfast": ports["pyslowfast_get_map"],
+               "mmaction2": ports["mmaction2_mean_average_precision"]}  # fmt: skip
+    told = typed("charades-classify", folder / "gt.csv", folder / "submission.txt", "--convention", convention)
+    assert close(told["map"], by_code[convention])
+    assert len(told["per_class_ap"]) == 157
+
+
+def typed(name: str, truth: Path, found: Path, *more: object) -> dict[str, Any]:
+    words = ["evaluate", name, "--truth", truth, "--predictions", found, *more, "--json"]
+    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def test_the_sixty_actions_are_those_of_the_challenge(shared: Path) -> None:
