@@ -30,6 +30,7 @@ import torch
 
 from extraction import RATE, children, make_video
 from provenance import write_result
+from whenabouts.core.files import read_json, write_json
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.progress import Silent
 from whenabouts.media.probe import probe
@@ -193,7 +194,7 @@ def table(values):
         f"{values['compute']}; {values['threads']} thread(s) of torch, {values['workers']} workers; medians of "
         f"{values['rounds']} rounds (least to most); written by `python benchmarks/pretraining_speed.py "
         f"--rounds {values['rounds']} --videos {values['videos']} --seconds {values['seconds']:g} "
-        f"--share {values['share']:g} --nets {values['nets']}`.",
+        f"--share {values['share']:g} --nets {values['nets']}`; with `--work FOLDER` it goes on where it was ended.",
         "",
         "| net | clips from | | clips alone | steps alone | training | reached of 1 / (1 / clips + 1 / steps) "
         "| waiting |",
@@ -225,13 +226,71 @@ def table(values):
     for name, share in values["matrix_shares"].items():
         lines.append(
             f"Training {name} from memory does {100 * share:.0f} % of the multiply-accumulates of one product of large "
-            f"matrices ({values['matrix_rate']:.0f} x 10^9 a second), three passes a step counted."
+            f"matrices ({values['matrix_rates'][name]:.0f} x 10^9 a second beside it), three passes a step counted."
         )
     missing = [name for name in NETS if name not in values["measured"]]
     if missing:
         lines += ["", f"Not run: {', '.join(missing)}."]
     load = ", ".join(f"{number:.1f}" for number in values["load"])
-    return "\n".join([*lines, "", f"Machine: {values['machine']}; load before, between and after: {load}.", ""])
+    return "\n".join([*lines, "", f"Machine: {values['machine']}; load before and after each part: {load}.", ""])
+
+
+class Kept:
+    """Parts that were measured before, in --work: each takes minutes."""
+
+    def __init__(self, options):
+        self.folder = Path(options.work) if options.work else None
+        told = (options.videos, options.seconds, options.workers, options.rounds, options.share, options.device)
+        self.name = "-".join(map(str, told))
+
+    def part(self, name, measure):
+        """The figures and loads of a part, from --work or measured now."""
+        plain = "".join(sign if sign.isalnum() else "-" for sign in f"{name} {self.name}")
+        path = None if self.folder is None else self.folder / f"{plain}.json"
+        if path is not None and path.exists():
+            return read_json(path)
+        load = os.getloadavg()[0]
+        made = {**measure(), "load": [load, os.getloadavg()[0]]}
+        print(name, json.dumps(made), flush=True)
+        if path is not None:
+            write_json(path, made)
+        return made
+
+
+def measured_net(folder, net, compute, options):
+    """Rounds of one net with both sources of clips, in turn."""
+    shape, batch, whole, _ = NETS[net]
+    count = max(2, round(options.share * whole))
+    settings = {
+        source: Setting(folder, shape, batch, room, compute, options.workers) for source, room in SOURCES.items()
+    }
+    for setting in settings.values():
+        setting.train(setting.draw(1).__getitem__, 1)
+    rows, rates = {source: [] for source in settings}, []
+    for _ in range(options.rounds):
+        rates.append(matrix_rate(compute))
+        for source, setting in settings.items():
+            rows[source].append(measured(setting, count))
+    for setting in settings.values():
+        setting.files.close()
+    figures = {source: summary(kept, batch * count) for source, kept in rows.items()}
+    return {"figures": figures, "matrix_rate": statistics.median(rates)}
+
+
+def measured_processes(folder, options):
+    """One process and two, twice in turn."""
+    runs = {str(number): [] for number in (1, 2)}
+    for _ in range(2):
+        for number, kept in runs.items():
+            kept.append(processes(folder, number, options.device, options.share))
+    figures = {
+        number: {
+            "rates": spread([rate for run in kept for rate in run["rates"]]),
+            "cpu_seconds_per_clip": float(np.median([run["cpu_seconds_per_clip"] for run in kept])),
+        }
+        for number, kept in runs.items()
+    }
+    return {"figures": figures}
 
 
 def main():
@@ -243,6 +302,7 @@ def main():
     parser.add_argument("--share", type=float, default=1.0, help="of the batches in a round")
     parser.add_argument("--nets", type=int, default=len(NETS), help="only the first so many nets")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--work", default="", help="keep each part here, and go on from there")
     parser.add_argument("--out", default=str(Path(__file__).parent / "results"))
     parser.add_argument("--as-process", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -250,49 +310,29 @@ def main():
         as_process(Path(options.as_process), options.device, options.share)
         return
     chosen = choose_device(options.device)
-    compute, load = Compute(chosen, compute_dtype(chosen)), [os.getloadavg()[0]]
-    found = {}
+    compute = Compute(chosen, compute_dtype(chosen))
+    nets = list(NETS)[: options.nets]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, kept = Path(name), Kept(options)
         for number in range(options.videos):
             make_video(folder / f"{number:02d}.mp4", options.seconds, 240, 320, number)
-        for net, (shape, batch, whole, _) in list(NETS.items())[: options.nets]:
-            count = max(2, round(options.share * whole))
-            settings = {
-                source: Setting(folder, shape, batch, room, compute, options.workers)
-                for source, room in SOURCES.items()
-            }
-            for setting in settings.values():
-                setting.train(setting.draw(1).__getitem__, 1)
-            rows = {source: [] for source in settings}
-            for _ in range(options.rounds):
-                for source, setting in settings.items():
-                    rows[source].append(measured(setting, count))
-            for setting in settings.values():
-                setting.files.close()
-            found[net] = {source: summary(kept, batch * count) for source, kept in rows.items()}
-            print(net, json.dumps(found[net]), flush=True)
-        load.append(os.getloadavg()[0])
-        runs = {str(number): [] for number in (1, 2)}
-        for _ in range(2):
-            for number, kept in runs.items():
-                kept.append(processes(folder, number, options.device, options.share))
-    several = {
-        number: {
-            "rates": spread([rate for run in kept for rate in run["rates"]]),
-            "cpu_seconds_per_clip": float(np.median([run["cpu_seconds_per_clip"] for run in kept])),
-        }
-        for number, kept in runs.items()
-    }
-    rate = matrix_rate(compute)
+        parts = {net: kept.part(net, lambda net=net: measured_net(folder, net, compute, options)) for net in nets}
+        several = kept.part("processes", lambda: measured_processes(folder, options))
+    found = {net: parts[net]["figures"] for net in nets}
     shares = {
-        net: 3 * macs * found[net]["kept frames"]["clock"]["steps"]["median"] / rate
+        net: 3 * macs * found[net]["kept frames"]["clock"]["steps"]["median"] / parts[net]["matrix_rate"]
         for net, (*_, macs) in NETS.items()
         if macs is not None and net in found
     }
     values = {name: getattr(options, name) for name in ("videos", "seconds", "workers", "rounds", "share", "nets")}
-    values |= {"compute": str(compute), "threads": torch.get_num_threads(), "measured": found, "processes": several}
-    values |= {"matrix_rate": rate, "matrix_shares": shares, "load": [*load, os.getloadavg()[0]]}
+    values |= {
+        "compute": str(compute),
+        "threads": torch.get_num_threads(),
+        "measured": found,
+        "processes": several["figures"],
+    }
+    values |= {"matrix_rates": {net: parts[net]["matrix_rate"] for net in nets}, "matrix_shares": shares}
+    values["load"] = [load for part in (*parts.values(), several) for load in part["load"]]
     values["machine"] = f"{os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
     print(table(values))
     if options.out:

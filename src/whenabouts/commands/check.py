@@ -90,7 +90,7 @@ def check(
         except WriteError as error:  # Who may only read a project can have it checked.
             terminal.say(str(error))
     verdict = "can be trained on" if report.trainable else "can't be trained on"
-    terminal.result(f"{home.folder} {verdict}. {report.next_step}", report.to_json())
+    terminal.result(f"{home.folder.resolve()} {verdict}. {report.next_step}", report.to_json())
     if not report.trainable:
         raise typer.Exit(1)
 
