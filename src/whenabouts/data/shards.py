@@ -110,13 +110,14 @@ def read_values(record: Record) -> NDArray[Any]:
     """Values (T, D) of one record; a damaged file raises InvalidData, a removed one FileNotFoundError."""
     with record.shard.open("rb") as file:
         file.seek(record.offset)
-        content = file.read(record.bytes)
-    if len(content) != record.bytes:
-        raise broken(record.shard, f"it is cut off: {record.video_id} needs {record.bytes} bytes, {len(content)} found")
+        content = bytearray(record.bytes)
+        there = file.readinto(content)
+    if there != record.bytes:
+        raise broken(record.shard, f"it is cut off: {record.video_id} needs {record.bytes} bytes, {there} found")
     if record.crc32 is not None and zlib.crc32(content) != record.crc32:
         raise broken(record.shard, f"the values of {record.video_id} are not those that were written")
     shape = (record.grid.steps, record.width)
-    return np.frombuffer(bytearray(content), DTYPES[record.dtype]).reshape(shape)
+    return np.frombuffer(content, DTYPES[record.dtype]).reshape(shape)
 
 
 def broken(path: Path, seen: str) -> InvalidData:

@@ -54,6 +54,16 @@ def test_skipping_puts_a_moment_off_and_decides_nothing(decided_on: "Served", op
     assert decided_on.stored("id") == []
 
 
+def test_a_queue_without_moments_says_why(looked_at: "Served", opened: Open) -> None:
+    page = opened(looked_at)
+    none = json.dumps({"moments": [], "left": 0, "concepts": []})
+    page.route("**/api/queue*", lambda route: route.fulfill(content_type="application/json", body=none))
+    page.goto(f"{looked_at.address}/#/review")
+    page.get_by_text("All moments that were found are in held-out videos").wait_for()
+    page.goto(f"{looked_at.address}/#/review?concept=nothing+of+it")
+    page.get_by_text("Nothing is left to decide").wait_for()
+
+
 def test_changed_borders_are_confirmed_as_a_correction(decided_on: "Served", opened: Open) -> None:
     page = opened(decided_on, "#/review")
     page.wait_for_selector(".queue-now")

@@ -93,6 +93,31 @@ _NAMELESS = """() => {
 }"""
 
 
+@pytest.mark.parametrize("route", ["#/moments", "#/review"])
+def test_on_a_phone_a_remark_covers_nothing_that_can_be_pressed(decided_on: "Served", opened: Open, route: str) -> None:
+    page = opened(decided_on, route, viewport=SIZES["narrow"])
+    page.get_by_role("button", name="Confirm").first.click()
+    page.locator(".remark", has_text="Confirmed").wait_for()
+    if route == "#/review":
+        page.locator(".queue-now").wait_for()
+    assert page.evaluate(_COVERED) == []
+    page.locator("#tools").get_by_role("button", name="Undo").click()
+    page.locator(".remark", has_text="Undone").wait_for()
+    assert decided_on.stored("undone_step IS NULL") == [(0,)]
+
+
+# The name of the page may be covered for a while: it does what "Moments" below it does.
+_COVERED = """() => {
+  const of = (e) => e.getBoundingClientRect();
+  const remark = of(document.querySelector('.remark'));
+  if (remark.width < 100 || remark.left < 0 || remark.right > innerWidth || remark.top < 0) return ['itself'];
+  return [...document.querySelectorAll('button, a, input, select, summary, [role=slider]')]
+    .filter((e) => e.offsetParent !== null && !e.closest('#said, .brand') && of(e).top < remark.bottom
+      && of(e).bottom > remark.top && of(e).left < remark.right && of(e).right > remark.left)
+    .map((e) => e.outerHTML.slice(0, 120));
+}"""
+
+
 def test_focus_is_seen_on_everything_that_takes_it(decided_on: "Served", opened: Open) -> None:
     page = opened(decided_on)
     page.wait_for_selector(".card")

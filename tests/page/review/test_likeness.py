@@ -5,7 +5,7 @@ import pytest
 
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import TimeGrid
-from whenabouts.page.review.likeness import cosines, direction, span_means
+from whenabouts.page.review.likeness import Coded, cosines, direction, span_means, unit_rows
 
 
 def sequence(values: np.ndarray, hop: float = 1.0) -> FeatureSequence:
@@ -45,10 +45,22 @@ def test_the_like_come_first_and_the_centre_is_taken_off() -> None:
     aim = direction(centre + np.array([[3, 0, 0], [5, 0.5, 0]], np.float32), centre)
     assert np.linalg.norm(aim) == pytest.approx(1.0)
     units = (others - centre) / np.linalg.norm(others - centre, axis=1, keepdims=True)
-    found = cosines(units.astype(np.float16), aim)
+    found = cosines(Coded.of(units), aim)
     assert np.argsort(-found).tolist() in ([3, 0, 1, 2], [0, 3, 1, 2])
     assert found[2] == pytest.approx(-found[0], abs=1e-3)
-    assert cosines(np.zeros((0, 3), np.float16), aim).tolist() == []
+    assert cosines(Coded.of(np.zeros((0, 3), np.float32)), aim).tolist() == []
+
+
+def test_coded_vectors_take_a_byte_a_number_and_hardly_move() -> None:
+    units = unit_rows(np.random.default_rng(0).normal(size=(200, 512)))
+    units[7] = 0.0
+    coded = Coded.of(units)
+    assert coded.numbers.nbytes == units.size
+    assert np.abs(coded.numbers).max(axis=1).tolist() == [127] * 7 + [0] + [127] * 192
+    moved = np.abs(coded.numbers * coded.scales[:, None] - units)
+    assert (moved <= np.abs(units).max(axis=1, keepdims=True) / 254 + 1e-7).all()
+    aim = unit_rows(units[:3].sum(axis=0, keepdims=True))[0]
+    assert cosines(coded, aim) == pytest.approx(np.clip(units @ aim, -1, 1), abs=2e-3)
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])

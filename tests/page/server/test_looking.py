@@ -163,6 +163,38 @@ def test_the_like_of_a_moment_are_found_without_training(client: Any, rooms: Roo
     assert own["moments"][0]["video"] == example["video"]
 
 
+def test_likeness_block_by_block_is_that_of_all_mean_features_at_once(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whenabouts.page.review.likeness import span_means, unit_rows
+    from whenabouts.page.server import lookalikes
+
+    monkeypatch.setattr(lookalikes, "BLOCK", 5)  # 24 videos: four whole blocks and a part of one.
+    snapshot = rooms.desk.current()
+    spans, found = rooms.lookalikes.like(snapshot, [(3, 1.0, 4.0), (9, 2.0, 3.0)], without={4, 23})
+    assert [len(block.numbers) for block in spans.vectors] == [
+        int(np.isin(spans.videos, range(first, first + 5)).sum()) for first in range(0, 24, 5)
+    ]
+    assert (np.diff(spans.videos) >= 0).all()
+    assert set(spans.videos.tolist()) == set(range(24))
+    streams = [rooms.model.features(entry, ["rgb"])["rgb"] for entry in snapshot.library.entries]
+    means = np.concatenate([span_means(stream, spans.spans[spans.videos == n]) for n, stream in enumerate(streams)])
+    asked = np.concatenate([span_means(streams[3], np.array([[1.0, 4]])), span_means(streams[9], np.array([[2.0, 3]]))])
+    aim = unit_rows(unit_rows(asked - means.mean(axis=0)).mean(axis=0, keepdims=True))[0]
+    left_out = np.isin(spans.videos, [4, 23])
+    assert (found[left_out] == -1).all()
+    assert found[~left_out] == pytest.approx((unit_rows(means - means.mean(axis=0)) @ aim)[~left_out], abs=1e-2)
+
+
+def test_videos_with_broken_features_are_not_compared_and_break_nothing(rooms: Rooms) -> None:
+    store = rooms.model.store()
+    broken = next(iter(store.folder.glob("*.safetensors")))
+    broken.write_bytes(broken.read_bytes()[:-64])
+    snapshot = rooms.desk.current()
+    spans = rooms.lookalikes._all(snapshot.library)
+    assert 0 < len(set(spans.videos.tolist())) < 24
+
+
 def test_a_project_without_model_moments_or_features_is_still_shown(project: Project, client_of: Any) -> None:
     import shutil
 

@@ -1,5 +1,7 @@
 """Find by example: spans whose mean features are like those of moments that were picked; nothing is trained."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +9,8 @@ from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import FloatArray, as_spans
 
 SHORTEST = 1e-9  # Seconds; a shorter span is a point.
-_CHUNK = 16_384
+_CELLS = 1_000_000  # Spans times steps that are weighed at once.
+_PEAK = 127
 
 
 def unit_rows(values: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -27,15 +30,19 @@ def span_means(sequence: FeatureSequence, spans: FloatArray) -> NDArray[np.float
     spans, edges = as_spans(spans), sequence.grid.edges()
     if not len(sequence):
         return np.zeros((len(spans), sequence.width), np.float32)
-    values = sequence.values.astype(np.promote_types(sequence.values.dtype, np.float32), copy=False)
-    means: NDArray[np.float32] = values[sequence.grid.step_at(spans.mean(axis=1))].astype(np.float32)
+    exact = np.promote_types(sequence.values.dtype, np.float32)
+    means: NDArray[np.float32] = sequence.values[sequence.grid.step_at(spans.mean(axis=1))].astype(np.float32)
     inside = np.clip(spans, edges[0], edges[-1])
-    first = np.searchsorted(edges, inside[:, 0], side="right") - 1
-    stop = np.searchsorted(edges, inside[:, 1], side="left")
-    # Only the steps of each span are summed: sums over the whole video, for differences, cost far more than these all.
-    for row in np.flatnonzero(inside[:, 1] - inside[:, 0] > SHORTEST).tolist():
-        shared = np.diff(np.clip(edges[first[row] : stop[row] + 1], *inside[row]))
-        means[row] = (shared / shared.sum()).astype(values.dtype) @ values[first[row] : stop[row]]
+    rows = np.flatnonzero(inside[:, 1] - inside[:, 0] > SHORTEST)
+    if len(rows):
+        first = int(np.searchsorted(edges, inside[rows, 0].min(), side="right")) - 1
+        stop = int(np.searchsorted(edges, inside[rows, 1].max(), side="left"))
+        values = sequence.values[first:stop].astype(exact, copy=False)
+        for part in np.array_split(rows, -(-len(rows) * (stop - first) // _CELLS)):
+            # No differences of sums from the start: they would lose what a short span adds to much before it.
+            cells = np.clip(edges[first : stop + 1], inside[part, :1], inside[part, 1:])
+            shared = np.diff(cells, axis=1)
+            means[part] = (shared / shared.sum(axis=1, keepdims=True)).astype(exact) @ values
     return means
 
 
@@ -49,9 +56,22 @@ def direction(examples: NDArray[np.float32], centre: NDArray[np.float32]) -> NDA
     return aim
 
 
-def cosines(units: NDArray[np.floating], aim: NDArray[np.float32]) -> FloatArray:
-    """Products (N,) of unit vectors (N, D), of whatever precision, with a unit vector (D,), in [-1, 1]."""
-    found = np.zeros(len(units))
-    for start in range(0, len(units), _CHUNK):
-        found[start : start + _CHUNK] = units[start : start + _CHUNK].astype(np.float32) @ aim
-    return np.clip(found, -1.0, 1.0)
+@dataclass(frozen=True)
+class Coded:
+    """Unit vectors (N, D) at a byte a number: `numbers` times `scales` (N,), off by 1/254 of a row's greatest."""
+
+    numbers: NDArray[np.int8]
+    scales: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, units: NDArray[np.float32]) -> "Coded":
+        """From rows (N, D); a row of zeros stays one."""
+        scales = np.abs(units).max(axis=1, initial=0.0) / _PEAK
+        numbers = np.rint(units / np.maximum(scales, np.finfo(np.float32).tiny)[:, None]).astype(np.int8)
+        return cls(numbers, scales.astype(np.float32))
+
+
+def cosines(coded: Coded, aim: NDArray[np.float32]) -> FloatArray:
+    """Products (N,) of coded unit vectors with a unit vector (D,), in [-1, 1]."""
+    found = (coded.numbers.astype(np.float32) @ aim) * coded.scales
+    return np.clip(found.astype(np.float64), -1.0, 1.0)

@@ -27,7 +27,7 @@ export function card(moment, { on = null, tick = null } = {}) {
       on && !decided ? make("span", { class: "card-do" },
         button("✓", () => on.confirm(moment), { label: `Confirm ${moment.concept} in ${title}`, kind: "small good" }),
         button("✕", () => on.reject(moment), { label: `Reject ${moment.concept} in ${title}`, kind: "small bad" }),
-        make("a", { class: "button small", href: to("like", { video: moment.video, start: moment.start, end: moment.end, concept: moment.concept }), "aria-label": `Find others like ${moment.concept} in ${title}` }, "≈")) : null));
+        make("a", { class: "button small", href: to("like", { video: moment.video, start: moment.start, end: moment.end, concept: moment.concept }), "aria-label": `Find others like ${moment.concept} in ${title}`, title: "Find others like it" }, "≈")) : null));
 }
 
 /** A video as a card. */

@@ -30,10 +30,10 @@ export const name = (text, attributes = {}) => make("bdi", attributes, String(te
 /** A sentence in which commands stand between backticks: these as code. */
 export const prose = (text) => String(text).split("`").map((part, place) => (place % 2 ? make("code", {}, part) : part));
 
-/** A button with a text, perhaps a key that does the same. */
+/** A button with a text, perhaps a key that does the same; `label` says more than the text, to the mouse too. */
 export function button(text, run, { key = "", kind = "", label = null, ...rest } = {}) {
   const hint = key ? make("kbd", { "aria-hidden": "true" }, key) : null;
-  return make("button", { type: "button", class: kind, "aria-label": label, onclick: run, ...rest }, make("span", {}, text), hint);
+  return make("button", { type: "button", class: kind, "aria-label": label, title: label, onclick: run, ...rest }, make("span", {}, text), hint);
 }
 
 /** An address on this server, or nothing: other addresses are never loaded. */

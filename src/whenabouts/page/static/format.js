@@ -22,10 +22,11 @@ export function secondsOf(text) {
 /** A span of time: `0:12.5 – 0:15.0`. */
 export const span = (start, end, decimals = 1) => `${clock(start, decimals)} – ${clock(end, decimals)}`;
 
-/** A score: three digits that count. */
+/** A score: three digits that count, two of very small ones. */
 export function score(value) {
   if (value === null || value === undefined) return "";
   const size = Math.abs(value);
+  if (size > 0 && size < 5e-4) return value.toPrecision(2);
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 

@@ -38,7 +38,7 @@ export async function learnView(place) {
     const decided = ["confirmed", "rejected", "corrected", "added"].reduce((sum, key) => sum + (reviews[key] ?? 0), 0);
     fill(head, make("h1", {}, "Learn again"),
       make("p", { class: "soft" }, `${count(decided, "decision")}: ${reviews.confirmed ?? 0} confirmed, ${reviews.rejected ?? 0} rejected, ${reviews.corrected ?? 0} corrected, ${reviews.added ?? 0} added. They become rated segments for the next training. `,
-        held ? `${count(held.videos, "video")} were drawn at random and held out to measure before and after.` : ""),
+        held ? `${count(held.videos, "video was", "videos were")} drawn at random and held out to measure before and after.` : ""),
       running ? null : chooser(job.localizers ?? []),
       running ? button("Stop", () => telling(() => post("/api/learn/stop")).then(ask), { kind: "bad" })
         : button("Learn again", () => begin(), { kind: "primary", key: "B", disabled: decided === 0 }),

@@ -74,6 +74,6 @@ const keyOf = ({ video, start, end }) => `${video} ${start} ${end}`;
 
 function explain(place) {
   fill(place, make("div", { class: "nothing" }, make("h1", {}, "Find by example"),
-    make("p", { class: "soft" }, "Choose a moment, then \"Find others like it\" (E), or ≈ on a card."), make("a", { class: "button primary", href: "#/moments" }, "To the moments")));
+    make("p", { class: "soft" }, "Open a moment and choose \"Others like it\" (key E), or press ≈ on a card: whatever looks like it comes at once, and a few that are right make a concept."), make("a", { class: "button primary", href: "#/moments" }, "To the moments")));
   return () => {};
 }

@@ -25,7 +25,6 @@ export function momentPanel(on) {
     fields = { start: edge("start", "Start", span.start), end: edge("end", "End", span.end) };
     fill(element,
       make("header", {}, make("h2", {}, moment ? name(moment.concept) : "A new moment"), moment ? state(moment) : null),
-      make("div", { class: "fields" }, choice(concept), fields.start.element, fields.end.element),
       make("p", { class: "soft facts" }, `${(span.end - span.start).toFixed(2)} s`,
         moment?.kind === "found" ? `, score ${score(moment.score)}` : "", moment?.match === "hit" ? ", meets the truth" : "",
         moment?.match === "false" ? ", not in the truth" : "", moment?.match === "missed" ? ", missed by the model" : ""),
@@ -36,7 +35,8 @@ export function momentPanel(on) {
         draft ? button("Put back", on.putBack, { key: "Esc" }) : null,
         button("Play", on.play, { key: "P" }),
         moment ? make("a", { class: "button", href: to("like", { video: moment.video, start: moment.start, end: moment.end, concept: moment.concept }) },
-          make("span", {}, "Others like it"), make("kbd", { "aria-hidden": "true" }, "E")) : null));
+          make("span", {}, "Others like it"), make("kbd", { "aria-hidden": "true" }, "E")) : null),
+      make("div", { class: "fields" }, choice(concept), fields.start.element, fields.end.element));
   }
 
   function edge(which, label, seconds) {

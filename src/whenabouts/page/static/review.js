@@ -50,15 +50,12 @@ export async function reviewView(place, { values }) {
     const moment = queue[0];
     drawStrip();
     if (!moment) {
-      if (!project().moments) {
-        fill(body, make("div", { class: "nothing" }, make("h2", {}, "Nothing to decide yet"), make("p", { class: "soft" }, prose("No moments were found: run `whenabouts find`, then reload this page."))));
-        stop = bind("The queue", []);
-        return;
-      }
-      fill(body, make("div", { class: "nothing" }, make("h2", {}, "Nothing is left to decide"),
-        make("p", { class: "soft" }, skipped.size ? `${count(skipped.size, "moment")} were put off. ` : "Learn again, and see what has changed. "),
-        skipped.size ? button("Look at them now", () => { skipped.clear(); begin(); }) : make("a", { class: "button primary", href: "#/learn" }, "Learn again")));
       stop = bind("The queue", []);
+      const why = skipped.size || concept ? null : emptyQueue(project());
+      if (why) return void fill(body, make("div", { class: "nothing" }, make("h2", {}, "Nothing to decide yet"), make("p", { class: "soft" }, prose(why))));
+      fill(body, make("div", { class: "nothing" }, make("h2", {}, "Nothing is left to decide"),
+        make("p", { class: "soft" }, skipped.size ? `${count(skipped.size, "moment was", "moments were")} put off. ` : "Learn again, and see what has changed. "),
+        skipped.size ? button("Look at them now", () => { skipped.clear(); begin(); }) : make("a", { class: "button primary", href: "#/learn" }, "Learn again")));
       return;
     }
     const video = await telling(() => askVideo(moment.video));
@@ -99,4 +96,11 @@ export async function reviewView(place, { values }) {
   changes.addEventListener("undone", undone);
   await begin();
   return () => { closed = true; stop?.(); shown?.close(); changes.removeEventListener("undone", undone); };
+}
+
+/** Why there is nothing to decide in a project where nothing was decided; null where there is another reason. */
+function emptyQueue({ moments, reviews = {} }) {
+  if (!moments) return "No moments were found: run `whenabouts find`, then reload this page.";
+  if (Object.values(reviews).some((each) => each > 0)) return null;
+  return "All moments that were found are in held-out videos, which measure what learning brings and are never asked about. Run `whenabouts find` without --split for moments of all videos, then reload this page.";
 }

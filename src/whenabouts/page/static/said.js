@@ -1,4 +1,4 @@
-/** Short remarks at the foot of the page, read out by screen readers too. */
+/** Short remarks, read out by screen readers too: at the foot of the page, on narrow screens in the bar, where they cover no button. */
 import { button, fill, make, prose } from "./dom.js";
 
 const place = document.getElementById("said");
@@ -8,7 +8,8 @@ let timer = 0;
 export function say(text, { undo = null, bad = false } = {}) {
   clearTimeout(timer);
   const back = undo ? button("Undo", undo, { key: "U" }) : null;
-  fill(place, make("div", { class: bad ? "remark bad" : "remark" }, make("span", {}, prose(text)), back));
+  const away = bad ? button("Close", () => fill(place)) : null;
+  fill(place, make("div", { class: bad ? "remark bad" : "remark" }, make("span", {}, prose(text)), back, away));
   timer = setTimeout(() => fill(place), bad ? 12000 : 6000);
 }
 

@@ -66,6 +66,7 @@ export function stage(video, { origin, decided = () => false }) {
     why.show(model.selected);
     list.set(shownMoments(), model.selected);
     ticks.draw();
+    tellLegend();
   }
 
   function choose(moment, { seek = true, fit = false } = {}) {
@@ -151,9 +152,14 @@ export function stage(video, { origin, decided = () => false }) {
   function showCurves() {
     const before = model.curves.size;
     model.curves = new Map([...model.scores].filter(([concept]) => model.shown.has(concept) || concept === model.focus));
-    const streams = (model.curves.get(model.focus)?.curves ?? []).slice(1).map((each) => each.stream);
-    fill(legend, streams.length ? `Scores: filled, ${model.focus} from all streams together; dashed, from ${streams.join(" and ")} alone, each to its own height.` : "");
+    tellLegend();
     if (before || model.curves.size) line.draw();
+  }
+
+  function tellLegend() {
+    const streams = (model.curves.get(model.focus)?.curves ?? []).slice(1).map((each) => each.stream);
+    fill(legend, streams.length ? `Scores: filled, ${model.focus} from all streams together; dashed, from ${streams.join(" and ")} alone, each to its own height. ` : "",
+      model.lanes.truth.length ? "Truth: green was found, red was missed. Found: underlined in green where it meets the truth, in red where it does not." : "");
   }
 
   const decidable = () => model.selected && !["truth", "imported"].includes(model.selected.kind);
