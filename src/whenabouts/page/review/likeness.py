@@ -31,9 +31,12 @@ def span_means(sequence: FeatureSequence, spans: FloatArray) -> NDArray[np.float
     if not len(sequence):
         return np.zeros((len(spans), sequence.width), np.float32)
     exact = np.promote_types(sequence.values.dtype, np.float32)
-    means: NDArray[np.float32] = sequence.values[sequence.grid.step_at(spans.mean(axis=1))].astype(np.float32)
+    means = np.zeros((len(spans), sequence.width), np.float32)
     inside = np.clip(spans, edges[0], edges[-1])
-    rows = np.flatnonzero(inside[:, 1] - inside[:, 0] > SHORTEST)
+    long = inside[:, 1] - inside[:, 0] > SHORTEST
+    if not long.all():
+        means[~long] = sequence.values[sequence.grid.step_at(spans[~long].mean(axis=1))]
+    rows = np.flatnonzero(long)
     if len(rows):
         first = int(np.searchsorted(edges, inside[rows, 0].min(), side="right")) - 1
         stop = int(np.searchsorted(edges, inside[rows, 1].max(), side="left"))

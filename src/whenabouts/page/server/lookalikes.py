@@ -136,8 +136,8 @@ def _stream(streams: tuple[str, ...]) -> str:
 def _spans_in(library: Library, number: int, duration: float) -> FloatArray:
     """Spans (N, 2) of one video: what was found in it, and parts of a usual length, for what nobody has found yet."""
     rows = library.table.of_video(number)
-    found = np.unique(library.table.spans[rows], axis=0)[: MOST_IN_VIDEO // 2]
+    known = sorted({(start, end) for start, end in library.table.spans[rows].tolist() if end > start})
+    found = np.asarray(known[: MOST_IN_VIDEO // 2], np.float64).reshape(-1, 2)
     grid = TimeGrid.of_length(duration, max(USUAL_SECONDS, 2 * duration / MOST_IN_VIDEO))
-    found = found[found[:, 1] > found[:, 0]]
-    parts = grid.spans(np.stack([np.arange(grid.steps), np.arange(1, grid.steps + 1)], axis=1))
-    return np.concatenate([found, parts])
+    edges = grid.edges()
+    return np.concatenate([found, np.stack([edges[:-1], edges[1:]], axis=1)])
