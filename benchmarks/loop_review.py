@@ -10,7 +10,9 @@ from whenabouts.core.labels import SegmentLabels
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Silent
 from whenabouts.core.timing import temporal_iou
+from whenabouts.data.decisions import Decided, Decision, Review
 from whenabouts.data.examples import Example
+from whenabouts.data.reviewed import judged_moments
 from whenabouts.evaluation.moments import evaluate_moments
 from whenabouts.evaluation.tables import Predictions, Truth
 from whenabouts.localizers.concepts.looks import moments_of
@@ -34,14 +36,19 @@ TIOU = 0.5
 
 @dataclass(frozen=True)
 class Answer:
-    """What the reviewer said of one found moment, as rated spans: (start, end, present)."""
+    """What the reviewer said of one found moment, with rated spans: (start, end, present), what is there first."""
 
     video_id: str
     concept: int
     found: tuple[float, float]
     rated: tuple[tuple[float, float, bool], ...]
-    right: bool
+    decision: Decision
     seconds: float
+
+    @property
+    def right(self) -> bool:
+        """Whether something of the concept is there."""
+        return self.decision != "rejected"
 
 
 class Reviewer:
@@ -58,7 +65,9 @@ class Reviewer:
         start, end = map(float, span)
         true = np.asarray(self._spans.get((video_id, concept), np.zeros((0, 2)))).reshape(-1, 2)
         overlaps = temporal_iou([[start, end]], true)[0] if len(true) else np.zeros(1)
-        kind = "confirmed" if overlaps.max() >= CONFIRM else "corrected" if overlaps.max() >= CORRECT else "rejected"
+        kind: Decision = (
+            "confirmed" if overlaps.max() >= CONFIRM else "corrected" if overlaps.max() >= CORRECT else "rejected"
+        )
         if self._rng.random() < self._error:
             kind = "rejected" if kind != "rejected" else "confirmed"
         rated = [(start, end, kind == "confirmed")]
@@ -66,7 +75,7 @@ class Reviewer:
             first, last = true[int(overlaps.argmax())].tolist()
             cut = [(start, min(end, first)), (max(start, last), end)]
             rated = [(first, last, True), *((*part, False) for part in cut if part[1] - part[0] >= 0.25)]
-        return Answer(video_id, concept, (start, end), tuple(rated), kind != "rejected", SECONDS[kind] + end - start)
+        return Answer(video_id, concept, (start, end), tuple(rated), kind, SECONDS[kind] + end - start)
 
 
 class Learner:
@@ -80,7 +89,10 @@ class Learner:
         training = MultipleInstanceTraining(self.videos, world.settings, compute, Silent(), seed=seed, checkpoints=None)
         self.net = training.run()
         self.plain = list(self.videos.videos)
-        self.truth = Truth.of(_of(world.truth, world.test), video_ids=[each.video_id for each in world.test])
+        self.truth, self.own_truth = (
+            Truth.of(_of(world.truth, side), video_ids=[each.video_id for each in side])
+            for side in (world.test, world.train)
+        )
 
     def learned(self, answers: Sequence[Answer]) -> MultipleInstance:
         """The localizer after these answers; the one before is of no use any more."""
@@ -105,11 +117,20 @@ class Learner:
         return moments_of(scores, likely, TwoStageSettings(moments="segments"))
 
     def measured(self, localizer: MultipleInstance) -> float:
-        """mAP at tIoU 0.5 on the test videos."""
-        found = self.found(localizer, self.world.test)
-        names = np.asarray(found.vocabulary.names)
-        kept = found[np.isin(names, self.truth.labels)[found.classes]]
-        return float(evaluate_moments(self.truth, Predictions.of(kept, self.truth), tiou=[TIOU]).map[0])
+        """mAP at tIoU 0.5 on the test videos, about which nobody is asked."""
+        return _map(self.found(localizer, self.world.test), self.truth)
+
+    def measured_own(self, found: Moments, answers: Sequence[Answer]) -> float:
+        """mAP at tIoU 0.5 on the training videos, of what was found there and what people said of it.
+
+        As `export` writes it: what is there takes the place of what was judged, what was rejected is gone. What people
+        confirmed comes first.
+        """
+        names = self.world.vocabulary.names
+        reviews = [Review(number, 0.0, _decided(each, names[each.concept])) for number, each in enumerate(answers)]
+        left = judged_moments(found, reviews)
+        first = np.where(left.kinds == "confirmed", 1.0 + np.ptp(left.scores), 0.0) if len(left) else 0.0
+        return _map(replace(left, scores=left.scores + first), self.own_truth)
 
     def ceiling(self) -> float:
         """mAP where every true moment of the training videos is rated present, and every gap between them absent."""
@@ -124,7 +145,7 @@ class Learner:
                 rated.append((start, end, True))
                 at = max(at, end)
             rated += [(at, ends[video_id], False)] if ends[video_id] - at >= 1.0 else []
-            answers.append(Answer(video_id, concept, (0.0, 1.0), tuple(rated), True, 0.0))
+            answers.append(Answer(video_id, concept, (0.0, 1.0), tuple(rated), "added", 0.0))
         return self.measured(self.learned(answers))
 
 
@@ -210,6 +231,17 @@ def _judged(found: Moments, answers: Sequence[Answer], videos: Sequence[str]) ->
             overlaps = temporal_iou(found.spans[rows], [each.found])[:, 0]
             said |= {rows[place]: each.right for place in np.flatnonzero(overlaps >= 0.5).tolist()}
     return Judged.of(sorted(said.items()), asked)
+
+
+def _map(found: Moments, truth: Truth) -> float:
+    names = np.asarray(found.vocabulary.names)
+    kept = found[np.isin(names, truth.labels)[found.classes]]
+    return float(evaluate_moments(truth, Predictions.of(kept, truth), tiou=[TIOU]).map[0])
+
+
+def _decided(answer: Answer, concept: str) -> Decided:
+    start, end, _ = answer.rated[0]
+    return Decided(answer.decision, answer.video_id, concept, start, end, answer.found, origin="queue")
 
 
 def _labels(video_id: str, rows: list) -> SegmentLabels:

@@ -79,9 +79,7 @@ def queue(useful: FloatArray, found: Candidates, count: int, *, seed: int = 0) -
 
     Why a draw: asking for what is uncertain, or for what ranks high, made the model worse than labels alone. What ranks
     high is right nine times of ten and teaches little but its own loose borders; what a draw meets is like what the
-    model is wrong about. Planted timelines, seeds 100 to 102, in simulation, mAP at tIoU 0.5 (labels alone 60.5): a
-    draw like this 61.4 and 61.5 after 160 and 320 decisions, any moment at random 61.5 and 61.8, uncertainty x effect x
-    novelty, which stood here before, 60.1. Seeds that chose nothing: benchmarks/results/loop.md.
+    model is wrong about. What each way of asking has brought stands in benchmarks/results/loop.md.
     """
     drawn = useful * np.random.default_rng(seed).random(len(useful))
     pool = np.argsort(-drawn, kind="stable")[: max(POOL, 4 * count)]
