@@ -40,7 +40,7 @@ export async function reviewView(place, { values }) {
     const select = make("select", { "aria-label": "Concept to review", onchange: () => { concept = select.value; note("review", { concept }); skipped.clear(); begin(); } },
       make("option", { value: "" }, "All concepts"),
       concepts.map((each) => make("option", { value: each.name, selected: each.name === concept }, `${each.name} (${each.left})`)));
-    fill(head, make("h1", {}, "Review"), make("p", { class: "soft" }, `${count(done, "decision")} in this sitting, ${left.toLocaleString("en")} moments left, drawn at random: right ones and wrong ones both teach.`), make("label", { class: "field" }, make("span", {}, "Concept"), select));
+    fill(head, make("h1", {}, "Review"), make("p", { class: "soft" }, `${count(done, "decision")} in this sitting, ${left.toLocaleString("en")} moments left, drawn at random: right and wrong ones both teach, and missed ones that you add teach most.`), make("label", { class: "field" }, make("span", {}, "Concept"), select));
   }
 
   async function open() {
