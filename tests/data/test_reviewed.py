@@ -68,6 +68,7 @@ def test_a_concept_joins_the_vocabulary_with_three_examples_in_two_videos() -> N
         *added("plunge", "a", "b", "c"),
         *added("Swim", "a", "b", "c"),
         review(9, Decided("rejected", "c", "two examples", 0.0, 1.0, (0.0, 1.0))),
+        *(review(n, Decided("confirmed", f"v{n}", "renamed since", 0.0, 1.0, (0.0, 1.0))) for n in range(10, 15)),
     ]
     joined = grown(vocabulary, told)
     assert joined.names == ("dive", "swim", "cannonball")

@@ -42,16 +42,23 @@ def _reviewed(entry: Entry, told: list[RatedSegment]) -> Entry:
 
 
 def grown(vocabulary: Vocabulary, reviews: Iterable[Review], *, examples: int = 3, videos: int = 2) -> Vocabulary:
-    """The vocabulary, and behind its own the concepts that people added by so many examples, in so many videos."""
+    """The vocabulary, and behind its own the concepts that people added by so many examples, in so many videos.
+
+    Confirmed moments add none: what was found once and stands in the vocabulary no more was taken out, or renamed.
+    """
     seen: dict[str, list[Decided]] = {}
     for review in reviews:
         said = review.decided
-        known = said.concept in vocabulary or spelling(said.concept) in vocabulary
-        if said.present and not known:
+        if said.decision == "added" and not known_in(vocabulary, said.concept):
             seen.setdefault(said.concept, []).append(said)
     fresh = [name for name, told in sorted(seen.items())
               if len(told) >= examples and len({each.video_id for each in told}) >= videos]  # fmt: skip
     return replace(vocabulary, names=(*vocabulary.names, *fresh)) if fresh else vocabulary
+
+
+def known_in(vocabulary: Vocabulary, name: str) -> bool:
+    """Whether a name, or another spelling of it, stands in the vocabulary."""
+    return name in vocabulary or spelling(name) in vocabulary
 
 
 def judged_moments(found: Moments, reviews: Sequence[Review]) -> Moments:

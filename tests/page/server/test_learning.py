@@ -21,7 +21,13 @@ from whenabouts.evaluation.tables import Truth
 from whenabouts.localizers import load_localizer
 from whenabouts.localizers.concepts.two_stage import TwoStage
 from whenabouts.localizers.reviewing.held_out import Yardstick
-from whenabouts.localizers.reviewing.lessons import HALFWAY, fell, rivals_for_reviews, told_change
+from whenabouts.localizers.reviewing.lessons import (
+    HALFWAY,
+    ReviewedLessons,
+    fell,
+    rivals_for_reviews,
+    told_change,
+)
 from whenabouts.page.server.rooms import Rooms
 
 QUICK = [
@@ -98,6 +104,24 @@ def test_a_concept_from_examples_joins_the_vocabulary_and_is_found(home: Project
     ]
     assert "cannonball" in found
     store.close()
+
+
+def test_decisions_about_a_concept_that_was_renamed_are_told_and_bring_it_back_not(home: Project) -> None:
+    store = decide_by_truth(home, 12)
+    about = [each.decided.concept for each in store.standing()].count("concept 0")
+    store.close()
+    home.write_vocabulary(Vocabulary(("anew", "concept 1", "concept 2")))
+    heard: list[str] = []
+
+    class Heard(Silent):
+        def say(self, text: str) -> None:
+            heard.append(text)
+
+    lessons = ReviewedLessons.of(home, Heard())
+    assert 0 < about < 12
+    assert lessons.vocabulary.names == ("anew", "concept 1", "concept 2")
+    assert lessons.rated == 12 - about
+    assert any(f"{about} decisions are about concepts that the vocabulary does not hold" in line for line in heard)
 
 
 def test_without_decisions_or_in_vain_it_says_so(home: Project) -> None:

@@ -1,5 +1,6 @@
 """What `train --with-reviews` learns from, what it leaves out, and what it reports in the end."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.decisions import Review
 from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
-from whenabouts.data.reviewed import SOURCE, grown, with_reviews
+from whenabouts.data.reviewed import SOURCE, grown, known_in, with_reviews
 from whenabouts.data.reviews import ReviewStore
 from whenabouts.evaluation.changes import changes_between
 from whenabouts.localizers import DEFAULT, LOCALIZERS, load_localizer
@@ -55,12 +56,26 @@ class ReviewedLessons:
         known = truth or (home.truth_path if home.truth_path.is_file() else None)
         yardstick = Yardstick.of([e for e in usable if e.id in held], vocabulary, standing, known)
         before = _before(home, yardstick, progress, device)
-        return cls(tuple(with_reviews(training, standing)), vocabulary, tuple(standing), yardstick, before)
+        lessons = cls(tuple(with_reviews(training, standing)), vocabulary, tuple(standing), yardstick, before)
+        lessons._tell_unknown(progress)
+        return lessons
 
     @property
     def rated(self) -> int:
-        """How many rated segments decisions have given to training videos."""
-        return sum(part.source == SOURCE for entry in self.entries for part in entry.segments)
+        """How many rated segments of concepts that are learned decisions have given to training videos."""
+        return sum(part.source == SOURCE and known_in(self.vocabulary, part.name)
+                   for entry in self.entries for part in entry.segments)  # fmt: skip
+
+    def _tell_unknown(self, progress: Progress) -> None:
+        """Say which decisions teach nothing, for the vocabulary does not hold their concept."""
+        names = [review.decided.concept for review in self.reviews]
+        unknown = Counter(name for name in names if not known_in(self.vocabulary, name))
+        if unknown:
+            shown = ", ".join(f"{name!r} ({count})" for name, count in unknown.most_common(5))
+            progress.say(
+                f"{unknown.total()} decisions are about concepts that the vocabulary does not hold, and teach nothing: "
+                f"{shown}. A concept was renamed or left out, or has too few examples: three in two videos."
+            )
 
     def report(
         self, home: Project, trained: Localizer, progress: Progress, *, even_if_worse: bool = False
