@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from whenabouts.core import FeatureMismatch, FeatureSequence, InvalidData, Moments, ProjectError, temporal_iou
+from whenabouts.core.files import read_json, sha256_of, write_json
 from whenabouts.core.progress import Silent
 from whenabouts.data.examples import Example
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
@@ -124,6 +127,18 @@ def test_what_happens_later_is_found_later(made: Learned) -> None:
             assert overlap.max() > 0.75
             checked += 1
     assert checked >= 6
+
+
+def test_numbers_that_are_none_are_refused_and_no_video_is_blamed(made: Learned, tmp_path: Path) -> None:
+    """Even where the checksum in the card is that of the broken file."""
+    folder = tmp_path / "model"
+    made.localizer.save(folder)
+    tensors, card = load_file(folder / "model.safetensors"), read_json(folder / "card.json")
+    name = next(name for name in sorted(tensors) if name.endswith(("weight", "own_weight", "classifiers.0")))
+    save_file({**tensors, name: torch.full_like(tensors[name], float("nan"))}, folder / "model.safetensors")
+    write_json(folder / "card.json", {**card, "sha256": sha256_of(folder / "model.safetensors")})
+    with pytest.raises(InvalidData, match=r"finite|numbers"):
+        load_localizer(folder)
 
 
 def test_saved_and_loaded_is_the_same(made: Learned, tmp_path: Path) -> None:

@@ -147,6 +147,9 @@ def read_net(
         net.load_state_dict(saved.tensors)
     except RuntimeError as error:
         raise InvalidData(f"{folder}: model and settings do not belong together: {error}. Train again.") from None
+    for name, values in net.state_dict().items():  # Else each video's features would be blamed for what comes out.
+        if saved.tensors[name].dtype != values.dtype or not values.isfinite().all():
+            raise InvalidData(f"{folder}: the model's {name} are not finite {values.dtype} numbers. Train again.")
     return saved, settings, net
 
 

@@ -66,9 +66,12 @@ class ClassFeature(Protocol):
 
 
 class Stored:
-    """Fields of a dataclass are its state."""
+    """Fields of a dataclass are its state: classes (C,) or (C, K) by number, and numbers (C, K), NaN where missing."""
 
     kind: ClassVar[ColumnKind] = "q"
+    SHAPES: ClassVar[Mapping[str, tuple[str, int]]] = {
+        "parents": ("i", 1), "groups": ("i", 1), "others": ("i", 2), "weights": ("f", 2), "values": ("f", 2),
+    }  # fmt: skip
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that it has learned, as arrays."""
@@ -77,6 +80,9 @@ class Stored:
     @classmethod
     def of_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
         """What `state` gave, back; InvalidData where it doesn't fit."""
+        for name, values in state.items():
+            if (values.dtype.kind, values.ndim) != cls.SHAPES.get(name) or np.isinf(values).any():
+                raise InvalidData(f"A class feature's {name} can't be {values.dtype} of {values.ndim} dimensions.")
         try:
             return cls(**state)
         except TypeError as error:

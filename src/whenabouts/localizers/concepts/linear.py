@@ -62,6 +62,8 @@ class LinearPairs:
         for name, shape in shapes.items():
             if name not in state or state[name].shape != shape or not np.isfinite(state[name]).all():
                 raise InvalidData(f"The linear model's {name} are not {shape} finite numbers. Train again.")
+        if not (state["deviation"] > 0).all():
+            raise InvalidData("The linear model divides by deviations, but not all are above 0. Train again.")
         return cls(columns, *(state[name].astype(np.float64) for name in shapes))
 
     def _seen(self, rows: Matrix) -> FloatArray:
