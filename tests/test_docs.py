@@ -32,6 +32,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert lost == []
 
 
+@pytest.mark.parametrize("page", [*PAGES, *RESULTS], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_line_is_taken_for_a_heading(page: Path) -> None:
+    """The site's Markdown makes one of "#tag" at the beginning of a line, too."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    assert re.findall(r"^#+[^#\s].*", text, re.MULTILINE) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_and_python_are_real(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
