@@ -11,6 +11,7 @@ import numpy as np
 
 from pretraining_cells import Bench
 from pretraining_claims import LEAST, judged
+from pretraining_reading import READING
 from pretraining_rows import SEEDS, Row
 from provenance import write_result
 
@@ -86,9 +87,15 @@ def _page(cells: Cells, rows: Sequence[Row], bench: Bench, claims: Sequence[Mapp
     yield ""
     yield (
         '"Clean" is pre-trained on the near target\'s own training clips, so that near it is no more than a longer '
-        "training; the noisy archive never shows them. Few clips are seen: a net that sees 3200 posts meets less than "
-        "half of their clips once, and more posts can bring little."
+        "training; the noisy archive never shows them."
     )
+    yield ""
+    yield "## How they were read"
+    yield ""
+    for paragraph in READING:
+        yield f"- {paragraph}"
+    yield ""
+    yield "![Figures 1, 2 and 4](pretraining.png)"
     made = {cell["table"] for cell in cells}
     for table in (name for name in dict.fromkeys(row.table for row in rows) if name in made):
         yield from _table(table, cells, [row for row in rows if row.table == table])
