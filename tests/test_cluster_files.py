@@ -50,22 +50,33 @@ def test_they_call_options_that_are_there(path: Path) -> None:
         assert set(re.findall(r"--[a-z-]+", words)) <= options_of(verb)
 
 
-def worker(tmp_path: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+def worker(tmp_path: Path, *options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run the script of an array with a stand-in that says how it was called."""
     stand_in = tmp_path / "whenabouts"
     stand_in.write_text('#!/bin/sh\necho "$@"\n')
     stand_in.chmod(0o755)
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin", **variables}
     return subprocess.run(
-        ["bash", FOLDER / "slurm.sh", "/shared/a project"], capture_output=True, text=True, env=env, check=False
+        ["bash", FOLDER / "slurm.sh", "/shared/a project", *options],
+        capture_output=True,
+        text=True,
+        env=env,
+        check=False,
     )
 
 
 def test_tasks_of_an_array_take_their_shares(tmp_path: Path) -> None:
     told = worker(tmp_path, SLURM_ARRAY_TASK_ID="3", SLURM_ARRAY_TASK_COUNT="16", SLURM_CPUS_PER_TASK="2")
     assert told.stdout == "extract --project /shared/a project --shard 3/16 --workers 1 --json\n"
-    again = worker(tmp_path, SLURM_ARRAY_TASK_ID="7", SLURM_ARRAY_TASK_COUNT="2", WHENABOUTS_WORKERS="16")
-    assert "--shard 7/16" in again.stdout
+    again = worker(
+        tmp_path,
+        "--set",
+        "extract.x='a b'",
+        SLURM_ARRAY_TASK_ID="7",
+        SLURM_ARRAY_TASK_COUNT="2",
+        WHENABOUTS_WORKERS="16",
+    )
+    assert again.stdout.endswith("--shard 7/16 --workers 1 --json --set extract.x='a b'\n")
     assert "start it as an array" in worker(tmp_path).stderr
 
 
@@ -121,7 +132,7 @@ def test_two_tasks_of_an_array_do_the_work_of_one_machine(tmp_path: Path, projec
     assert [row["id"] for row in status["failures"]["rgb"]] == ["text"]
     text = CliRunner().invoke(app, ["extract", "--project", str(project.folder), "--status"]).stdout
     assert "rgb: 3 of 4 videos" in text
-    assert re.search(r"^1/2 on \S+/\d+: \d of \d steps, finished, last sign \d+ min ago", text, re.MULTILINE)
+    assert re.search(r"^1/2 on \S+/\d+: \d of \d videos, finished, last sign \d+ min ago", text, re.MULTILINE)
     assert "text is unreadable (rgb): " in text
     for video_id in ("0", "1", "2"):
         one, other = (home.features().read(video_id, "rgb").values for home in (alone, project))
@@ -151,9 +162,11 @@ def test_training_on_one_node_calls_torchrun(tmp_path: Path) -> None:
     stand_in.write_text('#!/bin/sh\necho "$@"\n')
     stand_in.chmod(0o755)
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "WHENABOUTS_PROCESSES": "2"}
-    told = subprocess.run(["bash", FOLDER / "torchrun.sh", "/p"], capture_output=True, text=True, env=env, check=True)
+    told = subprocess.run(
+        ["bash", FOLDER / "torchrun.sh", "/p", "--seed", "3"], capture_output=True, text=True, env=env, check=True
+    )
     assert told.stdout.startswith("--nnodes 1 --nproc-per-node 2 --max-restarts 3 --rdzv-backend c10d")
-    assert told.stdout.endswith("-m whenabouts pretrain --project /p\n")
+    assert told.stdout.endswith("-m whenabouts pretrain --project /p --seed 3\n")
 
 
 def test_kubernetes_gets_an_indexed_job_whose_pods_share_all_videos() -> None:

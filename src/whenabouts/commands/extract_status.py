@@ -37,7 +37,7 @@ def _line(worker: "WorkerState") -> str:
     ago = (datetime.now(UTC) - datetime.fromisoformat(worker.seen)).total_seconds() / 60
     state = worker.ended or "at work"
     last = f"; last told: {worker.told[-1]}" if worker.told else ""
-    return f"{worker.share} on {worker.worker}: {done} of {total} steps, {state}, last sign {ago:.0f} min ago{last}"
+    return f"{worker.share} on {worker.worker}: {done} of {total} videos, {state}, last sign {ago:.0f} min ago{last}"
 
 
 def _failures(stream: str, rows: list[dict[str, Any]]) -> Iterator[str]:
