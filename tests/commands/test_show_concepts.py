@@ -229,8 +229,16 @@ def test_the_moment_that_is_asked_for_is_explained(
         show(["why"], project=project.folder, out=tmp_path, device="cpu", as_json=True, **asked)
         return json.loads(capsys.readouterr().out)["why"]
 
-    assert told(video=video, concept=["blue boat"], at=500.0).startswith(f"blue boat in {video}, 499.8 to 500.2 s")
     own = load_localizer(project.localizer_folder).localize({"rgb": project.features().read(video, "rgb")})
+    boats = own.of_class("blue boat")
+    free = next(
+        at for at in np.arange(0.5, 16.0, 0.5) if not ((boats.spans[:, 0] <= at) & (at < boats.spans[:, 1])).any()
+    )
+    elsewhere = f"blue boat in {video}, {free - 0.25:.1f} to {free + 0.25:.1f} s"
+    assert told(video=video, concept=["blue boat"], at=float(free)).startswith(elsewhere)
+    for outside in (500.0, -1.0, float("nan")):
+        with pytest.raises(InvalidData, match="lies outside the video, which ends at 16"):
+            told(video=video, concept=["blue boat"], at=outside)
     best = next(iter(own.ranked(1)))
     assert told(video=video).startswith(f"{best.concept} in {video}, {best.start_seconds:.1f} to")
     assert told(concept=["red car"]).startswith("red car in ")

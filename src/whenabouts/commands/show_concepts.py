@@ -120,6 +120,9 @@ def _moment(looked: "Looked", home: "Project", asked: Asked) -> tuple[str, str, 
     if asked.at_seconds is not None:
         if asked.video is None:
             raise InvalidData("--at is a second of one video: name it by --video.")
+        seconds = looked.entries[asked.video].video.duration_seconds
+        if not 0 <= asked.at_seconds <= (seconds or float("inf")):
+            raise InvalidData(f"--at {asked.at_seconds} lies outside the video, which ends at {seconds} s.")
         found = found[(found.spans[:, 0] <= asked.at_seconds) & (asked.at_seconds < found.spans[:, 1])]
         if not len(found) and asked.concepts:
             start = max(0.0, asked.at_seconds - 0.25)

@@ -209,6 +209,24 @@ def test_nothing_that_people_mark_lies_behind_the_end_of_its_video(client: Any) 
     for verb in ("add", "correct"):
         wanted = decision(moment, verb, end=1e308) | ({"found": None} if verb == "add" else {})
         assert client.post("/api/reviews", wanted).json["reviews"][0]["end"] == moment["duration"]
+    told = client.post("/api/reviews", decision(moment, found=None, end=1e308)).json["reviews"][0]
+    assert (told["end"], told["found"]["end"]) == (moment["duration"], 1e308)
+
+
+def test_another_spelling_of_a_concept_means_that_concept(client: Any) -> None:
+    """As in training, where it would teach that concept: told as a new one it would be one that never comes."""
+    moment = some_moment(client, concept="concept 1")
+    before = [each["name"] for each in client.get("/api/project").json["concepts"]]
+    for name in ("CONCEPT_1", " concept 1 "):
+        added = {"decision": "add", "video": moment["video"], "concept": name, "start": 1.0, "end": 2.0}
+        assert client.post("/api/reviews", added).json["reviews"][0]["concept"] == "concept 1"
+    others = [
+        each for each in client.get("/api/moments", limit=500).json["moments"] if each["video"] != moment["video"]
+    ]
+    examples = [{key: each[key] for key in ("video", "start", "end")} for each in (moment, *others[:3])]
+    saved = client.post("/api/concepts", {"name": "Concept-1", "examples": examples})
+    assert (saved.status, saved.json["concept"]) == (201, "concept 1")
+    assert [each["name"] for each in client.get("/api/project").json["concepts"]] == before
 
 
 def test_another_concept_for_a_moment_is_undone_whole_by_its_id_and_one_of_them_alone(client: Any) -> None:
@@ -267,7 +285,7 @@ def test_an_undone_decision_stands_in_nobodys_way(client: Any) -> None:
     assert client.post("/api/reviews", decision(moment, "reject", seen=None)).status == 201
 
 
-@pytest.mark.parametrize("name", ["a\0b", "tab\t", "half\udc80", "bell\x07"])
+@pytest.mark.parametrize("name", ["a\0b", "tab\t", "half\udc80", "bell\x07", "\u200b\u202e", "\u00ad \u2003"])
 def test_new_concepts_are_plain_text(client: Any, name: str) -> None:
     moment = some_moment(client)
     added = {name: moment[name] for name in ("video", "start", "end")} | {"decision": "add", "concept": name}

@@ -138,6 +138,9 @@ def number_in(values: dict[str, Any], name: str) -> float:
 
 def new_name(name: str) -> str:
     """A name that people give to something: text that every file and terminal can hold; else 400."""
-    if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name):
+    kinds = [unicodedata.category(sign) for sign in name]
+    if "Cc" in kinds or "Cs" in kinds:
         raise Refused(400, "A name has no control characters and no halves of characters in it. Type it anew.")
+    if all(kind[0] in "CZ" for kind in kinds):
+        raise Refused(400, "A name has a sign in it that can be seen. Type it anew.")
     return name

@@ -165,13 +165,11 @@ def _decided(rooms: Rooms, snapshot: Snapshot, row: Any) -> Decided:
     duration = entry.video.duration_seconds
     if duration and start >= duration:
         raise Refused(400, f"The video ends at {duration} s, but the moment starts at {start} s.")
-    if duration and verb in ("correct", "add"):
-        end = min(end, duration)
     if found is None and verb in ("confirm", "reject"):
         found = (start, end)
-    concept = text_in(row, "concept", longest=LONGEST)
-    if concept not in snapshot.library.names.numbers:
-        new_name(concept)
+    if duration:
+        end = min(end, duration)
+    concept = _meant(snapshot, text_in(row, "concept", longest=LONGEST))
     try:
         return Decided(_VERBS[verb], entry.id, concept, start, end, found, score, _origin(origin))
     except InvalidData as error:
@@ -187,6 +185,12 @@ def _seen(value: Any) -> int:
 
 def _origin(name: str) -> Origin:
     return next(origin for origin in ORIGINS if origin == name)
+
+
+def _meant(snapshot: Snapshot, name: str) -> str:
+    """The concept that a name means: a known one, in whatever spelling training takes for it, else a new one."""
+    names = snapshot.library.names
+    return name if name in names.numbers else names.meant(new_name(name).strip())
 
 
 def _found(value: Any) -> tuple[tuple[float, float] | None, float | None]:
@@ -238,7 +242,7 @@ def _queue(snapshot: Snapshot, concept: str, limit: int) -> dict[str, Any]:
 
 def _save_concept(rooms: Rooms, values: dict[str, Any]) -> Response:
     snapshot = rooms.desk.current()
-    name = text_in(values, "name", longest=LONGEST).strip()
+    name = _meant(snapshot, text_in(values, "name", longest=LONGEST))
     examples = _examples(rooms, snapshot, name, values.get("examples"))
     with _writing():
         stored = rooms.desk.decide(examples)
