@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from whenabouts.core.locks import locked
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.importers.media_files import stamp_of
@@ -26,16 +27,25 @@ SHAPE = BackboneSettings(widths=(4,), blocks=(1,), stem=4, frames=4, rate=6.0, h
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Any]:
-    """A cluster, in RAY_ADDRESS and connected; tests that stop its second node start another."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A cluster, in RAY_ADDRESS and connected; tests that stop its second node start another.
+
+    Of several processes of pytest one has a cluster at a time: together they would take all memory.
+    """
     pytest.importorskip("ray", reason="needs Ray: pip install 'whenabouts[cluster]'")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
-    import ray
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 1, "object_store_memory": OBJECTS, "include_dashboard": False}
-    started = Cluster(initialize_head=True, head_node_args=head)
+    folder = tmp_path_factory.getbasetemp()
+    with locked(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder):
+        yield from _started(Cluster(initialize_head=True, head_node_args=head))
+
+
+def _started(started: Any) -> Iterator[Any]:
+    import ray
+
     try:
         started.add_node(num_cpus=1, object_store_memory=OBJECTS)
         os.environ["RAY_ADDRESS"] = started.address

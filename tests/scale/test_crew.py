@@ -165,7 +165,9 @@ def standing_still_on(given: tuple[str, Path]) -> Callable[[tuple[int, ...]], tu
     return work
 
 
-def test_the_work_of_a_lost_node_is_done_by_others(ray: Any, cluster: Any, tmp_path: Path) -> None:
+def test_the_work_of_a_lost_node_is_done_by_others(
+    ray: Any, cluster: Any, end_second_node: Callable[[], None], tmp_path: Path
+) -> None:
     """The node goes while it is at a job, surely: only then is it stopped."""
     doomed = next(node for node in cluster.list_all_nodes() if node is not cluster.head_node)
     begun = tmp_path / "begun"
@@ -173,7 +175,7 @@ def test_the_work_of_a_lost_node_is_done_by_others(ray: Any, cluster: Any, tmp_p
     def stop() -> None:
         while not begun.exists():
             time.sleep(0.02)
-        cluster.remove_node(doomed, allow_graceful=False)
+        end_second_node()
 
     stopping = threading.Thread(target=stop, daemon=True)
     stopping.start()
@@ -182,7 +184,6 @@ def test_the_work_of_a_lost_node_is_done_by_others(ray: Any, cluster: Any, tmp_p
     with crew:
         found = dict(crew.results([(number,) for number in range(6)]))
     stopping.join(60)
-    cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
     assert found == {(number,): (number**2,) for number in range(6)}
     assert len(told.said) == 1
     assert "has ended at" in told.said[0]

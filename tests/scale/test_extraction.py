@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,9 @@ def test_a_cluster_makes_what_one_machine_makes(cluster: Any, template: Path, tm
     assert (again["written"], again["done_before"], again["failed_before"]) == (0, 4, 1)
 
 
-def test_shares_of_clusters_are_one_machines_work(cluster: Any, template: Path, tmp_path: Path) -> None:
+def test_shares_of_a_cluster_and_a_machine_are_one_machines_work(cluster: Any, template: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(template, tmp_path / "shares")
-    rows = [extracted(folder, "--on", "ray", "--shard", f"{number}/2") for number in (1, 2)]
+    rows = [extracted(folder, *place, "--shard", f"{number}/2") for number, place in ((1, ("--on", "ray")), (2, ()))]
     assert sum(row["written"] for row in rows) == 4
     assert all(row["written"] for row in rows)
 
@@ -71,34 +71,32 @@ def test_shares_of_clusters_are_one_machines_work(cluster: Any, template: Path, 
 class StoppingNode(Silent):
     """Stops the cluster's second node when the first video is there."""
 
-    def __init__(self, cluster: Any) -> None:
-        self.cluster, self.stopped = cluster, False
+    def __init__(self, end_node: Callable[[], None]) -> None:
+        self.end_node, self.stopped = end_node, False
 
     def track(self, items: Iterable[Any], *, total: int | None, title: str) -> Iterator[Any]:
         for item in items:
             yield item
             if not self.stopped:
                 self.stopped = True
-                others = [node for node in self.cluster.list_all_nodes() if node is not self.cluster.head_node]
-                self.cluster.remove_node(others[0], allow_graceful=False)
+                self.end_node()
 
 
 def test_a_lost_node_changes_nothing(
-    cluster: Any, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, end_second_node: Callable[[], None], template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ray
 
     monkeypatch.setattr("whenabouts.scale.extraction._JOB_SECONDS", 1.0)  # each video by itself
     here, there = (shutil.copytree(template, tmp_path / name) for name in ("here", "there"))
     extracted(here)
-    home, progress = Project(there), StoppingNode(cluster)
+    home, progress = Project(there), StoppingNode(end_second_node)
     backbone, store = Backbone.load(home.backbone_folder), home.features()
     report = ExtractionReport(report_of(home.reports_folder, "rgb"))
     done = extract_on(
         ray, tuple(home.manifest()), stream_of(backbone, ExtractSettings()), backbone=home.backbone_folder, store=store,
         report=report, device="cpu", progress=progress,
     )  # fmt: skip
-    cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
     assert progress.stopped
     assert done.written == 4
     assert content(here) == content(there)

@@ -4,6 +4,7 @@ A job is a few items, such as videos. Where a worker or its node ends, the items
 by itself; what has ended three workers is given up, told, and costs nothing but itself. Results come as they are ready.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -86,6 +87,10 @@ class Crew(Generic[Item, Result]):
         is raised where no worker is left and none comes.
         """
         todo = iter(jobs)
+        first = next(todo, None)
+        if first is None:
+            return
+        todo = itertools.chain([first], todo)
         for _ in range(self.size - len(self._idle) - len(self._coming)):
             self._call()
         try:

@@ -38,7 +38,7 @@ class _Telling:
     """Progress within a worker: its lines are fetched from elsewhere."""
 
     def __init__(self) -> None:
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def say(self, text: str) -> None:
         """Keep a line."""
@@ -51,12 +51,16 @@ class _Telling:
 
     def lines(self, wait_seconds: float) -> list[str]:
         """What was said and not fetched yet; wait where nothing was."""
-        found = list[str]()
+        found = list[str | None]()
         with contextlib.suppress(queue.Empty):
             found.append(self._lines.get(timeout=wait_seconds) if wait_seconds else self._lines.get_nowait())
             while True:
                 found.append(self._lines.get_nowait())
-        return found
+        return [line for line in found if line is not None]
+
+    def end(self) -> None:
+        """Who waits for a line need not wait any more."""
+        self._lines.put(None)
 
 
 class _Member:
@@ -77,7 +81,10 @@ class _Member:
     def run(self, work: Callable[[Any, Progress], Any], given: Any, variables: Mapping[str, str]) -> Any:
         """Do the work in an environment with these variables."""
         os.environ.update(variables)
-        return work(given, self._telling)
+        try:
+            return work(given, self._telling)
+        finally:
+            self._telling.end()
 
     def heard(self, wait_seconds: float) -> list[str]:
         """What was said since the last time; wait a little where nothing was."""
@@ -131,8 +138,12 @@ class _Group:
         self, ray: Any, size: int, *, gpu: bool, cpus: int | None, patience_seconds: float, progress: Progress
     ) -> None:
         self._ray, self._patience, self._progress = ray, patience_seconds, progress
-        options = {"num_cpus": cpus, "num_gpus": int(gpu), "max_restarts": 0, "max_concurrency": 2}
-        kind = ray.remote(**{name: value for name, value in options.items() if value is not None})(_Member)
+        options: dict[str, int] = {"max_restarts": 0, "max_concurrency": 2}
+        if gpu:
+            options |= {"num_gpus": 1, "num_cpus": cpus or 0}
+        elif cpus is not None:  # Without a word of either, Ray asks for a CPU to begin, and leaves it to others then.
+            options["num_cpus"] = cpus
+        kind = ray.remote(**options)(_Member)
         spread = "DEFAULT" if gpu else "SPREAD"  # GPUs of one node are near each other.
         self._members = [kind.options(scheduling_strategy=spread).remote() for _ in range(size)]
         self._names = [""] * size
@@ -218,8 +229,9 @@ class _Group:
 
     def _fail(self, failed: Mapping[int, BaseException]) -> None:
         """Raise what was wrong with the work, else _Ended with who was lost and why."""
+        alone = len(self._members) == 1  # Others that it has lost are no members of this group.
         for error in failed.values():
-            if isinstance(error, Exception) and not isinstance(error, ProcessLost) and not of_ray(error):
+            if isinstance(error, Exception) and not of_ray(error) and (alone or not isinstance(error, ProcessLost)):
                 raise error
         gone = {rank: error for rank, error in failed.items() if not isinstance(error, ProcessLost)} or dict(failed)
         said = [
