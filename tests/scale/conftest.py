@@ -3,7 +3,8 @@
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -57,21 +58,46 @@ def _started(started: Any) -> Iterator[Any]:
         started.shutdown()
 
 
-@pytest.fixture
-def end_second_node(cluster: Any) -> Callable[[], None]:
-    """Ends the cluster's second node with the workers on it, as a machine ends, and starts another."""
+class SecondNode:
+    """The cluster's second node, which tests end, and start again."""
 
-    def end() -> None:
-        others = [node for node in cluster.list_all_nodes() if node is not cluster.head_node]
-        raylet = others[0].all_processes["raylet"][0].process.pid
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+
+    def end(self) -> None:
+        """End it with the workers on it, as a machine ends."""
+        (node,) = self._there()
+        raylet = node.all_processes["raylet"][0].process.pid
         for status in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError, ProcessLookupError):  # Processes come and go.
+            with contextlib.suppress(OSError):  # Processes come and go.
                 if int(status.read_text().rpartition(")")[2].split()[1]) == raylet:
                     os.kill(int(status.parent.name), signal.SIGKILL)
-        cluster.remove_node(others[0], allow_graceful=False)
-        cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+        self.cluster.remove_node(node, allow_graceful=False)
 
-    return end
+    def start(self) -> None:
+        """Start it where it is not there; Ray wants this in the main thread."""
+        if not self._there():
+            self.cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+
+    def replace(self) -> None:
+        """End it, and start another."""
+        self.end()
+        self.start()
+
+    def _there(self) -> list[Any]:
+        return [node for node in self.cluster.list_all_nodes() if node is not self.cluster.head_node]
+
+
+@pytest.fixture
+def second_node(cluster: Any) -> Iterator[SecondNode]:
+    """The second node, there again after the test."""
+    import ray
+
+    node = SecondNode(cluster)
+    yield node
+    node.start()
+    while sum(one["Alive"] for one in ray.nodes()) > 2:  # Ray may not have noticed yet which one is gone.
+        time.sleep(0.05)
 
 
 def write_drifting(path: Path, number: int) -> None:

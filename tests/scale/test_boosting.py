@@ -81,11 +81,11 @@ def by_threads(lessons: Blocks, judged: Blocks, how: TreeSettings) -> bytes:
     return first
 
 
-def test_a_lost_worker_and_a_lost_node_change_no_tree(cluster: Any, end_second_node: Callable[[], None]) -> None:
+def test_a_lost_worker_and_a_lost_node_change_no_tree(cluster: Any, second_node: Any) -> None:
     import ray
 
     lessons, judged, how = blocks_of(1000, 1), blocks_of(300, 2), replace(HOW, rounds=1500, patience=1500)
-    ending = Ending(end_second_node)
+    ending = Ending(second_node.replace)
     with boosted_by(boosting_on(ray, 2, ending)):
         trees, _ = train_trees(lessons, COLUMNS, how, seed=4, held_out=judged)
     (told,) = [line for line in ending.said if "has ended" in line]

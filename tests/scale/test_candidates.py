@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from whenabouts.core.errors import InvalidData, ProcessLost
 from whenabouts.core.progress import Silent
-from whenabouts.localizers.concepts.candidate_files import StoredCandidates, save_candidates
+from whenabouts.localizers.concepts.candidate_files import StoredCandidates, merged_candidates, save_candidates
 from whenabouts.localizers.concepts.candidates import best_videos
 from whenabouts.scale.candidates import candidates_on, merge_on
 
@@ -74,7 +74,8 @@ def test_a_cluster_keeps_what_one_process_keeps(ray: Any, tmp_path: Path) -> Non
     again, _ = candidates_on(ray, IDS, scoring, mark, LIMITS, place=place, each=20, progress=Silent())
     assert again.read_bytes() == wanted
     assert {part: part.stat().st_mtime_ns for part in place.glob("part*")} == parts
-    assert merge_on(ray, sorted(parts, reverse=True), tmp_path / "other", Silent()).read_bytes() == wanted
+    save_candidates(tmp_path / "other", merged_candidates(sorted(parts, reverse=True)))
+    assert (tmp_path / "other").read_bytes() == wanted
 
 
 def test_a_part_that_cannot_be_done_is_told_and_the_others_are_kept(ray: Any, tmp_path: Path) -> None:

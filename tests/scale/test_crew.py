@@ -165,9 +165,7 @@ def standing_still_on(given: tuple[str, Path]) -> Callable[[tuple[int, ...]], tu
     return work
 
 
-def test_the_work_of_a_lost_node_is_done_by_others(
-    ray: Any, cluster: Any, end_second_node: Callable[[], None], tmp_path: Path
-) -> None:
+def test_the_work_of_a_lost_node_is_done_by_others(ray: Any, cluster: Any, second_node: Any, tmp_path: Path) -> None:
     """The node goes while it is at a job, surely: only then is it stopped."""
     doomed = next(node for node in cluster.list_all_nodes() if node is not cluster.head_node)
     begun = tmp_path / "begun"
@@ -175,7 +173,7 @@ def test_the_work_of_a_lost_node_is_done_by_others(
     def stop() -> None:
         while not begun.exists():
             time.sleep(0.02)
-        end_second_node()
+        second_node.end()
 
     stopping = threading.Thread(target=stop, daemon=True)
     stopping.start()

@@ -72,7 +72,10 @@ class StoppingNode(Silent):
     """Stops the cluster's second node when the first video is there."""
 
     def __init__(self, end_node: Callable[[], None]) -> None:
-        self.end_node, self.stopped = end_node, False
+        self.end_node, self.stopped, self.said = end_node, False, list[str]()
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
 
     def track(self, items: Iterable[Any], *, total: int | None, title: str) -> Iterator[Any]:
         for item in items:
@@ -83,14 +86,14 @@ class StoppingNode(Silent):
 
 
 def test_a_lost_node_changes_nothing(
-    cluster: Any, end_second_node: Callable[[], None], template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, second_node: Any, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ray
 
     monkeypatch.setattr("whenabouts.scale.extraction._JOB_SECONDS", 1.0)  # each video by itself
     here, there = (shutil.copytree(template, tmp_path / name) for name in ("here", "there"))
     extracted(here)
-    home, progress = Project(there), StoppingNode(end_second_node)
+    home, progress = Project(there), StoppingNode(second_node.end)
     backbone, store = Backbone.load(home.backbone_folder), home.features()
     report = ExtractionReport(report_of(home.reports_folder, "rgb"))
     done = extract_on(
@@ -101,6 +104,8 @@ def test_a_lost_node_changes_nothing(
     assert done.written == 4
     assert content(here) == content(there)
     assert [row["id"] for row in report.rows()] == ["text"]
+    named = [line for line in progress.said if re.match(r"\S+/\d+: text is unreadable: ", line)]
+    assert len(named) == 1, progress.said
 
 
 @pytest.fixture

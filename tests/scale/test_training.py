@@ -77,7 +77,7 @@ def kill(text: str) -> None:
 
 def test_pretraining_goes_on_to_the_same_bits(
     cluster: Any,
-    end_second_node: Callable[[], None],
+    second_node: Any,
     template: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -92,7 +92,7 @@ def test_pretraining_goes_on_to_the_same_bits(
         if ": step 8 of" in text and not lost:
             lost.append(text)
             kill(text)
-            end_second_node()
+            second_node.replace()
 
     said = listening(monkeypatch, heard)
     together = run("pretrain", "--project", str(there), "--on", "ray", *sets)

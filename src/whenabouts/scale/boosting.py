@@ -102,8 +102,11 @@ def boost_together(
             dmlc_communicator="rabit", dmlc_tracker_uri=meeting.host, dmlc_tracker_port=meeting.port,
             dmlc_task_id=f"{meeting.rank:06d}", dmlc_retry=_RETRIES, dmlc_timeout=_PATIENCE_SECONDS,
         ):  # fmt: skip
-            return boost_here(lessons, task.columns, task.how, seed=task.seed, rounds=task.rounds, held_out=held_out,
+            made = boost_here(lessons, task.columns, task.how, seed=task.seed, rounds=task.rounds, held_out=held_out,
                               progress=progress)  # fmt: skip
+        if tracker is not None:  # The others part by it.
+            tracker.wait_for(timeout=_PATIENCE_SECONDS)
+        return made
     except xgboost.core.XGBoostError as error:
         raise ProcessLost(f"XGBoost has ended: {str(error).strip().splitlines()[-1][:300]}") from None
 

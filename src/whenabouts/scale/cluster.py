@@ -5,11 +5,15 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from whenabouts import __version__
 from whenabouts.core.errors import ProjectError, SettingsError
+from whenabouts.core.progress import Progress
+
+Item = TypeVar("Item")
 
 LOCAL = "local"
 _ADDRESS = re.compile(r"ray://[^\s/:]+:\d{1,5}")
@@ -85,7 +89,28 @@ def greeting(version: str) -> str:
             f"A worker on {socket.gethostname()} has whenabouts {__version__}, but was called by {version}. "
             "Install the same version on all nodes."
         )
+    return here()
+
+
+def here() -> str:
+    """Who this is: NODE/PROCESS."""
     return f"{socket.gethostname()}/{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """Progress whose lines name who has said them."""
+
+    progress: Progress
+    who: str
+
+    def say(self, text: str) -> None:
+        """One line, with a name in front."""
+        self.progress.say(f"{self.who}: {text}")
+
+    def track(self, items: Iterable[Item], *, total: int | None, title: str) -> Iterator[Item]:
+        """Yield `items` under the bar."""
+        return self.progress.track(items, total=total, title=title)
 
 
 def cause_of(error: Any) -> BaseException:

@@ -20,7 +20,7 @@ from whenabouts.recognition.extraction import Extracted, outstanding
 from whenabouts.recognition.extraction_report import ExtractionReport
 from whenabouts.recognition.shares import Share
 from whenabouts.recognition.streams import ExtractSettings, Stream
-from whenabouts.scale.cluster import wants_gpu
+from whenabouts.scale.cluster import Quoted, here, wants_gpu
 from whenabouts.scale.crew import Crew, Lost
 from whenabouts.scale.folders import packed, unpacked
 
@@ -53,12 +53,13 @@ class Named:
 
 @dataclass(frozen=True)
 class Brought:
-    """What a worker made of a few videos: features, rows of the report, seconds it took."""
+    """What a worker made of a few videos: features, rows of the report, and who it is."""
 
     sequences: tuple[FeatureSequence, ...]
     rows: tuple[dict[str, Any], ...]
     steps: int
     written: int
+    worker: str
 
 
 def worker_for(task: Task) -> Callable[[tuple[Named, ...]], Brought]:
@@ -91,7 +92,7 @@ def worker_for(task: Task) -> Callable[[tuple[Named, ...]], Brought]:
                 for modality in store.modalities()
                 for video_id in store.video_ids(modality)
             )
-            return Brought(made, tuple(report.rows()), done.steps, done.written)
+            return Brought(made, tuple(report.rows()), done.steps, done.written, here())
 
     return work
 
@@ -132,7 +133,7 @@ def extract_on(
             if time.monotonic() - flushed > _FLUSH_SECONDS:
                 writer.flush()
                 flushed = time.monotonic()
-            report.settle([one.entry.video for one in named], brought.rows, progress)
+            report.settle([one.entry.video for one in named], brought.rows, Quoted(progress, brought.worker))
             steps, written = steps + brought.steps, written + brought.written
     if left.due or not report.path.exists():
         report.save()
