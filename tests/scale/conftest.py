@@ -38,7 +38,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 1, "object_store_memory": OBJECTS, "include_dashboard": False}
+    # Five refused calls tell that a node is gone: here after 2.5 s, by default after 15.
+    head = {"num_cpus": 1, "object_store_memory": OBJECTS, "include_dashboard": False,
+            "_system_config": {"health_check_period_ms": 500}}  # fmt: skip
     folder = tmp_path_factory.getbasetemp()
     with locked(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder):
         yield from _started(Cluster(initialize_head=True, head_node_args=head))

@@ -150,7 +150,7 @@ def test_no_jobs_need_no_workers(ray: Any, tmp_path: Path) -> None:
 
 
 def standing_still_on(given: tuple[str, Path]) -> Callable[[tuple[int, ...]], tuple[int, ...]]:
-    """Squares; on one node it only says that it began."""
+    """Squares; on one node it only says that it began, which is what the others wait for."""
     import ray
 
     doomed, begun = given
@@ -160,6 +160,8 @@ def standing_still_on(given: tuple[str, Path]) -> Callable[[tuple[int, ...]], tu
         if here == doomed:
             begun.touch()
             time.sleep(600)
+        while not begun.exists():
+            time.sleep(0.02)
         return tuple(number**2 for number in job)
 
     return work

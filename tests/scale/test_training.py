@@ -97,7 +97,7 @@ def test_pretraining_goes_on_to_the_same_bits(
     said = listening(monkeypatch, heard)
     together = run("pretrain", "--project", str(there), "--on", "ray", *sets)
     assert lost
-    assert together["resumed_at"] >= 8
+    assert together["resumed_at"] >= 4  # The checkpoint of a step comes after what is said of it.
     assert {**together, "folder": "", "resumed_at": 0} == {**alone, "folder": ""}
     assert [video["id"] for video in together["broken"]] == ["text"]
     for name in ("model.safetensors", "settings.toml"):
