@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -40,7 +41,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     # Five refused calls tell that a node is gone: here after 2.5 s, by default after 15.
     head = {"num_cpus": 1, "object_store_memory": OBJECTS, "include_dashboard": False,
-            "_system_config": {"health_check_period_ms": 500}}  # fmt: skip
+            "_system_config": {"health_check_period_ms": 500}, "ray_client_server_port": free_port()}  # fmt: skip
     folder = tmp_path_factory.getbasetemp()
     with locked(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder):
         yield from _started(Cluster(initialize_head=True, head_node_args=head))
@@ -58,6 +59,18 @@ def _started(started: Any) -> Iterator[Any]:
         os.environ.pop("RAY_ADDRESS", None)
         ray.shutdown()
         started.shutdown()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def address(cluster: Any) -> str:
+    """The cluster's address for programs that are on none of its nodes."""
+    return f"ray://127.0.0.1:{cluster.head_node._ray_params.ray_client_server_port}"
 
 
 class SecondNode:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +57,16 @@ def test_a_cluster_sees_what_one_machine_sees(cluster: Any, archive: Path) -> No
     texts = [finding["text"] for finding in alone["findings"]]
     assert any(text.startswith("other content than at the import: 2 of 6") for text in texts), texts
     assert any("copies of a video in two splits" in text and "1 by frames" in text for text in texts), texts
+
+
+def test_a_program_elsewhere_may_ask_a_cluster(cluster: Any, address: str, archive: Path) -> None:
+    """By the address that --on names, from a process of its own."""
+    words = ["check", "--project", str(archive), "--files", "--no-frames", "--json", "--on", address]
+    told = subprocess.run([sys.executable, "-m", "whenabouts", *words], capture_output=True, text=True, timeout=300)
+    assert told.returncode == 0, told.stderr
+    figures = json.loads(told.stdout.splitlines()[-1])["figures"]
+    assert (figures["videos"], figures["contents_changed"]) == (6, 2)
+    assert "Reading files (6 steps)" in told.stderr
 
 
 class Losing:

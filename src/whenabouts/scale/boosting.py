@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from whenabouts.core.errors import ProcessLost
-from whenabouts.core.progress import Progress
+from whenabouts.core.progress import Progress, Silent
 from whenabouts.localizers.concepts.boosting import Blocks, Boosting, Lesson, Trees, TreeSettings, boost_here
 from whenabouts.localizers.concepts.pair_features import Columns
 from whenabouts.scale.cluster import connected
@@ -121,7 +121,8 @@ def _boosted(task: Task, progress: Progress) -> tuple[bytes, list[float]]:
     told = os.environ
     meeting = Meeting(int(told["RANK"]), int(told["WORLD_SIZE"]), told["MASTER_ADDR"], int(told["MASTER_PORT"]))
     held_out = None if task.held_out is None else blocks_of(task.held_out[meeting.rank])
-    trees, losses = boost_together(meeting, blocks_of(task.lessons[meeting.rank]), held_out, task, progress)
+    speaking = progress if meeting.rank == 0 else Silent()
+    trees, losses = boost_together(meeting, blocks_of(task.lessons[meeting.rank]), held_out, task, speaking)
     return trees.raw(), losses
 
 

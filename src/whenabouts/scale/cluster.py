@@ -64,9 +64,10 @@ def _connect(ray: Any, where: str, cpus: int | None) -> None:
         else:
             ray.init(LOCAL, num_cpus=cpus, object_store_memory=_STORE_BYTES, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        told = str(error).strip().splitlines()
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = lines[0] if len(lines) == 1 or not lines[0].endswith(":") else f"{lines[0]} {lines[-1].strip()}"
         raise ProjectError(
-            f"No Ray cluster answers at {address or 'this machine'} ({told[0] if told else type(error).__name__}). "
+            f"No Ray cluster answers at {address or 'this machine'} ({reason[:300]}). "
             "Start one (`ray start --head`), or name another with --on ray://HOST:PORT or RAY_ADDRESS."
         ) from None
 
