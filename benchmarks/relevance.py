@@ -17,26 +17,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
 from provenance import made_now
-from relevance_bounds import bounds_cell, hidden_cell
+from relevance_bounds import bounds_cell, hidden_cell, normed_cell
 from relevance_cells import cell, further_cell, variants_cell
 from relevance_distilled import distilled_cell
 from relevance_ground import POOL, TEST, TRAIN, Place, settings_hash
 from relevance_report import write_report
+from relevance_retuned import retuned_cell
 from whenabouts.core.files import read_json, write_json
 
 MAIN = 20
 
 
 MAKERS = {"core": cell, "variants": variants_cell, "bounds": bounds_cell, "further": further_cell,
-          "hidden": hidden_cell, "distilled": distilled_cell}  # fmt: skip
+          "hidden": hidden_cell, "distilled": distilled_cell,
+          "normed": normed_cell, "retuned": retuned_cell}  # fmt: skip
+EVERYWHERE = ("core", "retuned")  # at each number of ratings
 FIRST_SEED = 1  # 0 was seen before settings were chosen
 
 
 def cells_of(seeds: int, numbers: list[int]) -> list[tuple[int, int, str]]:
     """All seeds' main number of ratings first, then other numbers, the largest last, then what is asked of it alone."""
     every = range(FIRST_SEED, FIRST_SEED + seeds)
-    cells = [(seed, number, "core") for seed in every for number in numbers]
-    cells += [(seed, MAIN, part) for seed in every for part in MAKERS if part != "core" and MAIN in numbers]
+    cells = [(seed, number, part) for seed in every for number in numbers for part in EVERYWHERE]
+    cells += [(seed, MAIN, part) for seed in every for part in MAKERS if part not in EVERYWHERE and MAIN in numbers]
     parts = list(MAKERS)
     return sorted(cells, key=lambda each: (each[1:] != (MAIN, "core"), each[1] == max(numbers), parts.index(each[2]),
                                            each[1], each[0]))  # fmt: skip
@@ -65,10 +68,11 @@ def main() -> None:
             sys.stderr.write(f"seed {seed}, {number} ratings, {part}: load {os.getloadavg()[0]:.1f}\n")
         if path.exists():
             told = read_json(path)
-            whole = made.setdefault((seed, number), {"rows": {}, "recall": {}, "cpu_seconds": 0.0})
+            whole = made.setdefault((seed, number), {"rows": {}, "recall": {}, "cpu_seconds": 0.0, "parts": []})
             rows, cost = {**whole["rows"], **told["rows"]}, whole["cpu_seconds"] + told["cpu_seconds"]
             recall = {**whole["recall"], **told.get("recall", {})}
-            made[seed, number] = {**whole, **told, "rows": rows, "recall": recall, "cpu_seconds": cost}
+            parts = [*whole["parts"], part]
+            made[seed, number] = {**whole, **told, "rows": rows, "recall": recall, "cpu_seconds": cost, "parts": parts}
     host = {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}
     write_report(given.out, made, {"train": given.train, "test": given.test, "pool": given.pool}, host)
 

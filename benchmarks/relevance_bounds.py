@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from relevance_cells import Taught, by_relevance, hidden_classes, taught_of, tuned
+from relevance_cells import LINEAR, ONE, Taught, by_relevance, hidden_classes, taught_of, tuned, with_scores
+from relevance_claims import NORMED
 from relevance_ground import (
     FOLDS,
     MAKERS,
     NET,
+    OURS,
     TUNED,
     VIDEO_RATES,
     Place,
@@ -29,6 +31,7 @@ from whenabouts.core.progress import Silent
 from whenabouts.core.timing import IntArray
 from whenabouts.data.examples import Example
 from whenabouts.data.worlds.speech import SpeechWorld
+from whenabouts.localizers.concepts.described import Account
 from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
 from whenabouts.localizers.concepts.makers import ratings_of, train_makers
 from whenabouts.localizers.concepts.networks import NetKind
@@ -69,6 +72,23 @@ def bounds_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     for kind in ("netvlad", "netfv"):
         model = tuned(full, ground.short[kind], KNOWN, lessons.run, None)
         rows[f"{kind}, every training segment known"] = judge.figures(on_test(model, world))
+    return {"rows": rows, "cpu_seconds": round(time.process_time() - began, 1)}
+
+
+def normed_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
+    """CCRL that hears a NetVLAD with batch norm, which is the better NetVLAD by itself."""
+    began = time.process_time()
+    world, judge = world_of(place, seed, ratings), judge_of(place, seed, ratings)
+    taught = taught_of(place, seed, ratings)
+    start = on_few_frames(taught.videos, TWO_BY_TWO["netvlad, batch norm, logistic"], taught.run, world,
+                          labelled(place, seed))  # fmt: skip
+    ground = replace(taught.ground, short={**taught.ground.short, "netvlad": start})
+    lessons = Taught(taught.videos, taught.rated, taught.given, ground, taught.run)
+    segment, _ = lessons.segment_models(TUNED, world, ONE)
+    accounts = lessons.with_segment_models(lessons.accounts(), ONE)
+    test = with_scores(Account(ground.test), segment, frozenset()).segments
+    rows = {name: judge.figures(lessons.relevance(accounts, how, world).scores(test))
+            for name, how in ((NORMED, OURS), (f"{NORMED}, linear", LINEAR))}  # fmt: skip
     return {"rows": rows, "cpu_seconds": round(time.process_time() - began, 1)}
 
 

@@ -1,4 +1,4 @@
-"""The cell of distilled video models in the tables of relevance: the paper's third row of its Table 1."""
+"""The cell of the distilled video model in the tables of relevance: the paper's third row of its Table 1."""
 
 import time
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from relevance_ground import (
+    FOLDS,
     MAKERS,
     NET,
     VIDEO,
@@ -27,13 +28,12 @@ from whenabouts.localizers.concepts.model import ConceptModel
 from whenabouts.localizers.concepts.networks import NetKind
 from whenabouts.localizers.concepts.video_models import FloatMatrix, VideoModelSettings, train_video_model
 
-STUDENTS: dict[str, NetKind] = {"distilled LSTM": "lstm", "distilled NetVLAD": "netvlad"}
-STUDENT_RATES = {"distilled LSTM": VIDEO_RATES["lstm"], "distilled NetVLAD": VIDEO_RATES["netvlad"]}
-HOW = DistillationSettings()
+STUDENTS: dict[str, NetKind] = {"distilled LSTM": "lstm"}
+HOW = DistillationSettings(folds=FOLDS)
 
 
 def distilled_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
-    """Students of four video models who never saw the video they speak of: an LSTM, as the paper has, and a NetVLAD."""
+    """A student of four video models who never saw the video they speak of: an LSTM, as the paper has."""
     began = time.process_time()
     world, judge = world_of(place, seed, ratings), judge_of(place, seed, ratings)
     videos, run = unrated_videos(place, seed), run_of(seed)
@@ -62,10 +62,9 @@ def teacher_of(videos: FrameVideos, run: Run, world: SpeechWorld) -> FloatMatrix
     return teacher_scores(videos, members, run, vocabulary=world.vocabulary, folds=HOW.folds)
 
 
-def student(name: str, videos: FrameVideos, teacher: FloatMatrix, run: Run, world: SpeechWorld, *,
-            rate: float | None = None) -> ConceptModel:  # fmt: skip
-    """A video model that learns half from labels and half from the teacher, as long as the others learn."""
-    how = of_rate(STUDENTS[name], rate or STUDENT_RATES[name])
+def student(name: str, videos: FrameVideos, teacher: FloatMatrix, run: Run, world: SpeechWorld) -> ConceptModel:
+    """A video model that learns half from labels and half from the teacher, as long and fast as its kind does alone."""
+    how = of_rate(STUDENTS[name], VIDEO_RATES[STUDENTS[name]])
     return train_video_model(videos, how, run.under("student"), vocabulary=world.vocabulary,
                              objective=DistillationLoss(HOW.share), teacher=teacher)  # fmt: skip
 

@@ -69,6 +69,13 @@ class Judge:
             "resampled without": [round(float(each), 5) for each in self._resampled(values, every)],
         }
 
+    def whole(self, scores: Any) -> dict[str, Any]:
+        """MAP of scores (N, C) over all truth without candidates, and its resamples: the least that a trial needs."""
+        values = np.nan_to_num(np.asarray(scores, np.float64), nan=-1.0)
+        every = np.ones_like(self.truth)
+        return {"without": float(self._precision(values, every, every).mean()),
+                "resampled without": [round(float(each), 5) for each in self._resampled(values, every)]}  # fmt: skip
+
     def recall(self, video_scores: Any) -> dict[str, list[float]]:
         """Mean recall of positives where a share of all videos is kept by their scores."""
         curves = []

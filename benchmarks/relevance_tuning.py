@@ -22,18 +22,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
 from provenance import made_now
-from relevance_bounds import KNOWN, TWO_BY_TWO, UNRATED, all_rated, by_localizer
-from relevance_cells import RELEVANCE, Taught, taught_of, tuned, variants_of
-from relevance_distilled import STUDENT_RATES, of_rate, student, teacher_of, unrated_videos
+from relevance_bounds import UNRATED, by_localizer
+from relevance_cells import LINEAR, Taught, paper_words, papers, taught_of, tuned
+from relevance_claims import PAPERS
+from relevance_distilled import of_rate
 from relevance_figures import Judge
 from relevance_ground import (
     KINDS,
+    OURS,
+    PAPER,
     POOL,
     SHORT_RATES,
     TEST,
     TRAIN,
     TUNED,
-    TUNED_RATES,
     VIDEO_RATES,
     Ground,
     Place,
@@ -44,6 +46,7 @@ from relevance_ground import (
     net_of,
     on_few_frames,
     on_test,
+    rates_of,
     run_of,
     settings_hash,
     world_of,
@@ -51,13 +54,15 @@ from relevance_ground import (
 from relevance_tuning_page import write_page
 from whenabouts.core.files import read_json, write_json
 from whenabouts.core.progress import Silent
-from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
+from whenabouts.localizers.concepts.described import Account
+from whenabouts.localizers.concepts.frames import FrameVideos
 from whenabouts.localizers.concepts.model import ConceptModel
-from whenabouts.localizers.concepts.networks import NetSettings
+from whenabouts.localizers.concepts.networks import NetKind
 from whenabouts.localizers.concepts.relevance import RelevanceSettings
 from whenabouts.localizers.concepts.video_models import train_video_model
 
 SEED, RATINGS = 100, 80
+MODELS = {PAPERS: PAPER, "CCRL": OURS, "CCRL, linear": LINEAR}
 LABEL_RATES = (2e-3, 5e-3, 1e-2)
 RATING_RATES = (5e-4, 2e-3, 5e-3)
 TREE_RATES = (0.05, 0.1, 0.2)
@@ -81,7 +86,7 @@ class Bench:
     def __init__(self, place: Place) -> None:
         self.place, self.run = place, run_of(SEED)
         self.world = world_of(place, SEED, RATINGS)
-        self.starts: dict[str, ConceptModel] = {}
+        self.starts: dict[tuple[NetKind, float], ConceptModel] = {}
 
     @cached_property
     def ground(self) -> Ground:
@@ -99,47 +104,29 @@ class Bench:
         return frames_of(self.place, SEED, RATINGS)
 
     @cached_property
-    def distilling(self) -> tuple[FrameVideos, Any]:
-        """The videos that a student learns from, and what its teacher says of them."""
-        videos = unrated_videos(self.place, SEED)
-        return videos, teacher_of(videos, self.run, self.world)
-
-    @cached_property
-    def every_rating(self) -> FrameVideos:
-        """Training videos with every segment rated."""
-        return FrameVideos(all_rated(self.world), FrameSettings(step_seconds=1.0), Silent())
-
-    @cached_property
-    def heard(self) -> tuple[Taught, dict[str, Any]]:
-        """All relevance models of the tables, with what they hear."""
+    def heard(self) -> tuple[Taught, list[Account]]:
+        """The ratings, and what a relevance model hears of them by video models."""
         lessons = taught_of(self.place, SEED, RATINGS)
-        segment, _ = lessons.segment_models(TUNED, self.world)
-        return lessons, variants_of(lessons, lessons.accounts(), segment)
+        return lessons, lessons.accounts()
 
-    def video(self, kind: Any, rate: float) -> Any:
+    def video(self, kind: NetKind, rate: float) -> Any:
         """Test scores (N, C) of a video model, on segments."""
+        if rate == VIDEO_RATES[kind]:
+            return self.ground.test.scores[f"video.{kind}"]
         model = train_video_model(self.videos, of_rate(kind, rate), self.run, vocabulary=self.world.vocabulary,
                                   chosen=labelled(self.place, SEED))  # fmt: skip
         return on_test(model, self.world)
 
-    def before(self, net: NetSettings, rate: float) -> Any:
+    def before(self, kind: NetKind, rate: float) -> Any:
         """Test scores of a segment model that has learned labels alone."""
-        return on_test(self._start(net, rate), self.world)
+        if rate == SHORT_RATES[kind]:
+            return self.ground.before[kind]
+        return on_test(self._start(kind, rate), self.world)
 
-    def after(self, net: NetSettings, rate: float) -> Any:
+    def after(self, kind: NetKind, rate: float) -> Any:
         """Test scores of a segment model that has learned ratings."""
-        start = self._start(net, SHORT_RATES[net.kind])
+        start = self._start(kind, rates_of(kind)[0])
         return on_test(tuned(self.videos, start, TUNED, self.run, None, rate=rate), self.world)
-
-    def known(self, kind: str, rate: float) -> Any:
-        """Test scores of a segment model that knows every training segment."""
-        model = tuned(self.every_rating, self.ground.short[kind], KNOWN, self.run, None, rate=rate)
-        return on_test(model, self.world)
-
-    def distilled(self, name: str, rate: float) -> Any:
-        """Test scores of a distilled video model, on segments."""
-        videos, teacher = self.distilling
-        return on_test(student(name, videos, teacher, self.run, self.world, rate=rate), self.world)
 
     def unrated(self, name: str, rate: float) -> Any:
         """Test scores of a localizer without ratings."""
@@ -150,16 +137,17 @@ class Bench:
 
     def relevance(self, name: str, value: float) -> Any:
         """Test scores of a relevance model."""
-        lessons, variants = self.heard
-        accounts, test, how = variants[name]
-        return lessons.relevance(accounts, with_value(how, value), self.world).scores(test)
+        lessons, plain = self.heard
+        accounts, test = (papers(plain), paper_words(self.ground.test)) if name == PAPERS else (plain, self.ground.test)
+        return lessons.relevance(accounts, with_value(MODELS[name], value), self.world).scores(test)
 
-    def _start(self, net: NetSettings, rate: float) -> ConceptModel:
-        key = f"{net} {rate}"
-        if key not in self.starts:
+    def _start(self, kind: NetKind, rate: float) -> ConceptModel:
+        if rate == SHORT_RATES[kind]:
+            return self.ground.short[kind]
+        if (kind, rate) not in self.starts:
             part = labelled(self.place, SEED)
-            self.starts[key] = on_few_frames(self.videos, net, self.run, self.world, part, rate=rate)
-        return self.starts[key]
+            self.starts[kind, rate] = on_few_frames(self.videos, net_of(kind), self.run, self.world, part, rate=rate)
+        return self.starts[kind, rate]
 
 
 def with_value(how: RelevanceSettings, value: float) -> RelevanceSettings:
@@ -170,37 +158,35 @@ def with_value(how: RelevanceSettings, value: float) -> RelevanceSettings:
 
 
 def trainings(bench: Any) -> dict[str, Training]:
-    """Every training of the tables by its name, the cheap ones on which others stand first."""
+    """Every training with settings of its own, by name; what varies a model has that model's settings."""
     found = {f"video.{kind}": Training("rate", LABEL_RATES, used, lambda rate, kind=kind: bench.video(kind, rate))
              for kind, used in VIDEO_RATES.items()}  # fmt: skip
-    nets = {kind: net_of(kind) for kind in KINDS}
-    nets |= {name: net for name, net in TWO_BY_TWO.items() if net != net_of("netvlad")}
-    for name, net in nets.items():
-        found[f"{name}, labels"] = Training("rate", LABEL_RATES, SHORT_RATES[net.kind],
-                                            lambda rate, net=net: bench.before(net, rate))  # fmt: skip
-        found[f"{name}, ratings"] = Training("rate", RATING_RATES, TUNED_RATES[net.kind],
-                                             lambda rate, net=net: bench.after(net, rate))  # fmt: skip
-    for kind in ("netvlad", "netfv"):
-        found[f"{kind}, every training segment known"] = Training(
-            "rate", RATING_RATES, TUNED_RATES[kind], lambda rate, kind=kind: bench.known(kind, rate))  # fmt: skip
-    for name, (_, how) in UNRATED.items():
-        found[name] = Training("rate", LOCALIZER_RATES, how.learning_rate,
-                               lambda rate, name=name: bench.unrated(name, rate))  # fmt: skip
-    for name, used in STUDENT_RATES.items():
-        found[f"video.{name}"] = Training("rate", LABEL_RATES, used,
-                                          lambda rate, name=name: bench.distilled(name, rate))  # fmt: skip
-    for name, how in RELEVANCE.items():
+    for kind in KINDS:
+        found |= of_segments(bench, kind)
+    for name, how in MODELS.items():
         trees = how.model == "trees"
         used = how.trees.learning_rate if trees else how.linear.ridge
         found[name] = Training("trees' rate" if trees else "ridge", TREE_RATES if trees else RIDGES, used,
                                lambda value, name=name: bench.relevance(name, value))  # fmt: skip
+    for name, (_, how) in UNRATED.items():
+        found[name] = Training("rate", LOCALIZER_RATES, how.learning_rate,
+                               lambda rate, name=name: bench.unrated(name, rate))  # fmt: skip
     return found
+
+
+def of_segments(bench: Any, kind: NetKind) -> dict[str, Training]:
+    """Both trainings of a segment model."""
+    before, after = rates_of(kind)
+    return {
+        f"{kind}, labels": Training("rate", LABEL_RATES, before, lambda rate: bench.before(kind, rate)),
+        f"{kind}, ratings": Training("rate", RATING_RATES, after, lambda rate: bench.after(kind, rate)),
+    }
 
 
 def trial(bench: Bench, training: Training, value: float) -> dict[str, Any]:
     began = time.process_time()
-    told = bench.judge.figures(training.scores(value))
-    return {key: told[key] for key in ("without", "resampled without")} | {"cpu": round(time.process_time() - began, 1)}
+    told = bench.judge.whole(training.scores(value))
+    return {**told, "cpu": round(time.process_time() - began, 1)}
 
 
 def main() -> None:
@@ -214,7 +200,8 @@ def main() -> None:
     bench, began = Bench(Place(given.recordings, given.work, TRAIN, TEST, POOL)), time.monotonic()
     folder = given.work / "trials" / settings_hash(TRAIN, TEST, POOL)
     made: dict[str, Any] = {}
-    for name, training in trainings(bench).items():
+    found = trainings(bench)
+    for name, training in found.items():
         for value in training.values:
             path = folder / f"{name} {value:g}.json"
             if not path.exists() and not given.report and time.monotonic() - began < 60 * given.minutes:
@@ -224,7 +211,8 @@ def main() -> None:
                 row = made.setdefault(name, {"knob": training.knob, "used": training.used, "trials": {}})
                 row["trials"][f"{value:g}"] = read_json(path)
     host = {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}
-    write_page(given.out, made, host)
+    lacking = [name for name, each in found.items() if len(made.get(name, {"trials": ()})["trials"]) < len(each.values)]
+    write_page(given.out, made, lacking, host)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
 """The page of the trials by which the models in the tables of relevance came to their settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from provenance import write_result
 from relevance_figures import centred, interval
 
+BEFORE = (
+    "What these have in use comes from two or three trials a net at other sizes, by hand; the relevance models and the "
+    "localizers without ratings had none."
+)
 
-def write_page(folder: Path, made: Mapping[str, Any], host: Mapping[str, Any]) -> None:
+
+def write_page(folder: Path, made: Mapping[str, Any], lacking: Sequence[str], host: Mapping[str, Any]) -> None:
     """Write relevance_tuning.json and relevance_tuning.md; nothing where no trial is made."""
     if not made:
         raise SystemExit("No trial is made yet: run without --report first.")
     values = {"machine": dict(host), "trainings": told(made)}
     trials = [each for row in made.values() for each in row["trials"].values()]
-    write_result(folder, "relevance_tuning", values, "\n".join(page(made, host)), cells=trials)
+    write_result(folder, "relevance_tuning", values, "\n".join(page(made, lacking, host)), cells=trials)
 
 
 def told(made: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +44,7 @@ def lead(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[float, fl
     return first["without"] - second["without"], *interval([[a - b for a, b in pairs]])
 
 
-def page(made: Mapping[str, Any], host: Mapping[str, Any]) -> list[str]:
+def page(made: Mapping[str, Any], lacking: Sequence[str], host: Mapping[str, Any]) -> list[str]:
     cost = sum(each["cpu"] for row in made.values() for each in row["trials"].values()) / 60
     counts = sorted({len(row["trials"]) for row in made.values()})
     each = f"{counts[0]} trials each" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} trials each, not all made"
@@ -52,14 +57,16 @@ def page(made: Mapping[str, Any], host: Mapping[str, Any]) -> list[str]:
         "by the whole 95 % interval of the difference over the test videos; so what is not told apart changes nothing. "
         "A segment model is trained twice, on labels and then on ratings; ratings go on from the value in use for "
         "labels. Everything else (widths, steps, batches, depth of trees) is the same for all or was set once, without "
-        "trials for any one model.", "",
+        "trials for any one model. What varies a model (more features or fewer, batch norm, experts, ratings alone, "
+        "every segment known, a teacher, unseen classes) has that model's settings.", "",
         "| training | what is tried | MAP by its values | clearly better |", "|---|---|---|---|",
     ]  # fmt: skip
     for name, row in made.items():
         values = ", ".join(shown(value, each["without"], value == f"{row['used']:g}")
                            for value, each in row["trials"].items())  # fmt: skip
         lines.append(f"| {name} | {row['knob']} | {values} | {', '.join(better(row)) or 'none'} |")
-    return lines
+    told = f"Without all of their trials: {', '.join(lacking)}. {BEFORE}"
+    return [*lines, "", told] if lacking else lines
 
 
 def shown(value: str, found: float, used: bool) -> str:

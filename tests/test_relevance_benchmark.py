@@ -71,10 +71,11 @@ def test_the_main_cells_come_first_and_the_largest_number_of_ratings_last() -> N
     cells = cells_of(2, [5, 20, 80])
     assert cells[:2] == [(1, 20, "core"), (2, 20, "core")]
     assert cells[2:4] == [(1, 5, "core"), (2, 5, "core")]
-    assert cells[-2:] == [(1, 80, "core"), (2, 80, "core")]
-    parts = ("variants", "bounds", "further", "hidden", "distilled")
+    assert cells[-4:] == [(seed, 80, part) for part in ("core", "retuned") for seed in (1, 2)]
+    parts = ("variants", "bounds", "further", "hidden", "distilled", "normed")
     assert {(seed, 20, part) for seed in (1, 2) for part in parts} < set(cells)
-    assert len(cells) == len(set(cells)) == 16
+    assert {(seed, number, "retuned") for seed in (1, 2) for number in (5, 20, 80)} < set(cells)
+    assert len(cells) == len(set(cells)) == 24
 
 
 def test_other_settings_make_other_cells() -> None:
@@ -119,8 +120,9 @@ def test_a_value_in_use_leaves_for_a_clearly_better_one_alone() -> None:
     row = {"knob": "rate", "used": 0.005, "trials": {"0.002": unsure, "0.005": used, "0.01": clear}}
     # Resample by resample "0.01" is 0.1 above what is in use; "0.002" is 0.5 above it, then 0.1 below.
     assert better(row) == ["0.01"]
-    lines = page({"net": row}, {"cores": 2, "load": 1.0})
-    assert lines[-1] == "| net | rate | 0.002: 0.700, **0.005: 0.500**, 0.01: 0.600 | 0.01 |"
+    lines = page({"net": row}, ["other"], {"cores": 2, "load": 1.0})
+    assert lines[-1].startswith("Without all of their trials: other.")
+    assert lines[-3] == "| net | rate | 0.002: 0.700, **0.005: 0.500**, 0.01: 0.600 | 0.01 |"
     assert "1 trainings, 3 trials each" in "".join(lines)
 
 
@@ -128,4 +130,4 @@ def test_every_training_has_as_many_trials_and_what_is_in_use_is_one_of_them() -
     found = trainings(None)
     assert {len(each.values) for each in found.values()} == {3}
     assert all(each.used in each.values for each in found.values())
-    assert {"video.lstm", "convnet, ratings", "CCRL", "winners-out, no ratings", "video.distilled LSTM"} < set(found)
+    assert {"video.lstm", "convnet, ratings", "CCRL", "winners-out, no ratings"} < set(found)
