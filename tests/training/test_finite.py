@@ -1,6 +1,7 @@
 """Numbers that are not finite: one bad batch costs its step, many end the run, and none is ever kept."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -171,3 +172,27 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path, slope: float
     assert read_place(path).step == 10
     with pytest.raises(InvalidData, match="after step 20"):
         fit(Trainee(Growing(), lambda step: step, push), dataclasses.replace(plan, steps=20), CPU)
+
+
+def test_the_device_is_asked_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: Counter[str] = Counter()
+
+    def counted(name: str) -> None:
+        whole = getattr(torch.Tensor, name)
+
+        def asking(tensor: Tensor, *rest: object) -> object:
+            asked[name] += 1
+            return whole(tensor, *rest)
+
+        monkeypatch.setattr(torch.Tensor, name, asking)
+
+    def scored(model: nn.Module, batch: Batch) -> Measured:
+        loss = measure(model, batch).loss
+        return Measured(loss, {"twice": 2 * loss, "half": 0.5})
+
+    for name in ("tolist", "item", "__float__", "__bool__", "__int__"):
+        counted(name)
+    plan = dataclasses.replace(PLAN, steps=8, accumulate=2, clip_norm=1.0)
+    fitted = fit(Trainee(small_net(), batch_of, scored), plan, CPU)
+    assert fitted.history[0]["twice"] == pytest.approx(2 * fitted.history[0]["loss"])
+    assert asked == {"tolist": 8 + 1}, "once each step, and once for the weights at the end"
