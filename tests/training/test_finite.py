@@ -109,6 +109,13 @@ def test_a_gradient_that_is_not_finite_is_not_taken(clip_norm: float | None) -> 
         assert all(torch.equal(model.state_dict()[name], one) for name, one in by_hand({25}).items())
 
 
+def test_steps_of_which_none_was_taken_are_counted_with_their_neighbours() -> None:
+    plan = dataclasses.replace(PLAN, steps=42, report_every=2)
+    fitted = trained(broken_at({6, 7, 40, 41}), plan)[1]
+    assert [row["step"] for row in fitted.history] == [2, 4, 6, *range(10, 41, 2)]
+    assert {row["step"]: row["skipped"] for row in fitted.history if "skipped" in row} == {10: 2, 40: 2}
+
+
 def test_ten_in_a_row_end_the_run() -> None:
     plan = dataclasses.replace(PLAN, steps=200)
     with pytest.raises(InvalidData, match=r"step 29. 10 steps could not be taken, the last 10 in a row. Lower the"):
