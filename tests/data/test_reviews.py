@@ -221,3 +221,24 @@ def test_a_file_that_can_not_be_written_is_told_apart_from_one_that_is_broken(tm
     path.mkdir()
     with pytest.raises(ProjectError, match="can't be opened for writing"):
         ReviewStore(path)
+
+
+def test_threads_that_have_ended_keep_no_file_open(tmp_path: Path) -> None:
+    """A server begins new threads all day; a connection for each that ever was would use up all that may be open."""
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("this system does not list open files")
+
+    def open_files() -> int:
+        return sum(each.resolve().is_relative_to(tmp_path.resolve()) for each in folder.iterdir())
+
+    store = ReviewStore(tmp_path / "reviews.sqlite")
+    store.step()
+    before = open_files()
+    for _ in range(20):
+        thread = threading.Thread(target=store.step)
+        thread.start()
+        thread.join()
+    assert open_files() < before + 20  # SQLite keeps a few for later; for twenty threads there were forty.
+    store.close()
+    assert open_files() == 0

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,7 @@ class ReviewStore:
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         self.path, self.writable = path, writable
         self._here = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
         self._file: tuple[int, int] | None = None
         if writable:
             self._begin()
@@ -185,9 +186,9 @@ class ReviewStore:
 
     def close(self) -> None:
         """Close all connections; nobody may be using them."""
-        for base in self._all:
-            base.close()
-        self._all, self._here = [], threading.local()
+        for held in list(self._all):
+            held.base.close()
+        self._all, self._here = weakref.WeakSet(), threading.local()
 
     def _read(self, where: str = "", values: Sequence[object] = ()) -> list[Review]:
         with self._base() as base:
@@ -220,10 +221,10 @@ class ReviewStore:
 
     @contextmanager
     def _base(self) -> Iterator[sqlite3.Connection]:
-        base = getattr(self._here, "base", None)
+        held: _Held | None = getattr(self._here, "held", None)
+        base = None if held is None else held.base
         if base is None and not self.writable:
-            base = self._here.base = _reading(self.path)
-            self._all.append(base)
+            base = self._hold(_reading(self.path))
         if base is None:
             self._check_place()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,9 +236,23 @@ class ReviewStore:
             except BaseException:
                 base.close()
                 raise
-            self._here.base = base
-            self._all.append(base)
+            self._hold(base)
         yield base
+
+    def _hold(self, base: sqlite3.Connection) -> sqlite3.Connection:
+        held = self._here.held = _Held(base)
+        self._all.add(held)
+        return base
+
+
+class _Held:
+    """A connection that is closed when the thread ends that had it: servers come and go with threads all day."""
+
+    def __init__(self, base: sqlite3.Connection) -> None:
+        self.base = base
+
+    def __del__(self) -> None:
+        self.base.close()
 
 
 class Overtaken(InvalidData):
