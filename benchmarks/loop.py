@@ -62,21 +62,26 @@ READING = (
 SOURCES = ("loop_review.py", "loop_worlds.py")
 
 
-def cell(name: str, seed: int, options: argparse.Namespace) -> dict:
-    """All ways of one world and seed."""
-    begun, used = time.perf_counter(), time.process_time()
+def cell(name: str, seed: int, options: argparse.Namespace, kept: Path) -> dict:
+    """All ways of one world and seed; what a killed run has done of it stands beside `kept`."""
+    begun, used, part = time.perf_counter(), time.process_time(), kept.with_suffix(".part.json")
     world = loop_world(name, seed, speech=options.speech, cache=options.work / "speech")
-    learner = Learner(world, seed)
+    learner = Learner(world, seed, kept.with_suffix(".training"))
     first = learner.learned([])
-    found, start = learner.found(first, world.train), learner.measured(first)
-    told = {"world": name, "seed": seed, "labels_alone": start, "own_alone": learner.measured_own(found, []),
-            "moments": len(found), "ways": {}}  # fmt: skip
+    found = learner.found(first, world.train)
+    known = read_json(part) if part.is_file() else {}
+    told = {"world": name, "seed": seed, "labels_alone": learner.measured(first), "ways": {}, "seconds": 0.0,
+            "own_alone": learner.measured_own(found, []), "moments": len(found), "cpu_seconds": 0.0}  # fmt: skip
+    told |= known
+    earlier = told["seconds"], told["cpu_seconds"]
     for number, way in enumerate(WAYS):
-        told["ways"][way] = curve(way, learner, found, np.random.default_rng([seed, number]), Reviewer(
-            world.truth, ERROR, np.random.default_rng([seed, 10])))  # fmt: skip
-    told["ceiling"] = learner.ceiling()
-    return told | {"seconds": time.perf_counter() - begun, "cpu_seconds": time.process_time() - used,
-                   "load": os.getloadavg()[0]}  # fmt: skip
+        if way not in told["ways"]:
+            told["ways"][way] = curve(way, learner, found, np.random.default_rng([seed, number]), Reviewer(
+                world.truth, ERROR, np.random.default_rng([seed, 10])))  # fmt: skip
+            told |= {"seconds": earlier[0] + time.perf_counter() - begun,
+                     "cpu_seconds": earlier[1] + time.process_time() - used, "load": os.getloadavg()[0]}  # fmt: skip
+            write_json(part, told)
+    return told | {"ceiling": learner.ceiling()}
 
 
 def curve(way: str, learner: Learner, found, rng: np.random.Generator, reviewer: Reviewer) -> list[dict]:
@@ -179,7 +184,7 @@ def main() -> None:
         for name in options.worlds:
             kept = options.work / f"{name}-{seed}-{version}.json"
             if not kept.is_file():
-                write_json(kept, {**cell(name, seed, options), "made": made_now()})
+                write_json(kept, {**cell(name, seed, options, kept), "made": made_now()})
             cells.append(read_json(kept))
             print(json.dumps({key: value for key, value in cells[-1].items() if key != "ways"}), flush=True)
     command = "python benchmarks/loop.py WORK --speech DIR"

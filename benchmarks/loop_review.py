@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -81,12 +82,13 @@ class Reviewer:
 class Learner:
     """A multiple-instance localizer: its net is learned once, its own labels again after each batch of answers."""
 
-    def __init__(self, world: LoopWorld, seed: int) -> None:
+    def __init__(self, world: LoopWorld, seed: int, checkpoints: Path | None = None) -> None:
         self.world, self.settings = world, world.settings
         self.videos = TrainingVideos(world.train, len(world.vocabulary), world.settings, Silent())
         compute = choose_compute("cpu", "float32")
         self.device = compute.device
-        training = MultipleInstanceTraining(self.videos, world.settings, compute, Silent(), seed=seed, checkpoints=None)
+        training = MultipleInstanceTraining(self.videos, world.settings, compute, Silent(), seed=seed,
+                                            checkpoints=checkpoints)  # fmt: skip
         self.net = training.run()
         self.plain = list(self.videos.videos)
         self.truth, self.own_truth = (
