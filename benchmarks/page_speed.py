@@ -2,6 +2,7 @@
 
     python benchmarks/page_speed.py WORK        writes benchmarks/results/page_speed.{json,md}
     python benchmarks/page_speed.py WORK --videos 1000 --moments 10000 --runs 1 --out ""
+    python benchmarks/page_speed.py WORK --example     measures searches by example alone, in the place of earlier ones
 
 WORK keeps the project: videos with titles of words that are as frequent as words are (Zipf), 50 concepts, moments, and
 features of one step a second, 512 wide, in half precision (3.4 GB); no media and no model, which opening does not read.
@@ -17,11 +18,12 @@ import http.client
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -29,7 +31,7 @@ import numpy as np
 
 from provenance import write_result
 from whenabouts.core.features import FeatureSequence
-from whenabouts.core.files import write_json
+from whenabouts.core.files import read_json, write_json
 from whenabouts.core.moments import Moments
 from whenabouts.core.timing import TimeGrid
 from whenabouts.core.video import Video
@@ -122,37 +124,53 @@ def queries(home: Project) -> list[str]:
     return list(told)
 
 
-def measured(home: Project, asked: list[str]) -> dict:
-    """One server: how it opens, how it answers, and its memory."""
+@contextmanager
+def served(home: Project) -> Iterator[tuple[subprocess.Popen, http.client.HTTPConnection]]:
+    """A server that is started anew, and a connection to it."""
     home.reviews_path.unlink(missing_ok=True)
-    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-m", "whenabouts", "serve", "--project", str(home.folder), "--port", "0", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    port = json.loads(process.stdout.readline())["port"]
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    first = seconds_of(connection, "/api/project")
-    opened = time.perf_counter() - begun
-    cpu_open = processor_time(process.pid)
-    times = [seconds_of(connection, path) for path in asked]
-    cpu_query = (processor_time(process.pid) - cpu_open) / len(asked)
-    review = json.dumps({"decision": "confirm", "video": key_of(next(iter(home.manifest())).id), "concept": "x y",
-                         "start": 1, "end": 2})  # fmt: skip
-    decided = [seconds_of(connection, "/api/reviews", review) for _ in range(50)]
-    queue = [seconds_of(connection, f"/api/queue?limit={n}") for n in range(10, 30)]
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    memory = {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines if line.startswith(("VmRSS", "VmHWM"))}
-    alike = by_example(connection, process.pid, list(home.manifest()))
+    connection = http.client.HTTPConnection("127.0.0.1", json.loads(process.stdout.readline())["port"])
+    yield process, connection
     connection.close()
     process.terminate()
     process.wait()
     process.stdout.close()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {
-        "open": opened, "open_cpu": cpu_open, "query_cpu": cpu_query, "first_answer": first,
-        **spread(times, "query"), **spread(decided, "decision"), **spread(queue, "queue"),
-        "memory_mib": memory["VmRSS"], "peak_mib": memory["VmHWM"], "cpu": cpu, "load": os.getloadavg()[0], **alike,
-    }  # fmt: skip
+
+
+def measured(home: Project, asked: list[str]) -> dict:
+    """One server: how it opens, how it answers, and its memory."""
+    begun = time.perf_counter()
+    with served(home) as (process, connection):
+        first = seconds_of(connection, "/api/project")
+        opened = time.perf_counter() - begun
+        cpu_open = processor_time(process.pid)
+        times = [seconds_of(connection, path) for path in asked]
+        cpu_query = (processor_time(process.pid) - cpu_open) / len(asked)
+        review = json.dumps({"decision": "confirm", "video": key_of(next(iter(home.manifest())).id), "concept": "x y",
+                             "start": 1, "end": 2})  # fmt: skip
+        decided = [seconds_of(connection, "/api/reviews", review) for _ in range(50)]
+        queue = [seconds_of(connection, f"/api/queue?limit={n}") for n in range(10, 30)]
+        return {
+            "open": opened, "open_cpu": cpu_open, "query_cpu": cpu_query, "first_answer": first,
+            **spread(times, "query"), **spread(decided, "decision"), **spread(queue, "queue"),
+            "memory_mib": memory(process.pid, "VmRSS"), "peak_mib": memory(process.pid, "VmHWM"),
+            "load": os.getloadavg()[0], **by_example(connection, process.pid, list(home.manifest())),
+            "cpu": processor_time(process.pid),
+        }  # fmt: skip
+
+
+def searched(home: Project) -> dict:
+    """One server that is asked for searches by example alone."""
+    with served(home) as (process, connection):
+        seconds_of(connection, "/api/project")
+        return by_example(connection, process.pid, list(home.manifest()))
+
+
+def memory(process: int, name: str) -> int:
+    """A process's memory now (VmRSS) or at its most (VmHWM), in MiB."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(name))
 
 
 def by_example(connection: http.client.HTTPConnection, process: int, entries: list[Entry]) -> dict:
@@ -162,9 +180,8 @@ def by_example(connection: http.client.HTTPConnection, process: int, entries: li
     first = seconds_of(connection, paths[0])
     cpu = processor_time(process) - before
     later = [seconds_of(connection, path) for path in paths[1:]]
-    peak = next(line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith("VmHWM"))
     return {"alike_first": first, "alike_first_cpu": cpu, **spread(later, "alike"),
-            "alike_peak_mib": int(peak.split()[1]) // 1024}  # fmt: skip
+            "alike_peak_mib": memory(process, "VmHWM"), "alike_load": os.getloadavg()[0]}  # fmt: skip
 
 
 def processor_time(process: int) -> float:
@@ -218,7 +235,8 @@ Aim: open in 2 s, 95 % of queries in 100 ms, the first search by example in a fe
 
 The model is loaded at the first curve, which is not in here. Features: a step a second, {WIDTH} wide, half precision.
 Machine: {os.cpu_count()} cores, Python {platform.python_version()}; load at the end of each run: \
-{", ".join(f"{row['load']:.1f}" for row in rows)}. Where other work shares the cores, trust the processor's time.
+{", ".join(f"{row['load']:.1f}" for row in rows)}; after searches by example: \
+{", ".join(f"{row['alike_load']:.1f}" for row in rows)}. Where other work shares the cores, trust the processor's time.
 """
 
 
@@ -229,11 +247,15 @@ def main() -> None:
     parser.add_argument("--moments", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--out", default=str(RESULTS / "page_speed"))
+    parser.add_argument("--example", action="store_true", help="searches by example alone; other rows stay as they are")
     options = parser.parse_args()
     home = made(options.work / f"{options.videos}-{options.moments}", options.videos, options.moments)
     with_features(home)
-    asked = queries(home)
-    rows = [measured(home, asked) for _ in range(options.runs)]
+    if options.example:
+        rows = [row | searched(home) for row in read_json(Path(f"{options.out}.json"))["runs"]]
+    else:
+        asked = queries(home)
+        rows = [measured(home, asked) for _ in range(options.runs)]
     text = page(rows, options)
     print(text)
     if options.out:
