@@ -1,4 +1,5 @@
 /** Where in the page we are, kept in the address behind `#`, so that a reload and the browser's Back work. */
+import { query } from "./api.js";
 
 /** `#/video/5f0c?concept=diving` -> {view: "video", rest: "5f0c", values: URLSearchParams}. */
 export function here() {
@@ -18,14 +19,7 @@ function plain(text) {
 
 /** The address of a view. */
 export function to(view, values = {}, rest = "") {
-  const found = new URLSearchParams();
-  for (const [key, value] of Object.entries(values)) {
-    for (const each of Array.isArray(value) ? value : [value]) {
-      if (each !== "" && each !== null && each !== undefined) found.append(key, String(each));
-    }
-  }
-  const text = found.toString();
-  return `#/${view}${rest && `/${encodeURIComponent(rest)}`}${text && `?${text}`}`;
+  return `#/${view}${rest && `/${encodeURIComponent(rest)}`}${query(values)}`;
 }
 
 /** The address of one moment in its video. */
