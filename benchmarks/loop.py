@@ -119,13 +119,20 @@ def report(cells: list[dict], command: str) -> str:
 
 def table(world: str, cells: list[dict]) -> list[str]:
     """One world: for either measure a row per way, a column per number of decisions, and what the goal has come to."""
-    seeds = ", ".join(str(each["seed"]) for each in cells)
+    own = [each for each in cells if "own_alone" in each]
+    lines = [f"## {world}: {of_seeds(cells)}", "",
+             f"**The model.** Labels alone: mAP {told([each['labels_alone'] for each in cells])}. Every moment of the "
+             f"training videos rated: {told([each['ceiling'] for each in cells])}.", "", *rows(cells, "map")]  # fmt: skip
+    if own:
+        lines += ["", f"**The project**, {of_seeds(own)}. Labels alone: mAP "
+                  f"{told([each['own_alone'] for each in own])}.", "", *rows(own, "own")]  # fmt: skip
+    return lines
+
+
+def of_seeds(cells: list[dict]) -> str:
+    """How many seeds, and which."""
     count = f"{len(cells)} seed{'s' if len(cells) > 1 else ''}"
-    return [f"## {world}: {count} ({seeds})", "",
-            f"**The model.** Labels alone: mAP {told([each['labels_alone'] for each in cells])}. Every moment of the "
-            f"training videos rated: {told([each['ceiling'] for each in cells])}.", "", *rows(cells, "map"), "",
-            f"**The project.** Labels alone: mAP {told([each['own_alone'] for each in cells])}.", "",
-            *rows(cells, "own")]  # fmt: skip
+    return f"{count} ({', '.join(str(each['seed']) for each in cells)})"
 
 
 def rows(cells: list[dict], measure: str) -> list[str]:
