@@ -120,9 +120,10 @@ def report(cells: list[dict], command: str) -> str:
 def table(world: str, cells: list[dict]) -> list[str]:
     """One world: for either measure a row per way, a column per number of decisions, and what the goal has come to."""
     own = [each for each in cells if "own_alone" in each]
+    ceiling = told([each["ceiling"] for each in cells])
     lines = [f"## {world}: {of_seeds(cells)}", "",
              f"**The model.** Labels alone: mAP {told([each['labels_alone'] for each in cells])}. Every moment of the "
-             f"training videos rated: {told([each['ceiling'] for each in cells])}.", "", *rows(cells, "map")]  # fmt: skip
+             f"training videos rated: {ceiling}.", "", *rows(cells, "map")]  # fmt: skip
     if own:
         lines += ["", f"**The project**, {of_seeds(own)}. Labels alone: mAP "
                   f"{told([each['own_alone'] for each in own])}.", "", *rows(own, "own")]  # fmt: skip
