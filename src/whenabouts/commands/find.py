@@ -59,7 +59,9 @@ def find(
     A score is no probability. With multiple-instance, as set by default, it is how far the moment stands out from what
     is beside it, plus the concept's probability in the video. With winners-out, as set by default, it is the mean, over
     the moment's half seconds, of their share of the concept's evidence in the video (1 where all half seconds have the
-    same), times the square root of their number: moments that stand out more, and for longer, come first.
+    same), times the square root of their number: moments that stand out more, and for longer, come first. With
+    two-stage and cross-class-relevance, as set by default, it is the mean, over the moment's half seconds, of the
+    probability that the segment model or the relevance model gives, times the square root of their number.
 
     Two settings lower scores of multiple-instance and activities. train.doubt (1): of how far a moment of n segments
     stands out, n / (n + doubt) counts, for few segments may do so by chance. train.sigma (0.6): where a better moment
@@ -68,11 +70,11 @@ def find(
 
     Reads the manifest, the features and models/localizer; writes moments/moments.json, and subtitles with one cue per
     moment, moments/vtt/VIDEO.vtt. The files hold every concept, whichever is shown. What has changed since moments were
-    last found is told, and listed in reports/changes.json. Those settings of the model that
-    matter in use can be changed in [train]. Features that a file or the backbone has outgrown are told.
+    last found is told, and listed in reports/changes.json. Those settings of the model that matter in use can be
+    changed in [train]. Features that a file or the backbone has outgrown are told.
 
     --precision needs a localizer that `train` chose on checked segments: these tell what its scores mean. What is
-    expected holds for videos like those that were checked.
+    expected holds for videos like those that were checked; `whenabouts show reliability` draws whether it comes true.
 
     --html FILE also writes one page that needs no network and no server: a timeline for each of the 100 videos with the
     best moments of the concept, or of all. It holds small pictures of the videos: mind to whom you give it.
