@@ -12,7 +12,7 @@ from relevance import cells_of
 from relevance_claims import difference, verdict
 from relevance_figures import Judge, interval, repeated_precision
 from relevance_ground import settings_hash
-from relevance_report import rows_of, write_report
+from relevance_report import retuned, rows_of, write_report
 from relevance_tuning import trainings
 from relevance_tuning_page import better, page
 
@@ -131,3 +131,13 @@ def test_every_training_has_as_many_trials_and_what_is_in_use_is_one_of_them() -
     assert {len(each.values) for each in found.values()} == {3}
     assert all(each.used in each.values for each in found.values())
     assert {"video.lstm", "convnet, ratings", "CCRL", "winners-out, no ratings"} < set(found)
+
+
+def test_the_page_says_which_numbers_of_ratings_know_of_changed_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relevance_report.RETUNED", {"convnet": (5e-3, 5e-3)})
+    made = {(1, 20): {"parts": ["core", "retuned"]}, (2, 20): {"parts": ["core", "retuned"]},
+            (1, 80): {"parts": ["core", "retuned"]}, (2, 80): {"parts": ["core"]}}  # fmt: skip
+    assert "With 20 ratings a class they were made again, not with 80." in retuned(made)[1]
+    assert "They were not made again yet." in retuned({(1, 80): {"parts": ["core"]}})[1]
+    monkeypatch.setattr("relevance_report.RETUNED", {})
+    assert retuned(made) == []
