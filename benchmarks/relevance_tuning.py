@@ -78,6 +78,8 @@ class Training:
     values: tuple[float, ...]
     used: float
     scores: Callable[[float], Any]
+    start: float | None = None
+    """The rate at which the model learned labels before, where it did."""
 
 
 class Bench:
@@ -179,13 +181,14 @@ def of_segments(bench: Any, kind: NetKind) -> dict[str, Training]:
     before, after = rates_of(kind)
     return {
         f"{kind}, labels": Training("rate", LABEL_RATES, before, lambda rate: bench.before(kind, rate)),
-        f"{kind}, ratings": Training("rate", RATING_RATES, after, lambda rate: bench.after(kind, rate)),
+        f"{kind}, ratings": Training("rate", RATING_RATES, after, lambda rate: bench.after(kind, rate), before),
     }
 
 
 def trial(bench: Bench, training: Training, value: float) -> dict[str, Any]:
     began = time.process_time()
     told = bench.judge.whole(training.scores(value))
+    told |= {} if training.start is None else {"start": training.start}
     return {**told, "cpu": round(time.process_time() - began, 1)}
 
 

@@ -7,10 +7,7 @@ from typing import Any
 from provenance import write_result
 from relevance_figures import centred, interval
 
-BEFORE = (
-    "What these have in use comes from two or three trials a net at other sizes, by hand; the relevance models and the "
-    "localizers without ratings had none."
-)
+BEFORE = "What these have in use was set without trials."
 
 
 def write_page(folder: Path, made: Mapping[str, Any], lacking: Sequence[str], host: Mapping[str, Any]) -> None:
@@ -55,8 +52,9 @@ def page(made: Mapping[str, Any], lacking: Sequence[str], host: Mapping[str, Any
         "no table: as large as the tables' and with 80 ratings a class. MAP over all true segments of its test "
         "streams, without candidates. In bold: the value in use. It gives way to one that is clearly better, that is "
         "by the whole 95 % interval of the difference over the test videos; so what is not told apart changes nothing. "
-        "A segment model is trained twice, on labels and then on ratings; ratings go on from the value in use for "
-        "labels. Everything else (widths, steps, batches, depth of trees) is the same for all or was set once, without "
+        "Where these trials changed a value, that is the new one; relevance.md tells which tables are of the former. "
+        "A segment model is trained twice, on labels and then on ratings. "
+        "Everything else (widths, steps, batches, depth of trees) is the same for all or was set once, without "
         "trials for any one model. What varies a model (more features or fewer, batch norm, experts, ratings alone, "
         "every segment known, a teacher, unseen classes) has that model's settings.", "",
         "| training | what is tried | MAP by its values | clearly better |", "|---|---|---|---|",
@@ -64,8 +62,10 @@ def page(made: Mapping[str, Any], lacking: Sequence[str], host: Mapping[str, Any
     for name, row in made.items():
         values = ", ".join(shown(value, each["without"], value == f"{row['used']:g}")
                            for value, each in row["trials"].items())  # fmt: skip
-        lines.append(f"| {name} | {row['knob']} | {values} | {', '.join(better(row)) or 'none'} |")
-    told = f"Without all of their trials: {', '.join(lacking)}. {BEFORE}"
+        starts = sorted({each["start"] for each in row["trials"].values() if "start" in each})
+        named = name + "".join(f", from labels at {start:g}" for start in starts)
+        lines.append(f"| {named} | {row['knob']} | {values} | {', '.join(better(row)) or 'none'} |")
+    told = f"Without all of their trials: {'; '.join(lacking)}. {BEFORE}"
     return [*lines, "", told] if lacking else lines
 
 
