@@ -1,6 +1,7 @@
 """What is known about one video file."""
 
 import math
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -60,5 +61,6 @@ class Video:
         """Read what `to_json` wrote."""
         known = {name: value for name, value in values.items() if name in cls.__slots__}
         known["path"] = place_of(known["path"])
+        known["status"] = sys.intern(known.get("status", "complete"))  # Of a million videos one word, not as many.
         known["fps"] = None if known.get("fps") is None else Fraction(known["fps"])
         return cls(**known)
