@@ -111,3 +111,17 @@ def test_segments_without_proper_times_are_refused(times: tuple[float, float]) -
 def test_weights_outside_are_refused(weight: float) -> None:
     with pytest.raises(InvalidData, match="dive"):
         WeakLabel("dive", weight)
+
+
+def test_equal_labels_are_kept_once_and_written_as_they_were(tmp_path: Path) -> None:
+    """1 and 1.0 are equal, but not the same text."""
+    labels = [WeakLabel("jump", weight, "csv", "row") for weight in (1, 1.0, 1, 0.5)]
+    path = tmp_path / "manifest.jsonl"
+    Manifest(tuple(Entry(Video(str(k), tmp_path / f"{k}.mp4"), (label,)) for k, label in enumerate(labels))).save(path)
+    before, found = path.read_bytes(), Manifest.load(path)
+    assert found.entries[0].labels[0] is found.entries[2].labels[0]
+    found.save(path)
+    assert path.read_bytes() == before
+    path.write_text(path.read_text().replace('"weight": 0.5', '"weight": [0.5]'))
+    with pytest.raises(InvalidData, match=r"line 4: An entry can't be read"):
+        Manifest.load(path)
