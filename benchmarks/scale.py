@@ -39,7 +39,7 @@ from whenabouts.recognition.shares import Share
 
 SEGMENTS, CLASSES, WIDTH, PARTS, KEPT = 48, 1000, 512, 20, 500
 LISTED = (10_000, 100_000)
-CHECKED = range(0, CLASSES, 20)
+CHECKED, CHECKS = range(0, CLASSES, 20), 2
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -136,29 +136,24 @@ def merge_parts(given, place):
             level.append(place / f"tree {depth} {number}.safetensors")
             save_candidates(level[-1], merged_candidates(pair))
     same = digest(level[0]) == digest(place / "flat.safetensors")
-    return {
-        "merging": merged,
-        "same": same,
-        "levels": depth,
-        "wrong": wrong_classes(given, best),
-        "checked": len(CHECKED),
-    }
+    return {"merging": merged, "same": same, "levels": depth}
 
 
-def wrong_classes(given, best):
-    """How many of the checked concepts have another list than a full sort gives."""
+def check(given, place, part):
+    """How many of some concepts have another list than a full sort gives."""
+    best, checked = merged_candidates([place / "flat.safetensors"]), CHECKED[part::CHECKS]
     weights, count = net(), given.videos // PARTS * PARTS
-    table = np.empty((count * SEGMENTS, len(CHECKED)), np.float32)
+    table = np.empty((count * SEGMENTS, len(checked)), np.float32)
     for number in range(count):
-        table[number * SEGMENTS : (number + 1) * SEGMENTS] = scored(number, weights)[:, CHECKED]
+        table[number * SEGMENTS : (number + 1) * SEGMENTS] = scored(number, weights)[:, checked]
     wrong = 0
-    for column, index in enumerate(CHECKED):
+    for column, index in enumerate(checked):
         order = np.lexsort((np.arange(len(table)), -table[:, column]))[:KEPT]
         found = best.of_class(index)
         places = [int(best.video_ids[video], 16) * SEGMENTS + place
                   for video, place in zip(found.videos, found.segments, strict=True)]  # fmt: skip
         wrong += places != order.tolist() or not np.array_equal(found.scores, table[order, column])
-    return wrong
+    return {"wrong": wrong, "checked": len(checked)}
 
 
 def wide_part(given, place, part):
@@ -187,6 +182,7 @@ def digest(path):
 PIECES = {
     **{f"score {part}": (score_part, (part,)) for part in range(PARTS)},
     "merge": (merge_parts, ()),
+    **{f"check {part}": (check, (part,)) for part in range(CHECKS)},
     **{f"wide part {part}": (wide_part, (part,)) for part in range(4)},
     **{f"wide merge {count}": (wide_merge, (count,)) for count in (2, 4)},
     "write manifest": (write_manifest, ()),

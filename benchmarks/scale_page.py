@@ -22,6 +22,8 @@ def totals(values):
 def measured(values):
     size, pieces, taken, part = values["size"], values["pieces"], values["taken"], totals(values)
     written, read, merge = (pieces[name] for name in ("write manifest", "read manifest", "merge"))
+    checks = [found for name, found in pieces.items() if name.startswith("check ")]
+    checked, wrong = (sum(found[name] for found in checks) for name in ("checked", "wrong"))
     loads = [found["load"] for found in pieces.values()]
     share = VIDEOS * SEGMENTS / part["segments"]
     return [
@@ -47,7 +49,7 @@ def measured(values):
         f" 1/{share:.0f} of the segments ({part['segments']:,}) scored in {part['parts']} parts, kept and merged"
         f" ({part['bytes'] / 1e6:.0f} MB of parts; {merge['merging']:.1f} CPU s). Merged all together and by twos"
         f" in {merge['levels']} levels the files are {'equal byte by byte' if merge['same'] else '**NOT EQUAL**'}; of"
-        f" {merge['checked']} concepts {merge['checked'] - merge['wrong']} have the very list that a full sort of"
+        f" {checked} concepts {checked - wrong} have the very list that a full sort of"
         " all their scores gives, ties included.",
         "",
         f"Two workers on two cores extract {taken['two_workers']:.2f} times as fast as one by CPU time, without their"
@@ -123,7 +125,8 @@ def growing(values):
         "- **A manifest in every worker.** `--shard i/N` reads and deals out the whole manifest in each of N workers:"
         f" of {read['entries']:,} entries {read['reading'] + read['dealing']:,.0f} CPU s and a peak of"
         f" {mb(read['peak_bytes'])}; 1,000 workers spend {each_worker * 1000 / 3600:,.0f} core hours on it. Mended in"
-        " part: it is read line by line, without its text in memory as well. Mended with `--on ray`: one process reads"
+        " part: it is read line by line, without its text in memory as well, and what many videos say alike is kept"
+        " once. Mended with `--on ray`: one process reads"
         " it, and workers are handed videos. For an array of jobs, deal the archive out into projects of some 10,000"
         " videos and gather them.",
         "- **Looking at the features.** Workers of `--shard` on one folder list it to see what others did, and write a"
