@@ -1,6 +1,7 @@
 """Workers that end on the way cost nothing but their work under way; what ends workers again and again is given up."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from whenabouts.core.errors import FeatureMismatch, InvalidData, ProcessLost, SettingsError, WriteError
+from whenabouts.core.errors import FeatureMismatch, InvalidData, ProcessLost, ProjectError, SettingsError, WriteError
 from whenabouts.core.progress import Silent
 from whenabouts.scale.cluster import check_place, connected
 from whenabouts.scale.crew import Crew, Lost
@@ -203,3 +204,38 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(SettingsError, match=r"pip install 'whenabouts\[cluster\]'"), connected("ray"):
         pass
+
+
+class Busy:
+    """Ray whose head can't start a server for a program elsewhere, so many times."""
+
+    def __init__(self, failures: int, told: str = "Initialization failure from server:\nTraceback\nno process") -> None:
+        self.failures, self.told, self.asked, self.closed = failures, told, 0, 0
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, *_: Any, **__: Any) -> None:
+        self.asked += 1
+        if self.asked <= self.failures:
+            raise ConnectionAbortedError(self.told)
+
+    def shutdown(self) -> None:
+        self.closed += 1
+
+
+def test_a_busy_head_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = Busy(2)
+    monkeypatch.setitem(sys.modules, "ray", busy)
+    with connected("ray://head:10001") as ray:
+        assert ray is busy
+    assert (busy.asked, busy.closed) == (3, 3)
+
+
+@pytest.mark.parametrize(("busy", "asked"), [(Busy(9), 3), (Busy(9, "refused"), 1)])
+def test_a_head_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch, busy: Busy, asked: int) -> None:
+    monkeypatch.setitem(sys.modules, "ray", busy)
+    reason = busy.told.replace("\nTraceback\n", " ")
+    with pytest.raises(ProjectError, match=re.escape(f"at ray://head:10001 ({reason})")), connected("ray://head:10001"):
+        pass
+    assert busy.asked == asked

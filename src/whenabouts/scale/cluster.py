@@ -19,6 +19,7 @@ LOCAL = "local"
 _ADDRESS = re.compile(r"ray://[^\s/:]+:\d{1,5}")
 # What Ray on this machine keeps for objects under way; results are taken in as they come.
 _STORE_BYTES = 200_000_000
+_TRIES = 3
 
 
 def check_place(where: str) -> bool:
@@ -60,7 +61,7 @@ def _connect(ray: Any, where: str, cpus: int | None) -> None:
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     try:
         if address and address != LOCAL:
-            ray.init(address, **quiet)
+            _reach(ray, address, quiet)
         else:
             ray.init(LOCAL, num_cpus=cpus, object_store_memory=_STORE_BYTES, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
@@ -70,6 +71,18 @@ def _connect(ray: Any, where: str, cpus: int | None) -> None:
             f"No Ray cluster answers at {address or 'this machine'} ({reason[:300]}). "
             "Start one (`ray start --head`), or name another with --on ray://HOST:PORT or RAY_ADDRESS."
         ) from None
+
+
+def _reach(ray: Any, address: str, quiet: dict[str, Any]) -> None:
+    """Connect to a cluster; where it could not start its server for this program (seen on a busy head), ask again."""
+    for left in reversed(range(_TRIES)):
+        try:
+            ray.init(address, **quiet)
+            return
+        except ConnectionError as error:
+            if not left or "Initialization failure from server" not in str(error):
+                raise
+            ray.shutdown()
 
 
 def processors(ray: Any) -> tuple[int, int]:
