@@ -22,8 +22,9 @@ import numpy as np
 import torch
 
 from multilabel_claims import Estimate
+from provenance import write_result
 from whenabouts.core import Moments, SegmentLabels, temporal_iou
-from whenabouts.core.files import read_json, write_json, write_text
+from whenabouts.core.files import read_json, write_json
 from whenabouts.core.progress import Silent
 from whenabouts.data.examples import Example
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
@@ -218,8 +219,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     values, page = report(cells(options.seeds, options.work), options.seeds)
-    write_json(options.out / "activity_candidates.json", values)
-    write_text(options.out / "activity_candidates.md", page)
+    write_result(options.out, "activity_candidates", values, page)
 
 
 if __name__ == "__main__":
