@@ -30,6 +30,8 @@ async function show() {
   close = null;
   bar(route.view);
   try {
+    if (!project()) await refresh(); // The address may change while the project is still being asked for.
+    if (mine !== turn) return;
     const closing = await view(main, route);
     if (mine === turn) close = closing;
     else closing?.();
