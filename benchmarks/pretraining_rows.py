@@ -140,6 +140,6 @@ TABLE_4 = (
 )
 LOSSES = tuple(
     Row("Losses", name, replace(_ALL, loss=loss), _BOTH)
-    for name, loss in (("softmax", "softmax"), ("softmax on all tags", "softmax_all"), ("sigmoid", "sigmoid"))
+    for name, loss in (("softmax", "softmax"), ("sigmoid", "sigmoid"), ("softmax on all tags", "softmax_all"))
 )
 ROWS = (*FIGURE_1, *FIGURE_1C, *TABLE_3, *TABLE_4, *FIGURE_2, *FIGURE_4, *LOSSES, *TABLE_2)
