@@ -77,6 +77,15 @@ class Road:
     def imported(self, project: object, root: object) -> dict[str, Any]:
         return self.run("import", project, "ytdlp", root, "--concepts", ",".join(self.archive.concepts))
 
+    def with_backbone(self, name: str, local: Path, scratch: Path) -> str:
+        """The address of a project that has the videos, and the backbone of another."""
+        address, copied = f"{self.bucket}/{name}", Project(scratch / "with backbone")
+        self.imported(address, f"{self.bucket}/videos")
+        take(address, copied.folder, Silent())
+        shutil.copytree(local / "models" / "backbone", copied.folder / "models" / "backbone")
+        assert CliRunner().invoke(app, ["sync", address, "--project", str(copied.folder)]).exit_code == 0
+        return address
+
 
 @pytest.fixture(scope="module")
 def road(object_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Road:
@@ -154,12 +163,7 @@ def test_a_machine_that_is_lost_in_an_extraction_costs_nothing_that_is_there(
     road: Road, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed for good when the store has seen some features; another machine goes on from these."""
-    address = f"{road.bucket}/killed"
-    road.imported(address, f"{road.bucket}/videos")
-    copied = Project(tmp_path / "with backbone")
-    take(address, copied.folder, Silent())
-    shutil.copytree(local / "models" / "backbone", copied.folder / "models" / "backbone")
-    assert CliRunner().invoke(app, ["sync", address, "--project", str(copied.folder)]).exit_code == 0
+    address = road.with_backbone("killed", local, tmp_path)
     code = (
         "import sys\nfrom whenabouts.commands import anywhere\nanywhere.PUSH_SECONDS = 0.2\n"
         "from whenabouts.cli import main\nsys.argv = ['whenabouts', *sys.argv[1:]]\nmain()"
@@ -178,6 +182,24 @@ def test_a_machine_that_is_lost_in_an_extraction_costs_nothing_that_is_there(
     told = road.run("extract", address)
     assert told["written"] + told["done_before"] == 7
     assert told["done_before"] > 0
+    take(address, tmp_path / "taken", Silent())
+    features = {name: value for name, value in content(local).items() if name.startswith(("rgb ", "audio "))}
+    assert {name: value for name, value in content(tmp_path / "taken").items() if name in features} == features
+
+
+def test_machines_that_share_the_work_make_what_one_makes(road: Road, local: Path, tmp_path: Path) -> None:
+    """Two at once, each with a copy of its own; what both say of videos is joined."""
+    address, tasks = road.with_backbone("shared", local, tmp_path), []
+    for share in ("1/2", "2/2"):
+        caches = {"WHENABOUTS_CACHE": str(tmp_path / share[0]), FOLDER: str(tmp_path / f"fetched {share[0]}")}
+        words = [sys.executable, "-m", "whenabouts", *road.words("extract", address, "--shard", share)]
+        tasks.append(subprocess.Popen(words, env={**os.environ, **caches}, stdout=subprocess.PIPE, text=True))
+    told = [json.loads(task.communicate()[0]) for task in tasks]
+    assert sum(one["written"] for one in told) == 7
+    status = road.run("extract", address, "--status")
+    assert (status["done"], [worker["ended"] for worker in status["workers"]]) == (
+        {"audio": 7, "rgb": 7}, ["finished", "finished"],
+    )  # fmt: skip
     take(address, tmp_path / "taken", Silent())
     features = {name: value for name, value in content(local).items() if name.startswith(("rgb ", "audio "))}
     assert {name: value for name, value in content(tmp_path / "taken").items() if name in features} == features
