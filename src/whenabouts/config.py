@@ -19,8 +19,8 @@ Kind = TypeVar("Kind")
 # Numbers as settings have them.
 Count = Annotated[int, pydantic.Field(ge=1)]
 CountOrZero = Annotated[int, pydantic.Field(ge=0)]
-Positive = Annotated[float, pydantic.Field(gt=0)]
-NotNegative = Annotated[float, pydantic.Field(ge=0)]
+Positive = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, pydantic.Field(gt=0, le=1)]
 Probability = Annotated[float, pydantic.Field(ge=0, le=1)]
 NotAll = Annotated[float, pydantic.Field(ge=0, lt=1)]

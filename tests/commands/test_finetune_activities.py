@@ -95,6 +95,9 @@ def test_learn_test_and_learn_again(project: Path) -> None:
     assert not (project / "activities" / "test-moments.csv").exists()  # It was of the net before.
     typed("finetune", *where, "--head", "activities", "--start", "models/activities", "--recipe", recipe,
           "--set", "activities.learns=correlation")  # fmt: skip
+    rates = ("--set", "activities.tuning.rates=[]")
+    with pytest.raises(SettingsError, match="rates are whole numbers"):  # Before anything is trained.
+        typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe, *rates)
     with pytest.raises(ProjectError, match="no split 'val'"):
         typed("evaluate", "activities", *where, "--split", "val")
     with pytest.raises(SettingsError, match="--start models/activities"):

@@ -132,6 +132,7 @@ v,0903
 v,0904,0,0,.5,.5,17,3_
 v,0904,0,0,.5,.5,80,1
 v,0905,x,0,.5,.5,80,1
+v,0905,0,0,.5,.5,99999999999999999999,1
 """
 
 
@@ -148,7 +149,7 @@ def test_ava_by_hand(tmp_path: Path) -> None:
     )
     truth, found = read_boxes(tmp_path / "truth.csv", scores=False), read_boxes(tmp_path / "found.csv", scores=True)
     assert truth.empty == (("v", 903.0),)
-    assert [problem.split(":")[0] for problem in truth.problems] == ["truth.csv line 6"]
+    assert [problem.split(":")[0] for problem in truth.problems] == ["truth.csv line 6", "truth.csv line 7"]
     scores = evaluate_ava(truth, found, [12, 17, 80, 9])
     # Class 12 by score: false, right, false, right: envelope 1/2 and 1/2 over two boxes.
     assert scores.ap[12] == pytest.approx((1 / 2 + 1 / 2) / 2)

@@ -114,7 +114,9 @@ def _without(model: ActivityModel) -> torch.nn.Module:
 
 def test_missing_extra_inputs_do_not_move_the_maps(archive: Project, tmp_path: Path) -> None:
     entries = list(archive.manifest())[:1]
-    made = look(model_for(archive, extra=ExtraShape("objects", 3, 5)), entries, 1, tmp_path, Silent())[0]
+    made = look(
+        model_for(archive, extra=ExtraShape(modality="objects", count=3, width=5)), entries, 1, tmp_path, Silent()
+    )[0]
     assert made.outcome.attention.shape[2] == made.maps.backbone.size
     assert not list((tmp_path / "frames").glob("**/*.npy"))  # Frames that were not there before are gone again.
 

@@ -175,6 +175,55 @@ def test_saved_and_read_a_model_says_the_same_of_videos(
         ActivityModel.load(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "told"),
+    [
+        ("card.json", ('"extra": null', '"extra": [1]'), "not a table"),
+        ("card.json", ('"extra": null', '"extra": {"modality": "x", "count": 1, "width": -1}'), "width is -1"),
+        ("card.json", ('"extra": null', '"extra": {"modality": "x", "count": 1, "width": 1000000000000}'), "together"),
+        ("card.json", ("activities 1", "activities 9"), "its card says"),
+        ("settings.toml", ("observations = 4", "observations = 1000000000000"), "together"),
+        ("settings.toml", ("hidden = 8", "hidden = 1000000000000"), "together"),
+    ],
+)
+def test_a_model_that_asks_for_what_it_does_not_hold_is_refused(
+    gathered: tuple[Gathered, Vocabulary, Backbone, Run],
+    tmp_path: Path,
+    file: str,
+    change: tuple[str, str],
+    told: str,
+) -> None:
+    _, vocabulary, start, _ = gathered
+    assert isinstance(start.settings, BackboneSettings)
+    ActivityModel(start.settings, TOLD, new_net(start.settings, TOLD, 2, None, None), vocabulary).save(tmp_path / "m")
+    path = tmp_path / "m" / file
+    text = path.read_text()
+    assert change[0] in text
+    path.write_text(text.replace(*change))
+    with pytest.raises(InvalidData, match=told):
+        ActivityModel.load(tmp_path / "m")
+
+
+def test_weights_that_are_no_numbers_or_too_great_are_told(
+    gathered: tuple[Gathered, Vocabulary, Backbone, Run], archive: Project, tmp_path: Path
+) -> None:
+    _, vocabulary, start, _ = gathered
+    assert isinstance(start.settings, BackboneSettings)
+    net = new_net(start.settings, TOLD, 2, None, None)
+    model = ActivityModel(start.settings, TOLD, net, vocabulary)
+    for name, weights in net.head.named_parameters():
+        if name == "own_bias":
+            weights.data.fill_(torch.nan)
+    model.save(tmp_path / "model")
+    with pytest.raises(InvalidData, match=r"head\.own_bias holds no finite"):
+        ActivityModel.load(tmp_path / "model")
+    for weights in net.parameters():
+        weights.data.fill_(1e38)
+    look = Look(ViewSettings(), archive.features(), tmp_path / "looking", CPU, Silent())
+    with pytest.raises(InvalidData, match="weights are too great"):
+        recognize(model, archive.manifest().of_split("test")[:1], look)
+
+
 def test_thirty_views_are_the_mean_of_each_looked_at_alone(
     gathered: tuple[Gathered, Vocabulary, Backbone, Run],
 ) -> None:

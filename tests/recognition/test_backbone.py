@@ -238,6 +238,17 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, backbone: Backb
         Backbone.load(folder)
 
 
+def test_a_classifier_that_can_not_be_computed_with_is_refused(tmp_path: Path, backbone: Backbone) -> None:
+    for bias in (torch.full((2,), torch.nan), torch.zeros(3)):
+        folder = saved_with(
+            tmp_path / f"b{len(bias)}",
+            backbone,
+            lambda tensors, bias=bias: {**tensors, "fc.bias": bias},
+        )
+        with pytest.raises(InvalidData, match="bias"):
+            Backbone.load(folder)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_weights_of_other_formats_are_read_as_float32(tmp_path: Path, backbone: Backbone, dtype: torch.dtype) -> None:
     name = "stem.0.weight"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from whenabouts.config import load
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.video import Video
@@ -151,6 +152,18 @@ def test_killed_anywhere_it_ends_at_the_same_classifier(
     assert [trial.value for trial in again.trials] == [trial.value for trial in whole.trials]
     clear(tmp_path / "cut" / "finetune")
     assert [path.name for path in (tmp_path / "cut" / "finetune").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"epochs": np.inf}, {"warmup_epochs": np.inf}, {"drop_epochs": (np.inf,)}, {"drop_epochs": (np.nan,)},
+        {"drop_epochs": (-1.0,)}, {"longest_seconds": np.inf},
+    ],
+)  # fmt: skip
+def test_lengths_without_an_end_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(bad))):
+        load(FinetuneSettings, bad, "[finetune]")
 
 
 def test_layers_may_learn_slower_or_not_at_all(archive: Project, tmp_path: Path) -> None:

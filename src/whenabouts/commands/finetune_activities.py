@@ -27,7 +27,7 @@ def learn_activities(
 ) -> None:
     """Train a net for activities and test it; `told` are the tables [backbone] and [activities]."""
     from whenabouts.config import load
-    from whenabouts.core.errors import InvalidData
+    from whenabouts.core.errors import InvalidData, ProjectError
     from whenabouts.core.files import write_json
     from whenabouts.core.locks import claimed
     from whenabouts.data.activity_files import activities_path
@@ -62,7 +62,7 @@ def learn_activities(
             activities_path(home.folder, split, moments=True).unlink(missing_ok=True)  # Of the net before this one.
             try:
                 report["tests"][split] = tested(home, model, split, look)
-            except InvalidData as error:
+            except (InvalidData, ProjectError) as error:
                 terminal.say(f"{split}: {error}")
         write_json(home.reports_folder / "activities.json", report)
         clear_checkpoints(run)

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from whenabouts.core.errors import ProjectError
 from whenabouts.core.files import write_text
 from whenabouts.core.texts import named_rows
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.vocabulary import class_of
 
 COLUMNS = ("video", "seconds", "x1", "y1", "x2", "y2", "label", "score", "person")
 
@@ -49,11 +50,11 @@ def write_boxes(path: Path, rows: Iterable[BoxRow]) -> None:
 def read_boxes(path: Path, vocabulary: Vocabulary) -> tuple[Boxes, tuple[str, ...]]:
     """Boxes with their labels over a vocabulary, and what could not be used, each with its line.
 
-    Labels outside the vocabulary count as none. A missing file raises ProjectError.
+    Labels are found in any spelling; those outside the vocabulary count as none. A missing file raises ProjectError.
     """
     if not path.is_file():
         raise ProjectError(f"There are no boxes {path}. Import a data set with boxes: ava or volleyball.")
-    places: Mapping[str, int] = {name: index for index, name in enumerate(vocabulary.names)}
+    places: dict[str, int | None] = {"": None}
     ids, seconds, corners, classes, scores, persons = [], [], [], [], [], []
     problems = []
     for line, row in named_rows(path, frozenset(COLUMNS[:6])):
@@ -69,7 +70,11 @@ def read_boxes(path: Path, vocabulary: Vocabulary) -> tuple[Boxes, tuple[str, ..
         ids.append(row["video"])
         seconds.append(numbers[0])
         corners.append(numbers[1:])
-        classes.append(places.get(row.get("label", ""), -1))
+        label = row.get("label", "")
+        if label not in places:
+            places[label] = class_of(label, vocabulary)
+        place = places[label]
+        classes.append(-1 if place is None else place)
         scores.append(score)
         persons.append(row.get("person", ""))
     boxes = Boxes(

@@ -163,7 +163,8 @@ class _Names:
         )
 
 
-def _class_of(name: str, vocabulary: Vocabulary) -> int | None:
+def class_of(name: str, vocabulary: Vocabulary) -> int | None:
+    """The class of a name as it is written, or in the one form of its spellings; None where the vocabulary has none."""
     for form in (name, spelling(name)):
         if form in vocabulary:
             return vocabulary.index(form)
@@ -181,12 +182,12 @@ def labels_of(entry: Entry, vocabulary: Vocabulary, absent: Absent) -> VideoLabe
     said = [(label.name, label.weight) for label in entry.labels]
     said += [(segment.name, 1.0) for segment in entry.segments if segment.present]
     for name, weight in said:
-        index = _class_of(name, vocabulary)
+        index = class_of(name, vocabulary)
         if index is not None:
             weights[index] = max(weight, weights.get(index, 0.0))
     for segment in entry.segments:
         whole = segment.start_seconds <= 0 and segment.end_seconds >= entry.video.duration_seconds
-        index = _class_of(segment.name, vocabulary) if whole and not segment.present else None
+        index = class_of(segment.name, vocabulary) if whole and not segment.present else None
         if index is not None and index not in weights:
             negatives.add(index)
     classes = sorted(weights)
@@ -202,7 +203,7 @@ def segments_of(entry: Entry, vocabulary: Vocabulary) -> SegmentLabels:
     """Rated segments of one video over the vocabulary, in order of time; names outside it are left out."""
     rows = []
     for segment in entry.segments:
-        index = _class_of(segment.name, vocabulary)
+        index = class_of(segment.name, vocabulary)
         if index is not None:
             rows.append((segment.start_seconds, segment.end_seconds, index, segment.present))
     rows.sort()

@@ -16,6 +16,7 @@ MEASURED = (
     1, *range(3, 16), 17, 20, 22, 24, *range(26, 31), 34, *range(36, 39), 41, 43, *range(45, 50), 51, 52, 54,
     *range(56, 71), *range(72, 75), *range(76, 81),
 )  # fmt: skip
+_LARGEST_ID = 2**31
 _ITEM = re.compile(r"item\s*\{(.*?)\}", re.DOTALL)
 _ID = re.compile(r"\b(?:label_)?id\s*:\s*(\d+)")
 _NAME = re.compile(r"\bname\s*:\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')")
@@ -55,7 +56,7 @@ def read_boxes(path: Path, *, scores: bool) -> BoxRows:
                 empty.append(keyframe)
                 continue
             box = [_finite(word) for word in row[2:6]]
-            label = int(row[6])
+            label = _class_id(row[6])
             score = _finite(row[-1]) if scores and len(row) > 7 else 1.0
         except (ValueError, IndexError):
             wanted = "video,seconds,x1,y1,x2,y2,class" + (",score" if scores else "")
@@ -96,6 +97,13 @@ def read_actions(path: Path) -> dict[int, str]:
     if not found:
         raise InvalidData(f"{path} lists no action. Give AVA's .pbtxt, or lines like '1: bend/bow'.")
     return found
+
+
+def _class_id(text: str) -> int:
+    value = int(text)
+    if abs(value) > _LARGEST_ID:
+        raise ValueError(text)
+    return value
 
 
 def _finite(text: str) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whenabouts.config import Positive, Probability, settings
+from whenabouts.config import Count, Positive, Probability, settings
 from whenabouts.core.errors import SettingsError
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.labels import SegmentLabels, VideoLabels
@@ -140,13 +140,13 @@ def extras_of(sequence: FeatureSequence | None, span: tuple[float, float], count
     return np.asarray(sequence.values[steps], np.float64)
 
 
-@dataclass(frozen=True)
+@settings
 class ExtraShape:
     """Of which features (`modality`), how many vectors a clip and how wide, are put beside the pictures."""
 
     modality: str
-    count: int
-    width: int
+    count: Count
+    width: Count
 
 
 class Draws(Protocol):

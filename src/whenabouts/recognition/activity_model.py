@@ -11,7 +11,7 @@ import torch
 
 from whenabouts import __version__
 from whenabouts.config import Count, CountOrZero, Positive, Share, as_table, load, read_toml, settings, to_toml
-from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.files import (
     check_content,
     read_json,
@@ -39,6 +39,10 @@ class TuningSettings:
     steps: CountOrZero = 0
     rates: tuple[int, ...] = (2, 4, 8)
     learning_rate: Positive | None = None
+
+    def __post_init__(self) -> None:
+        if not self.rates or min(self.rates) < 1:
+            raise ValueError(f"rates are whole numbers of at least 1, but got {self.rates}. The paper's are 2, 4, 8.")
 
 
 @settings
@@ -124,13 +128,32 @@ class ActivityModel:
                 raise InvalidData(f"The model in {folder} is broken: {error} Train it again.") from None
         shape = load(BackboneSettings, tables.get("backbone", {}), f"{folder / 'settings.toml'} [backbone]")
         told = load(ActivitySettings, tables.get("activities", {}), f"{folder / 'settings.toml'} [activities]")
-        extra = None if card.get("extra") is None else ExtraShape(**card["extra"])
-        net = new_net(shape, told, len(vocabulary), None, extra)
+        if card.get("kind") != "activities" or card.get("format") != FORMAT:
+            said = f"kind {card.get('kind')!r} and format {card.get('format')!r}"
+            raise InvalidData(f"The model in {folder} is no {FORMAT!r}: its card says {said}. Train it again.")
         try:
-            net.load_state_dict(tensors)
-        except RuntimeError as error:
+            extra = (
+                None if card.get("extra") is None else load(ExtraShape, card["extra"], f"{folder / 'card.json'} extra")
+            )
+            with torch.device(
+                "meta"
+            ):  # Settings that ask for more than the file holds are told before they take memory.
+                net = _empty_net(shape, told, len(vocabulary), extra)
+            net.load_state_dict(_sound(tensors, net), assign=True)
+        except (RuntimeError, InvalidData, SettingsError) as error:
             raise InvalidData(f"{folder}: model and settings do not belong together: {error}. Train again.") from None
         return cls(shape, told, net.eval(), vocabulary, extra, card.get("training", {}))
+
+
+def _sound(tensors: Mapping[str, torch.Tensor], net: ActivityNet) -> dict[str, torch.Tensor]:
+    """Tensors as a net takes them; InvalidData where one is of another kind, or holds what is no finite number."""
+    wanted, made = net.state_dict(), {}
+    for name, tensor in tensors.items():
+        kind = wanted[name].dtype if name in wanted else tensor.dtype
+        if tensor.is_floating_point() != kind.is_floating_point or not tensor.isfinite().all():
+            raise InvalidData(f"{name} holds no finite {kind} numbers")
+        made[name] = tensor.to(kind).contiguous()
+    return made
 
 
 def new_net(
@@ -144,9 +167,21 @@ def new_net(
 ) -> ActivityNet:
     """A fresh net: a backbone of this shape, with random weights, and a head; `mask` None: a co-occurrence of zeros."""
     torch.manual_seed(seed)
+    return _empty_net(shape, told, activities, extra, mask, torch.Generator().manual_seed(seed))
+
+
+def _empty_net(
+    shape: BackboneSettings,
+    told: ActivitySettings,
+    activities: int,
+    extra: ExtraShape | None,
+    mask: torch.Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> ActivityNet:
+    """The parts of a net, put together; without a generator its weights are whatever torch makes of them."""
     backbone = shape.build()
     mask = torch.zeros(activities, activities) if mask is None else mask
-    head = told.head.build(backbone.width, activities, mask, torch.Generator().manual_seed(seed))
+    head = told.head.build(backbone.width, activities, mask, generator)
     width = None if extra is None else extra.width
     extras = told.head.extras(width, backbone.width)
     return ActivityNet(head, backbone=backbone, extras=extras, people=told.people, side=told.box_side)

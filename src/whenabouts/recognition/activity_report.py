@@ -12,7 +12,7 @@ from whenabouts.data.activity_files import ActivityRow, activities_path, write_a
 from whenabouts.data.box_files import BoxRow, boxes_path, read_boxes, write_boxes
 from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
-from whenabouts.data.vocabulary import labels_of
+from whenabouts.data.vocabulary import class_of, labels_of
 from whenabouts.evaluation.ava import evaluate_ava
 from whenabouts.evaluation.ava_files import BoxRows
 from whenabouts.recognition.activity_clips import label_row
@@ -99,19 +99,19 @@ def _labels(project: Project, entries: dict[str, Entry], ids: Sequence[str], mod
     """Labels (V, A): 1, 0, NaN unknown."""
     vocabulary, absent = model.vocabulary, project.vocabulary_settings().absent
     database = read_json(project.truth_path).get("database", {}) if project.truth_path.is_file() else {}
-    places = {name: index for index, name in enumerate(vocabulary.names)}
     rows = []
     for video_id in ids:
         entry = entries[video_id]
         if video_id in database:
-            row = np.zeros(len(places))
-            row[[places[one["label"]] for one in database[video_id]["annotations"] if one["label"] in places]] = 1.0
+            row = np.zeros(len(vocabulary))
+            named = {class_of(str(one["label"]), vocabulary) for one in database[video_id]["annotations"]}
+            row[[place for place in named if place is not None]] = 1.0
         elif entry.labels or entry.segments:
-            row = label_row(labels_of(entry, vocabulary, absent), len(places))
+            row = label_row(labels_of(entry, vocabulary, absent), len(vocabulary))
         else:
-            row = np.full(len(places), np.nan)  # Nobody said anything of it.
+            row = np.full(len(vocabulary), np.nan)  # Nobody said anything of it.
         rows.append(row)
-    return _rows(rows, len(places))
+    return _rows(rows, len(vocabulary))
 
 
 def _rows(rows: Sequence[FloatArray], width: int) -> FloatArray:

@@ -36,7 +36,7 @@ class HeadSettings:
     dropout: NotAll = 0.5
     fusion: Fusion = "positions"
 
-    def build(self, width: int, activities: int, mask: Tensor | None, generator: torch.Generator) -> Head:
+    def build(self, width: int, activities: int, mask: Tensor | None, generator: torch.Generator | None) -> Head:
         """A fresh head for features of `width`; `mask` is the co-occurrence (A, A) that a correlation map needs."""
         if self.head != "activities":
             return PooledHead(width, activities, pooling=self.head, dropout=self.dropout, generator=generator)

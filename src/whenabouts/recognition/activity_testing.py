@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from whenabouts.core.boxes import Keyframe
-from whenabouts.core.errors import SettingsError
+from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import FloatArray, IntArray
@@ -243,7 +243,10 @@ class Looker:
             vectors = None if extras is None else self.compute.place(extras)
             outcome = self.net(self.compute.place(clips), None, vectors, placed_people(people, self.compute))
             kind = KINDS[self.model.settings.head.kind]
-            return np.asarray(kind.probabilities(outputs_of(outcome)).double().cpu().numpy())
+            found = np.asarray(kind.probabilities(outputs_of(outcome)).double().cpu().numpy())
+        if not np.isfinite(found).all():
+            raise InvalidData("The net says what is no number: its weights are too great to compute with. Train again.")
+        return found
 
 
 def _distinct(views: Sequence[View], *, square: bool) -> tuple[list[View], FloatArray]:

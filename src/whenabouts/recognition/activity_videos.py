@@ -230,7 +230,7 @@ def _extra_shape(told: ActivitySettings, store: FeatureStore) -> ExtraShape | No
             f"There are no {told.extras!r} features to put beside the pictures. There are: {there}. Import them, or "
             "leave activities.extras empty."
         )
-    return ExtraShape(told.extras, told.extra_vectors, store.width(told.extras))
+    return ExtraShape(modality=told.extras, count=told.extra_vectors, width=store.width(told.extras))
 
 
 def boxed_for(start: Start, entries: Sequence[Entry]) -> Start:

@@ -185,6 +185,7 @@ def with_weights(shape: Shape, path: Path, vocabulary: Vocabulary | None = None)
     if len(head) < 2 or not len(names) or tuple(head["weight"].shape) != (len(names), net.width):
         return Backbone(shape, net)
     fc = nn.Linear(net.width, len(names))
+    _check_names(fc.state_dict(), head, path)
     fc.load_state_dict(head)
     return Backbone(shape, net, fc, names)
 

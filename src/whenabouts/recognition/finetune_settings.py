@@ -65,7 +65,7 @@ class FinetuneSettings:
     momentum: NotAll = 0.9
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     warmup_epochs: NotNegative = 0.5
-    drop_epochs: tuple[float, ...] = ()
+    drop_epochs: tuple[NotNegative, ...] = ()
     layer_rates: dict[str, float] = field(default_factory=dict)
     shift: float = Field(default=0.1, ge=0, le=1)
     colour: float = Field(default=0.3, ge=0, le=1)

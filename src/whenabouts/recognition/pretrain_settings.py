@@ -59,7 +59,7 @@ class PretrainSettings:
     subset_by: Literal["random", "tail"] = "random"
     shift: Probability = 0.1
     colour: Probability = 0.3
-    longest_seconds: float = Field(default=1200.0, gt=0)
+    longest_seconds: Finite = 1200.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Literal["auto", "always", "never"] = "auto"
     report_every: Count = 50

@@ -8,6 +8,7 @@ import pytest
 from whenabouts.core.boxes import keyframes_of, usable
 from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.progress import Silent
+from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.annotations.ava import read_ava
 from whenabouts.data.annotations.checking import check_annotations
 from whenabouts.data.box_files import boxes_path, read_boxes
@@ -103,6 +104,33 @@ def test_what_is_not_there_is_told(folder: Path) -> None:
         path.unlink()
     with pytest.raises(InvalidData, match="holds no ava_train"):
         read_ava(folder)
+
+
+def test_rows_of_no_use_are_told_and_a_video_of_both_splits_is_learned_from_alone(folder: Path) -> None:
+    (folder / "ava_train_v2.2.csv").write_text(
+        TRAIN + "vid2,0910,0,0,1,1,12,0\n,0902,0,0,1,1,12,0\nvid1,5,0,0,1,1,12,0\n"
+    )
+    (folder / "ava_val_predicted_boxes.csv").write_text("vid3,902,0,0,1,1,99,high\nvid3,902,0,0,1,1,99,0.9\n")
+    (folder / "ava_val_v2.2.csv").write_text("vid2,0902,0,0,1,1,12,0\nvid3,0902,0,0,1,1,80,0\n")
+    found = read_ava(folder, start_seconds=900.0)
+    assert {row.video for row in found.boxes["test"]} == {"vid3"}
+    assert [(video.id, video.split) for video in found.annotations.videos] == [
+        ("vid1", "train"), ("vid2", "train"), ("vid3", "test"),
+    ]  # fmt: skip
+    assert [(row.label, row.score) for row in found.found["test"]] == [("", 0.9)]
+    told = [(fault.where, fault.what) for fault in found.annotations.faults]
+    assert ("ava_train_v2.2.csv line 15", "a box of no video") in told
+    assert ("ava_train_v2.2.csv line 16", "a keyframe before its video begins") in told
+    assert ("ava_val_predicted_boxes.csv line 1", "a box can't be read") in told
+    assert ("vid2", "the video stands in tables of both splits; it counts for training") in told
+
+
+def test_labels_of_boxes_are_known_in_any_spelling(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "boxes").mkdir()
+    row = "a,1,0,0,1,1,Watch_(a person),1,0\n"
+    boxes_path(tmp_path, "train").write_text(f"video,seconds,x1,y1,x2,y2,label,score,person\n{row}")
+    boxes, _ = read_boxes(boxes_path(tmp_path, "train"), Vocabulary(("stand", "watch (a person)")))
+    assert boxes.classes.tolist() == [1]
 
 
 def test_boxes_with_area_are_usable() -> None:

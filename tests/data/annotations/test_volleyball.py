@@ -84,6 +84,14 @@ def test_a_project_of_clips(task: str, games: Path, tmp_path: Path) -> None:
     assert "1/100" not in train.video_ids  # Its boxes lie outside of a picture of 48 x 32.
 
 
+def test_games_that_are_called_otherwise_are_read(tmp_path: Path) -> None:
+    for game in ("²", "4"):
+        (tmp_path / game).mkdir()
+        (tmp_path / game / "annotations.txt").write_text("1.jpg r_set 1 2 3 4 standing\n")
+    clips, _ = read_volleyball(tmp_path)
+    assert [(clip.id, clip.split) for clip in clips] == [("4/1", "test"), ("²/1", "train")]
+
+
 @pytest.mark.golden
 def test_real_lines(shared: Path) -> None:
     for name in ("sample_annotations_video39.txt", "sample_annotations_video41.txt"):

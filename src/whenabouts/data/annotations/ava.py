@@ -1,6 +1,7 @@
 """AVA's annotations: who does what, in which box, once a second; and boxes that a detector proposes."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,8 @@ def read_ava(root: Path, *, least_score: float = 0.8, start_seconds: float = 0.0
     keyframes (*excluded*.csv) and proposals (*predicted_boxes*.csv, *proposals*.csv, *detections*.csv).
 
     Proposals below `least_score` are left out. `start_seconds` is taken off all times: 900 where videos are the cut 15
-    minutes. Boxes are clipped to the picture; what has no area there, and rows that can't be read, become faults.
+    minutes. Boxes are clipped to the picture; what has no area there, and rows that can't be read, become faults. A
+    video that stands in tables of both splits counts for training alone.
     """
     names = _names(root)
     faults: list[Fault] = []
@@ -42,6 +44,7 @@ def read_ava(root: Path, *, least_score: float = 0.8, start_seconds: float = 0.0
     for split, paths in files.items():
         rows = [row for path in paths for row in _rows(path, names, start_seconds, faults)]
         boxes[split] = [row for row in rows if (row.video, round(row.seconds + start_seconds)) not in excluded]
+    boxes["test"] = _without_training_videos(boxes, faults)
     for path in _proposals(root):
         split = "train" if "train" in path.name else "test"
         kept = [row for row in _rows(path, names, start_seconds, faults, scores=True) if row.score >= least_score]
@@ -92,6 +95,17 @@ def _excluded(root: Path, faults: list[Fault]) -> set[tuple[str, int]]:
     return kept
 
 
+def _without_training_videos(boxes: dict[str, list[BoxRow]], faults: list[Fault]) -> list[BoxRow]:
+    """Boxes of the test split, but for those of videos that are learned from."""
+    learned = {row.video for row in boxes["train"]}
+    both = Counter(row.video for row in boxes["test"] if row.video in learned)
+    faults += [
+        Fault(video, "the video stands in tables of both splits; it counts for training", f"{count} boxes to test on")
+        for video, count in both.items()
+    ]
+    return [row for row in boxes["test"] if row.video not in learned]
+
+
 def _rows(
     path: Path, names: dict[int, str], start_seconds: float, faults: list[Fault], *, scores: bool = False
 ) -> Iterator[BoxRow]:
@@ -103,17 +117,19 @@ def _rows(
             continue  # Annotated, and nobody there.
         try:
             seconds, *corners = (float(row[place]) for place in range(1, 6))
-            action = row[6] if len(row) > 6 else ""
-            name = names[int(action)] if action and int(action) > 0 else ""
+            number = int(row[6]) if len(row) > 6 and row[6] else 0
             score = float(row[-1]) if scores and len(row) > 7 else 1.0
         except (ValueError, IndexError):
             faults.append(Fault(where, "a box can't be read", text))
             continue
-        except KeyError:
-            if not scores:
-                faults.append(Fault(where, "an action that is not in the list", text))
-                continue
-            name, score = "", float(row[-1])
+        if not row[0].strip() or seconds < start_seconds:
+            what = "a keyframe before its video begins" if row[0].strip() else "a box of no video"
+            faults.append(Fault(where, what, text))
+            continue
+        if number > 0 and number not in names and not scores:
+            faults.append(Fault(where, "an action that is not in the list", text))
+            continue
+        name = names.get(number, "") if number > 0 else ""
         person = "" if scores or len(row) < 8 else row[7]
         if not scores and person and not person.lstrip("-").isdigit():
             faults.append(Fault(where, "a person's id is damaged; the row is used", text))

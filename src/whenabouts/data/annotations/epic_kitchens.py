@@ -68,7 +68,7 @@ def _classes(folder: Path, kind: str, reading: Reading) -> dict[int, str]:
         table = Reading()
         for line in table_lines(path, table):
             number, key = line.first("id", f"{kind}_id"), line.first("key", "class_key")
-            if not number.isdigit() or not key or int(number) in found or key in found.values():
+            if not number.isdecimal() or not key or int(number) in found or key in found.values():
                 table.refuse(line.where, Refused("it is no number and name of a class of its own", number))
             else:
                 found[int(number)] = key
@@ -127,7 +127,7 @@ def _class(line: Line, kind: str, known: dict[int, str]) -> int | None:
     text = line.first(f"{kind}_class")
     if not text:
         return None
-    if not text.isdigit() or int(text) not in known:
+    if not text.isdecimal() or int(text) not in known:
         raise Refused(f"the {kind}'s class is not one of {len(known)}", text)
     return int(text)
 

@@ -110,7 +110,7 @@ def _take(line: Line, split: str, known: tuple[str, ...], reading: Reading) -> N
 
 
 def _add(number: str, label: str, split: str, known: tuple[str, ...], where: str, reading: Reading) -> None:
-    if not number.isdigit():
+    if not number.isdecimal():
         raise Refused("the id is not a number", number)
     if not label and split != "test":
         raise Refused("a clip without a label", number)

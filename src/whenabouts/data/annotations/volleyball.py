@@ -50,7 +50,7 @@ class VolleyballClip:
     @property
     def split(self) -> str:
         """The papers' split of games."""
-        return "test" if self.game.isdigit() and int(self.game) in TEST else "train"
+        return "test" if self.game.isdecimal() and int(self.game) in TEST else "train"
 
     def rows(self, seconds: float, size: tuple[int, int]) -> Iterator[BoxRow]:
         """Its players as boxes in fractions of pictures of (width, height); what lies outside is left out."""
@@ -144,4 +144,4 @@ def _player(words: list[str]) -> Player | None:
 
 
 def _order(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdigit() else (10**9, name)
+    return (int(name), "") if name.isdecimal() else (10**9, name)
