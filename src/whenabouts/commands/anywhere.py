@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 PUSH_SECONDS = 60.0
 # These need more of a project than what is kept in a store.
 _HERE_ALONE = ("demo", "serve", "sync")
-_READ = ("truth", "predictions", "classes", "excluded", "recipe", "seeds")
+_READ = ("truth", "predictions", "classes", "excluded", "recipe", "seeds", "seed_nouns")
+# The one format that is made of features: for others they need not be fetched.
+_OF_FEATURES = "youtube8m"
 
 
 def anywhere(command: Callable[..., None]) -> Callable[..., None]:
@@ -37,9 +39,10 @@ def anywhere(command: Callable[..., None]) -> Callable[..., None]:
         with contextlib.ExitStack() as held:
             scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="whenabouts-"))) if remote else Path()
             for name in remote.keys() & set(_READ):
-                given.arguments[name] = _file_of(remote[name], scratch)
+                given.arguments[name] = _file_of(remote[name], scratch / name)
             if "project" in remote:
-                copy = _copy_for(command.__name__, remote["project"])
+                moments_alone = command.__name__ == "export" and given.arguments.get("format_name") != _OF_FEATURES
+                copy = _copy_for(command.__name__, remote["project"], ("features",) if moments_alone else ())
                 given.arguments["project"] = held.enter_context(_worked_on(copy, command.__name__))
             command(*given.args, **given.kwargs)
 
@@ -56,7 +59,7 @@ def _remote(value: object) -> "Address | None":
     return place if isinstance(place, Address) else None
 
 
-def _copy_for(verb: str, address: "Address") -> "WorkingCopy":
+def _copy_for(verb: str, address: "Address", without: tuple[str, ...]) -> "WorkingCopy":
     from whenabouts.data.working_copy import WorkingCopy, copy_of
     from whenabouts.recognition.downloads import cache_folder
     from whenabouts.recognition.extraction_report import join_reports
@@ -65,7 +68,6 @@ def _copy_for(verb: str, address: "Address") -> "WorkingCopy":
         raise SettingsError(
             f"{verb} works on a folder. Copy the project here: `whenabouts sync {address} --back --project DIR`."
         )
-    without = ("features",) if verb == "export" else ()
     folder = copy_of(str(address), cache_folder())
     return WorkingCopy(folder, str(address), join_reports, "reports/extraction", without)
 
@@ -112,12 +114,13 @@ def _putting(copy: "WorkingCopy", terminal: Terminal) -> Iterator[None]:
         thread.join()
 
 
-def _file_of(address: "Address", scratch: Path) -> Path:
-    """A copy of a file in a project there, or of an object; it bears the same name."""
+def _file_of(address: "Address", folder: Path) -> Path:
+    """A copy, in a folder of its own, of a file in a project there, or of an object; it bears the same name."""
     from whenabouts.core.addresses import asked
     from whenabouts.data.object_store import ObjectStore
 
-    target = scratch / address.name
+    folder.mkdir()
+    target = folder / address.name
     for project in (address.parent, address.parent.parent):
         store = ObjectStore(str(project))
         name = address.relative_to(project).as_posix()

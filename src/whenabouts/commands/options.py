@@ -8,6 +8,9 @@ import typer
 ProjectFolder = Annotated[
     Path, typer.Option("--project", help="The project's folder, or s3://BUCKET/PROJECT.", show_default="this folder")
 ]
+FolderHere = Annotated[
+    Path, typer.Option("--project", help="The project's folder on this machine.", show_default="this folder")
+]
 Recipe = Annotated[Path | None, typer.Option("--recipe", help="A TOML file of settings.", show_default=False)]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting: section.key=value.", show_default=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Device, Json, ProjectFolder
+from whenabouts.commands.options import Device, FolderHere, Json
 
 Host = Annotated[str, typer.Option("--host", help="The address to listen on; others than this machine's need a token.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0 for any that is free.")]
@@ -39,7 +39,7 @@ SHORTEST_TOKEN = 16
 
 
 def serve(
-    project: ProjectFolder = Path(),
+    project: FolderHere = Path(),
     host: Host = "127.0.0.1",
     port: Port = 8750,
     truth: Truth = None,

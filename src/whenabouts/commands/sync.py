@@ -6,17 +6,18 @@ from typing import Annotated
 import typer
 
 from whenabouts.commands.console import Terminal
-from whenabouts.commands.options import Json, ProjectFolder
+from whenabouts.commands.options import FolderHere, Json
 
 Address = Annotated[str, typer.Argument(help="Where the copy is: s3://BUCKET/PROJECT, or what else fsspec speaks.")]
 Back = Annotated[bool, typer.Option("--back", help="From there to here.")]
 
 
-def sync(address: Address, project: ProjectFolder = Path(), back: Back = False, as_json: Json = False) -> None:
+def sync(address: Address, project: FolderHere = Path(), back: Back = False, as_json: Json = False) -> None:
     """Copy a project to an object store, or with --back from there; only what differs is copied.
 
-    Manifest, vocabulary, truth, features, models, moments and reports are copied, not the videos. Files that are no
-    longer in the project go from the copy, too; --back removes nothing here. Needs pip install 'whenabouts[cluster]'.
+    Manifest, vocabulary, truth, boxes, features, models, reports and what was found are copied; the videos and the
+    page's decisions (reviews.sqlite) are not. Files that are no longer in the project go from the copy, too; --back
+    removes nothing here. Needs pip install 'whenabouts[cluster]'.
     """
     from whenabouts.core.addresses import is_address
     from whenabouts.core.errors import SettingsError

@@ -19,7 +19,7 @@ from whenabouts.core.progress import Progress
 
 VERSIONS, FORMAT = ".whenabouts", "whenabouts project 2"
 # What a project is made of; media, caches and logs stay where they are.
-_KEPT = ("features", "models", "moments", "boxes", "reports")
+_KEPT = ("features", "models", "moments", "activities", "boxes", "reports")
 _FILES = ("vocabulary.json", "truth.json", "manifest.jsonl")
 # Who reads a version has time to do so while others put this many more.
 _VERSIONS_KEPT, _TRIES, _DIGITS = 10, 10, 16

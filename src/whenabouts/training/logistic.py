@@ -1,4 +1,4 @@
-"""Small logistic regressions that are drawn to what one would take without data."""
+"""Small logistic regressions, their weights pulled towards those that one would take without any data."""
 
 from collections.abc import Sequence
 

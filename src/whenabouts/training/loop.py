@@ -239,9 +239,7 @@ class _Run(Generic[Batch]):
         self._count += 1
 
     def _report(self, done: int, rate: float, progress: Progress) -> None:
-        if (
-            not self._count
-        ):  # Not one of these steps was taken: they are told with the next, the last with those before.
+        if not self._count:  # No step was taken: that is told with the next report, at the end with the one before.
             if done == self.plan.steps and self.history:
                 last = self.history[-1]
                 self.history[-1] = {**last, "skipped": last.get("skipped", 0.0) + self.guard.reported()}
