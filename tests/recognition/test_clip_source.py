@@ -2,7 +2,7 @@ import dataclasses
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from whenabouts.data.project import Project
 from whenabouts.media.flow import FlowForm
 from whenabouts.media.probe import probe
 from whenabouts.recognition.backbone_settings import BackboneSettings
-from whenabouts.recognition.clip_source import ClipFiles, OnDemand, clip_sources, expected_frames, to_keep
+from whenabouts.recognition.clip_draws import ClipDraws
+from whenabouts.recognition.clip_source import Clip, ClipFiles, OnDemand, Source, clip_sources, expected_frames, to_keep
 from whenabouts.recognition.frame_cache import Cached, FrameCache, FrameFormat, clip_at
 from whenabouts.recognition.labelled_videos import LabelledVideo, labelled_videos
 from whenabouts.recognition.pretrain_settings import PretrainSettings
@@ -90,11 +91,17 @@ def test_the_bound_holds_on_disk_though_headers_promise_less(tmp_path: Path, vid
     assert isinstance(source, Cached)
 
 
-def trained(project: Project, cache: Path, room: float = math.inf, extra: tuple[LabelledVideo, ...] = ()) -> Pretrained:
+def trained(
+    project: Project,
+    cache: Path,
+    room: float = math.inf,
+    extra: tuple[LabelledVideo, ...] = (),
+    plan: PretrainSettings = PLAN,
+) -> Pretrained:
     vocabulary = project.vocabulary()
     videos = [*labelled_videos(project.manifest(), vocabulary), *extra]
     cpu = Compute(torch.device("cpu"), torch.float32)
-    return pretrain(videos, vocabulary, SHAPE, PLAN, Run(cache, cpu, seed=4, workers=2, room_bytes=room))
+    return pretrain(videos, vocabulary, SHAPE, plan, Run(cache, cpu, seed=4, workers=2, room_bytes=room))
 
 
 def test_training_from_files_ends_at_the_same_weights(own_archive: Project, tmp_path: Path) -> None:
@@ -125,6 +132,37 @@ def test_broken_files_alone_end_a_training(tmp_path: Path) -> None:
     cpu = Compute(torch.device("cpu"), torch.float32)
     with pytest.raises(InvalidData, match="can't be read"):
         pretrain(videos, Vocabulary(("a", "b")), SHAPE, PLAN, Run(tmp_path / "cache", cpu, room_bytes=0.0))
+
+
+def test_clips_begin_where_the_part_of_their_video_lets_them_end_within_it(tmp_path: Path) -> None:
+    shape = SHAPE.boxed(4 / 3)
+    firsts: dict[str, set[int]] = {"a": set(), "b": set()}
+
+    def take(wanted: Sequence[tuple[Source, int]]) -> list[Clip | None]:
+        for source, first in wanted:
+            firsts[source.video.id].add(first)
+        return [np.zeros((shape.pictures, *shape.box, 3), np.uint8) for _ in wanted]
+
+    for name in firsts:
+        (tmp_path / name).touch()
+    sources = [OnDemand(Video(name, tmp_path / name), 60) for name in firsts]
+    labels, parts = [VideoLabels.of([number]) for number in range(2)], [range(20, 20 + shape.pictures + 2), range(5, 7)]
+    draws = ClipDraws(sources, labels, shape, PLAN, 0, take=take, parts=parts)
+    for number in range(20):
+        draws.batch(number)
+    assert firsts == {"a": {20, 21, 22}, "b": {5}}
+    whole = ClipDraws(sources, labels, shape, PLAN, 0, take=take)
+    assert whole.identity(Vocabulary(("x", "y"))) != draws.identity(Vocabulary(("x", "y")))
+
+
+def test_centres_of_videos_are_learned_from_files_as_from_kept_frames(own_archive: Project, tmp_path: Path) -> None:
+    every = (0.0, 9.0)
+    plan = dataclasses.replace(PLAN, label="once", length="long_centre", short_seconds=every, long_seconds=every,
+                               centre_seconds=1.5)  # fmt: skip
+    whole = trained(own_archive, tmp_path / "whole")
+    kept, files = (trained(own_archive, tmp_path / f"{room}", room, plan=plan) for room in (math.inf, 0.0))
+    assert kept.backbone.source == files.backbone.source != whole.backbone.source
+    assert kept.videos == whole.videos
 
 
 OTHER = """

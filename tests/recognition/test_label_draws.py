@@ -1,3 +1,4 @@
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -124,6 +125,61 @@ def test_a_random_subset_is_of_the_size_asked_for() -> None:
     assert len(chosen(videos, PretrainSettings(subset=5), 0)) == 5
     with pytest.raises(SettingsError, match="15 videos, but 14"):
         chosen(videos, PretrainSettings(subset=15), 0)
+
+
+def of_lengths() -> list[LabelledVideo]:
+    """Of label 0 three short videos and two long ones, of label 1 a short and three long ones, of 2 a short one."""
+    seconds = {0: (3.0, 4.0, 5.0, 55.0, 60.0), 1: (2.0, 58.0, 57.0, 59.0), 2: (3.0,)}
+    return [
+        LabelledVideo(Video(f"{label}-{own:g}", Path(), duration_seconds=own), VideoLabels.of([label]))
+        for label, all_of_it in seconds.items()
+        for own in (*all_of_it, 20.0)
+    ]
+
+
+def test_sets_of_one_length_have_as_many_videos_of_each_label() -> None:
+    plan = PretrainSettings(label="once", length="short")
+    sets = {
+        (length, equal): chosen(of_lengths(), dataclasses.replace(plan, length=length, equal=equal), 0)
+        for length in ("short", "long", "long_centre")
+        for equal in ("videos", "seconds")
+    }
+    for (length, equal), found in sets.items():
+        counts = Counter(int(item.labels.classes[0]) for item in found)
+        assert counts == ({0: 2, 1: 1} if equal == "videos" or length == "short" else {0: 1, 1: 1}), (length, equal)
+    assert all(item.video.duration_seconds <= 5 for item in sets["short", "videos"])
+    assert {item.video.id for item in sets["long", "videos"]} >= {"0-55", "0-60"}
+    assert [item.video for item in sets["long", "seconds"]] == [item.video for item in sets["long_centre", "seconds"]]
+    assert {item.video.id: item.span for item in sets["long_centre", "videos"]}.items() >= {
+        "0-55": (25.5, 29.5),
+        "0-60": (28.0, 32.0),
+    }.items()
+    backward = chosen(of_lengths()[::-1], dataclasses.replace(plan, length="long"), 0)
+    assert [item.video.id for item in backward[::-1]] == [item.video.id for item in sets["long", "videos"]]
+
+
+def test_sets_of_one_length_that_can_not_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="label = 'once'"):
+        PretrainSettings(length="short")
+    with pytest.raises(ValueError, match="Leave one of them out"):
+        PretrainSettings(length="short", label="once", subset=3)
+    with pytest.raises(InvalidData, match="nothing to compare"):
+        chosen(of_lengths(), PretrainSettings(length="short", label="once", long_seconds=(100.0, 200.0)), 0)
+
+
+@pytest.mark.parametrize(
+    ("span", "count", "rows"),
+    [
+        (None, 7, range(7)),
+        ((1.0, 2.0), 40, range(10, 20)),
+        ((1.04, 1.16), 40, range(10, 12)),
+        ((1.0, 9.0), 15, range(10, 15)),
+        ((5.0, 9.0), 15, range(14, 15)),  # The file ends before: its last row.
+        ((5.0, 9.0), 0, range(1)),
+    ],
+)
+def test_the_rows_of_a_part(span: tuple[float, float] | None, count: int, rows: range) -> None:
+    assert LabelledVideo(Video("v", Path()), VideoLabels.of([0]), span).rows(10.0, count) == rows
 
 
 def test_no_label_and_one_label_are_told() -> None:

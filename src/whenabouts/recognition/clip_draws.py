@@ -32,7 +32,10 @@ class ClipBatch:
 
 
 class ClipDraws:
-    """Which clips and labels make up each batch: a pure function of the seed and the batch's number."""
+    """Which clips and labels make up each batch: a pure function of the seed and the batch's number.
+
+    `parts` are the frames of each source that count; without them all do.
+    """
 
     def __init__(
         self,
@@ -43,10 +46,12 @@ class ClipDraws:
         seed: int,
         *,
         take: Taken,
+        parts: Sequence[range] = (),
     ) -> None:
         self.sources, self.labels, self.shape, self.plan, self.seed = sources, labels, shape, plan, seed
         self._take, self._transform = take, shape.transform(shift=plan.shift, colour=plan.colour)
         self._pairs = LabelDraws(labels, seed, plan)
+        self._parts = parts or [range(source.frames) for source in sources]
 
     def batch(self, number: int) -> ClipBatch:
         """The batch of this number."""
@@ -68,8 +73,8 @@ class ClipDraws:
     def identity(self, vocabulary: Vocabulary) -> str:
         """Hash of all that decides the draws, beside the loop's plan: data, settings, vocabulary."""
         digest = hashlib.sha256(repr((self.shape, self.plan, self.seed, vocabulary.names)).encode())
-        for item, row in zip(self.sources, self.labels, strict=True):
-            file = (item.path.name, size_and_time(item.video.path), item.frames)
+        for item, row, part in zip(self.sources, self.labels, self._parts, strict=True):
+            file = (item.path.name, size_and_time(item.video.path), item.frames, part)
             digest.update(repr((*file, row.classes.tolist(), row.weights.tolist())).encode())
         return digest.hexdigest()
 
@@ -86,7 +91,8 @@ class ClipDraws:
         )
 
     def _first(self, video: int, random: np.random.Generator) -> int:
-        return int(random.integers(max(1, self.sources[video].frames - self.shape.pictures + 1)))
+        part = self._parts[video]
+        return part.start + int(random.integers(max(1, len(part) - self.shape.pictures + 1)))
 
     def _cropped(self, clip: Clip, random: np.random.Generator) -> Clip:
         crop = self.shape.crop

@@ -11,6 +11,7 @@ from whenabouts.training.loop import Plan
 Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Sampling = Literal["videos", "classes", "repeat"]
 Loss = Literal["softmax", "softmax_all", "sigmoid"]
+Length = Literal["short", "long", "long_centre"]
 
 
 @settings
@@ -29,6 +30,11 @@ class PretrainSettings:
     `label`: of a video's labels one is drawn anew "each" time it is drawn, or "once" for good. `loss`: "softmax" on
     that label, "softmax_all" on all labels in equal shares, or a "sigmoid" for each label. `subset` learns from so
     many of the videos: drawn evenly ("random"), or so that small classes are kept whole ("tail").
+
+    `length` compares short videos, long ones and the `centre_seconds` in the middle of long ones, of `short_seconds`
+    and `long_seconds` (inclusive), by sets of equally many videos of each label (`equal`: "videos", budget F1 of
+    section 4.3.1); with "seconds" long ones and their centres are of so many videos that the long ones last as long
+    in all as the short ones (F2). `label` is "once" then: a video counts for its one label.
 
     `compile` puts the net through torch.compile: "auto" on a GPU that it can compile for, never on a CPU.
     `shift` and `colour` are changes at random (see ClipTransform). Of videos longer than `longest_seconds` the
@@ -57,6 +63,11 @@ class PretrainSettings:
     loss: Loss = "softmax"
     subset: Count | None = None
     subset_by: Literal["random", "tail"] = "random"
+    length: Length | None = None
+    equal: Literal["videos", "seconds"] = "videos"
+    short_seconds: tuple[NotNegative, NotNegative] = (1.0, 5.0)
+    long_seconds: tuple[NotNegative, NotNegative] = (55.0, 60.0)
+    centre_seconds: Finite = 4.0
     shift: Probability = 0.1
     colour: Probability = 0.3
     longest_seconds: Finite = 1200.0
@@ -71,6 +82,13 @@ class PretrainSettings:
                 f"pretrain.loss {self.loss!r} learns all labels of a video, but pretrain.label 'once' leaves it one. "
                 "Leave one of them out"
             )
+        if self.length is not None and self.label != "once":
+            raise ValueError(
+                "pretrain.length compares sets of equally many videos of each label, for which each video has one. "
+                "Add pretrain.label = 'once'"
+            )
+        if self.length is not None and self.subset is not None:
+            raise ValueError("pretrain.subset and pretrain.length both choose the videos. Leave one of them out")
 
     def total_batch(self, processes: int = 1) -> int:
         """Clips in one step of all processes."""

@@ -36,6 +36,7 @@ from whenabouts.recognition.pretrain_settings import PretrainSettings
 from whenabouts.recognition.sound_cache import SoundCache
 from whenabouts.recognition.sound_draws import SoundDraws
 from whenabouts.recognition.sound_settings import SoundSettings
+from whenabouts.recognition.window_encoder import SOUND_RATE
 from whenabouts.training.devices import Compute
 from whenabouts.training.event_files import EventFiles
 from whenabouts.training.finite import steps_not_taken
@@ -140,7 +141,8 @@ def pretrain(
     ]
     with contextlib.closing(ClipFiles(form, shape.pictures, run.workers)) as files:
         rows = [item.labels for _, item in usable]
-        draws = ClipDraws([source for source, _ in usable], rows, shape, plan, run.seed, take=files.take)
+        parts = [item.rows(form.rate, source.frames) for source, item in usable]
+        draws = ClipDraws([source for source, _ in usable], rows, shape, plan, run.seed, take=files.take, parts=parts)
         trained = _trained(draws, shape, vocabulary, run, ())
         late = _told_by_all(files.broken, run)
     broken = tuple(source.video for source in sources if source.video.status != "complete")
@@ -179,7 +181,9 @@ def pretrain_sound(
     broken = tuple(unreadable(found.video.id, found.video.path, found.reason) for found in cached if found.reason)
     for video in broken:
         run.progress.say(f"{video.id}: {video.reason}")
-    draws = SoundDraws([found for _, found in usable], [item.labels for item, _ in usable], shape, plan, run.seed)
+    rows = [item.labels for item, _ in usable]
+    parts = [item.rows(SOUND_RATE, found.rows) for item, found in usable]
+    draws = SoundDraws([found for _, found in usable], rows, shape, plan, run.seed, parts=parts)
     return _trained(draws, shape, vocabulary, run, broken)
 
 
