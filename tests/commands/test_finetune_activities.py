@@ -77,6 +77,7 @@ def test_learn_test_and_learn_again(project: Path) -> None:
     recipe = str(project.parent / "recipe.toml")
     where = ("--project", str(project))
     told = typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe)
+    weights = (project / "models" / "activities" / "model.safetensors").read_bytes()
     figures = told["tests"]["test"]  # type: ignore[index]
     assert figures["rows"] == 4
     assert 0 <= figures["map"] <= 1
@@ -93,6 +94,7 @@ def test_learn_test_and_learn_again(project: Path) -> None:
         assert len(typed_export(project, kind)) == lines
     again = typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe)
     assert not (project / "activities" / "test-moments.csv").exists()  # It was of the net before.
+    assert (project / "models" / "activities" / "model.safetensors").read_bytes() == weights  # Random, but by the seed.
     typed("finetune", *where, "--head", "activities", "--start", "models/activities", "--recipe", recipe,
           "--set", "activities.learns=correlation")  # fmt: skip
     rates = ("--set", "activities.tuning.rates=[]")

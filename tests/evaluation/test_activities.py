@@ -44,6 +44,14 @@ def test_a_class_of_which_only_yes_is_known_has_nothing_to_rank() -> None:
     assert found.figures["map"] == 1
 
 
+def test_what_has_nothing_to_rank_weighs_nothing() -> None:
+    """Of a only yes is known: it is no part of the weighted mean either. b has the precisions 1 and 2/3."""
+    labels = np.array([[1, 1], [1, 0], [1, 1], [NAN, 0]])
+    scores = np.array([[0.1, 0.9], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]])
+    found = multi_label_scores(NAMES, scores, labels)
+    assert found.figures["weighted_ap"] == found.figures["map"] == pytest.approx((1 + 2 / 3) / 2)
+
+
 def test_nothing_known_is_not_defined() -> None:
     for found in (multi_label_scores(NAMES, np.zeros((2, 2)), np.full((2, 2), NAN)),
                   multi_label_scores(NAMES, np.zeros((0, 2)), np.zeros((0, 2)))):  # fmt: skip

@@ -99,6 +99,16 @@ def test_same_seed_same_head_also_after_a_kill(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train_head(features, labels, SMALL, training, seed=4, checkpoint=place, progress=Killed())
     assert place.exists()
+    kept, others = place.read_bytes(), features.clone()
+    others[7] += 1  # Of other features, or another co-occurrence, it is no beginning.
+    apart = train_head(others, labels, SMALL, training, seed=4, checkpoint=place)
+    once = train_head(others, labels, SMALL, training, seed=4)
+    assert torch.equal(apart.net.head.queries, once.net.head.queries)  # type: ignore[union-attr, arg-type]
+    place.write_bytes(kept)
+    known = torch.ones(1, labels.shape[1])
+    apart = train_head(features, labels, SMALL, training, video_labels=known, seed=4, checkpoint=place)
+    assert apart.net.head.co_occurrence.min() == 1  # type: ignore[union-attr, operator]
+    place.write_bytes(kept)
     resumed = train_head(features, labels, SMALL, training, seed=4, checkpoint=place)
     for name, tensor in straight.net.state_dict().items():
         assert torch.equal(tensor, resumed.net.state_dict()[name]), name

@@ -26,6 +26,8 @@ def learn_activities(
     terminal: Terminal,
 ) -> None:
     """Train a net for activities and test it; `told` are the tables [backbone] and [activities]."""
+    import torch
+
     from whenabouts.config import load
     from whenabouts.core.errors import InvalidData, ProjectError
     from whenabouts.core.files import write_json
@@ -49,6 +51,7 @@ def learn_activities(
     else:
         shape = load(BackboneSettings, told["backbone"], "[backbone]")
         shape = shape.boxed(median_aspect([entry.video for entry in entries if entry.usable]))
+        torch.manual_seed(run.seed)  # What does not come from a start is drawn at random.
         start = Backbone(shape, first_net(shape, begun, run.spread))
     boxes = None if how.people == "none" else read_boxes(boxes_path(home.folder, "train"), vocabulary)[0]
     folder, absent = home.models_folder / "activities", home.vocabulary_settings().absent

@@ -50,11 +50,12 @@ class LabelScores:
 
     @property
     def weighted(self) -> float:
-        """Mean weighted by how often each label occurs; NaN where `mean` is, for a label that never does."""
-        total = self.positives.sum()
-        if not total or (self.undefined_without_truth and np.isnan(self.ap).any()):
+        """Mean of the labels with a number, weighted by how often each occurs; NaN where `mean` is undefined."""
+        measured = ~np.isnan(self.ap)
+        total = self.positives[measured].sum()
+        if not total or (self.undefined_without_truth and not measured.all()):
             return float("nan")
-        return float(np.nansum(self.ap * self.positives) / total)
+        return float((self.ap[measured] * self.positives[measured]).sum() / total)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; null where something is not defined."""

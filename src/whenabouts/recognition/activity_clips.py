@@ -85,6 +85,15 @@ class ActivityVideo:
     segments: SegmentLabels
     extras: FeatureSequence | None = None
 
+    def identity(self) -> bytes:
+        """Bytes of its file, labels, segments and the sum of its features: what decides the clips of it."""
+        extras = None if self.extras is None else float(np.asarray(self.extras.values, np.float64).sum())
+        file = (self.cached.path.name, size_and_time(self.cached.video.path), self.cached.frames)
+        labels, rated = self.labels, self.segments
+        arrays = (labels.classes, labels.weights, labels.negatives, rated.spans, rated.classes, rated.present)
+        sizes = [len(array) for array in arrays]
+        return repr((*file, labels.absent, extras, sizes)).encode() + b"".join(array.tobytes() for array in arrays)
+
 
 @dataclass(frozen=True)
 class CachedSpeed:
@@ -207,8 +216,7 @@ class ActivityDraws:
         """Hash of all that decides the draws."""
         digest = hashlib.sha256(repr((self.shape, self.clips, self.size, self.seed, self.names, self.extra)).encode())
         for item in self.videos:
-            file = (item.cached.path.name, size_and_time(item.cached.video.path), item.cached.frames)
-            digest.update(repr((*file, item.labels, item.segments)).encode())
+            digest.update(item.identity())
         return digest.hexdigest()
 
     def _drawn(self, video: ActivityVideo, random: np.random.Generator) -> tuple[Pixels, FloatArray, FloatArray]:

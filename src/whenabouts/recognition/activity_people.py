@@ -10,7 +10,6 @@ from torch import Tensor
 
 from whenabouts.core.boxes import Keyframe, usable
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
-from whenabouts.media.fingerprints import size_and_time
 from whenabouts.nets.activity_net import People
 from whenabouts.recognition.activity_clips import (
     NORMAL_RATE,
@@ -118,10 +117,9 @@ class PeopleDraws:
         told = (self.shape, self.how, self.size, self.seed, self.names, self.extra, self.each)
         digest = hashlib.sha256(repr(told).encode())
         for clip in self.clips:
-            cached = clip.video.cached
-            digest.update(repr((cached.path.name, size_and_time(cached.video.path), cached.frames)).encode())
+            digest.update(clip.video.identity())
             digest.update(clip.keyframe.boxes.tobytes() + clip.keyframe.labels.tobytes())
-            digest.update(repr((clip.keyframe.seconds, clip.video.labels)).encode())
+            digest.update(repr(clip.keyframe.seconds).encode())
         return digest.hexdigest()
 
     def _drawn(self, clip: PeopleClip, random: np.random.Generator) -> "_Drawn":

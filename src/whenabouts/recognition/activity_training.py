@@ -105,7 +105,7 @@ def train_head(
         loop_plan(training, seed),
         compute,
         checkpoint=checkpoint,
-        identity=f"{draws.identity()} {settings} {learns} {'' if start is None else weights_hash(start.net)}",
+        identity=f"{draws.identity()} {settings} {learns} {weights_hash(net)}",
         progress=progress,
     )
     net.learn("all")
@@ -134,11 +134,12 @@ class FeatureDraws:
         return FeatureBatch(given, valid, extras, self.labels[chosen])
 
     def identity(self) -> str:
-        """Hash of the labels and of the features' shapes and first row."""
+        """Hash of the labels, and of the shape and the sum of each row's features and extras."""
         digest = hashlib.sha256(np.ascontiguousarray(self.labels.numpy(force=True)).tobytes())
-        for each in (self.features[0], self.features[len(self.features) - 1]):
-            digest.update(np.ascontiguousarray(each.float().numpy(force=True)).tobytes())
-        return f"{len(self.labels)} {self.size} {digest.hexdigest()}"
+        for rows in (self.features, self.extras):
+            for row in () if rows is None else rows:
+                digest.update(f"{tuple(row.shape)} {float(row.double().sum())}".encode())
+        return f"{len(self.labels)} {self.size} {self.seed} {digest.hexdigest()}"
 
 
 def drawn_rows(step: int, batch: int, count: int, seed: int) -> IntArray:
