@@ -143,6 +143,47 @@ def test_notes_lead_nowhere_outside(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "here").exists() or not list((tmp_path / "here").rglob("outside"))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git/hooks/post-checkout",
+        "media/a.mp4",
+        ".sync/state.json",
+        "models/.hidden/a",
+        "features",
+        "setup.py",
+        "models/\0",
+    ],
+)
+def test_notes_name_nothing_but_what_projects_are_made_of(name: str, tmp_path: Path) -> None:
+    there = tmp_path / "there" / VERSIONS
+    there.mkdir(parents=True)
+    (there / "0000000001.json").write_text(json.dumps({"format": FORMAT, "files": {name: "0", "manifest.jsonl": "0"}}))
+    with pytest.raises(InvalidData, match="none of a project's"):
+        take((tmp_path / "there").as_uri(), tmp_path / "here", Silent())
+    assert not (tmp_path / "here").exists()
+
+
+def test_who_reads_a_version_that_others_replace_takes_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The objects of the first are gone by then."""
+    home, address = filled(tmp_path / "home"), (tmp_path / "there").as_uri()
+    put(home.folder, address, Silent())
+    weights, inner, asked = home.models_folder / "localizer" / "model.safetensors", ObjectStore.take, list[str]()
+
+    def take_late(store: ObjectStore, name: str, digest: str, path: Path) -> int:
+        asked.append(name)
+        if len(asked) == 2:
+            weights.write_bytes(b"others")
+            put(home.folder, address, Silent())
+        return inner(store, name, digest, path)
+
+    monkeypatch.setattr(ObjectStore, "take", take_late)
+    copied = take(address, tmp_path / "other", Silent())
+    same(home, Project(tmp_path / "other"))
+    assert (copied.files, copied.same) == (6, 0)
+    assert len(asked) > 6
+
+
 def test_what_is_no_project_and_no_address_is_told(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="There is no project at"):
         take(f"{bucket}/nothing", tmp_path, Silent())

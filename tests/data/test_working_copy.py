@@ -146,6 +146,26 @@ def test_a_kill_at_any_step_leaves_both_whole(
     assert files_of(one) == {"models/m/weights": "w2", "models/m/card.json": "c2", "features/a": "a", "features/b": "b"}
 
 
+@pytest.mark.parametrize("noted", ["", "{}", "[]", '{"base": 1, "coming": {}, "seen": {}}', '{"base": {"a": '])
+def test_notes_that_can_not_be_read_lose_nothing(noted: str, tmp_path: Path) -> None:
+    """What is the same stays, what one has goes to the other, and what both changed is asked for."""
+    one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
+    write(one, features__a="1", models__m="1")
+    one.synchronise(Silent())
+    two.synchronise(Silent())
+    (one.folder / ".sync" / "state.json").write_text(noted)
+    write(one, features__b="2")
+    one.synchronise(Silent())
+    two.synchronise(Silent())
+    assert files_of(one) == files_of(two) == {"features/a": "1", "features/b": "2", "models/m": "1"}
+    write(two, models__m="2")
+    two.synchronise(Silent())
+    (one.folder / ".sync" / "state.json").write_text(noted)
+    with pytest.raises(ProjectError, match="changed by another machine"):
+        one.synchronise(Silent())
+    assert files_of(one)["models/m"] == "1"
+
+
 def test_a_file_that_changes_while_it_is_put_is_put_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, real = machine(tmp_path, "one"), ObjectStore.put
     write(one, features__a="first")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from whenabouts.core.addresses import Address, below, place_of
+from whenabouts.core.addresses import Address, below, place_of, store_of
 from whenabouts.core.errors import SettingsError
-from whenabouts.media.fetching import BYTES, FOLDER, fetched, folder_and_limit
+from whenabouts.media.fetching import BYTES, FOLDER, Unfetched, fetched, folder_and_limit, parts_of
 from whenabouts.media.fingerprints import file_fingerprint, size_and_time
 from whenabouts.media.probing import probed
 
@@ -94,6 +94,45 @@ def test_what_can_not_be_fetched_is_told_and_leaves_nothing(
     with pytest.raises(OSError, match="3 of 100 bytes came"), fetched(address):
         pass
     assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_here_says_nothing_of_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do a folder that can't be made, and a limit that is no number: such videos are tried again the next time."""
+    resource = pytest.importorskip("resource", reason="needs limits on the size of files")
+    address = put(tmp_path, "1.mp4")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+    try:
+        with pytest.raises(Unfetched, match="can't be written"):
+            list(parts_of(dict, {"path": address}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    monkeypatch.setenv(FOLDER, str(tmp_path / "1.mp4" / "folder"))
+    with pytest.raises(
+        Unfetched, match=r"1\.mp4/folder, where copies of videos go, .* name another in WHENABOUTS_FETCHED"
+    ):
+        list(parts_of(dict, {"path": address}))
+    monkeypatch.setenv(BYTES, "much")
+    with pytest.raises(Unfetched, match="WHENABOUTS_FETCHED_BYTES is 'much'"):
+        list(parts_of(dict, {"path": address}))
+
+
+def test_a_name_with_two_colons_in_a_row_is_one_name(tmp_path: Path) -> None:
+    """fsspec's own reading takes such names for chains of addresses."""
+    (tmp_path / "file::").mkdir()
+    for name in ("a::b.mp4", "file::/c.mp4"):
+        put(tmp_path, name)
+        with fetched(place_of(f"file://{tmp_path / name}")) as copy:
+            assert copy.read_bytes() == (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize("text", ["sftp://me:secret@host/videos", "ftp://:secret@host", "s3://KEY:secret@bucket/a"])
+def test_an_address_with_a_password_is_refused_and_not_repeated(text: str) -> None:
+    for refused in (place_of, store_of, lambda given: place_of(Path(given))):
+        with pytest.raises(SettingsError, match="holds a password") as told:
+            refused(text)
+        assert "secret" not in str(told.value)
+    assert isinstance(place_of("sftp://me@host/a:b@c"), Address)
 
 
 def test_a_limit_that_is_no_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

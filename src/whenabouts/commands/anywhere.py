@@ -86,7 +86,7 @@ def _worked_on(copy: "WorkingCopy", verb: str) -> Iterator[Path]:
     except BaseException:
         try:
             copy.synchronise(terminal)
-        except WhenaboutsError as error:  # The first error is the one to tell.
+        except (WhenaboutsError, OSError) as error:  # The first error is the one to tell.
             terminal.say(f"What was finished is not put to {copy.address} yet: {error}")
         raise
     done = copy.synchronise(terminal)

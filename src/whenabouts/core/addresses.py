@@ -32,6 +32,7 @@ def place_of(place: str | Path) -> Path:
     found = _SCHEME.match(str(place))
     if isinstance(place, Address) or found is None or (isinstance(place, Path) and Path(found[0]).exists()):
         return Path(place) if isinstance(place, str) else place
+    _check_secrets(str(place))
     return Address(str(place))
 
 
@@ -60,11 +61,26 @@ def store_of(address: str) -> tuple[Any, str]:
         import fsspec
     except ImportError:
         raise SettingsError(f"{address} needs fsspec: pip install 'whenabouts[cluster]'.") from None
-    try:
-        files, name = fsspec.core.url_to_fs(address, use_listings_cache=False)
+    _check_secrets(address)
+    try:  # Not by fsspec's url_to_fs: that takes a name with two colons in a row for several addresses.
+        scheme = address.partition("://")[0]
+        kind = fsspec.get_filesystem_class(scheme)
+        files = fsspec.filesystem(scheme, use_listings_cache=False, **kind._get_kwargs_from_urls(address))
+        return files, str(kind._strip_protocol(address))
     except (ValueError, ImportError) as error:
         raise SettingsError(f"{address} is no address that fsspec speaks here: {error}.") from None
-    return files, str(name)
+
+
+def _check_secrets(address: str) -> None:
+    """Addresses are told and written to manifests, so none may hold a password."""
+    scheme, within, place = re.sub(":/+", "://", address, count=1).partition("://")
+    user, at, place = place.partition("/")[0].rpartition("@")
+    if within and at and ":" in user:
+        raise SettingsError(
+            f"An address at {scheme}://...@{place} holds a password, which would be written to manifests and logs. "
+            "Leave it out, and put it where the store's library looks for it (such as AWS_SECRET_ACCESS_KEY), or into "
+            "fsspec's own settings (~/.config/fsspec)."
+        )
 
 
 class Address(PosixPath):

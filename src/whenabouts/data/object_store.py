@@ -69,20 +69,26 @@ def take(address: str, folder: Path, progress: Progress) -> Copied:
 
     ProjectError where there is none, or the store does not answer; InvalidData where an object is not what was put.
     """
-    store = ObjectStore(address)
-    there = store.latest()
-    if "manifest.jsonl" not in there.files:
-        raise ProjectError(f"There is no project at {address}. Put one there: `whenabouts sync {address}`.")
-    due = [
-        name
-        for name, digest in sorted(there.files.items(), key=lambda file: order(file[0]))
-        if not (folder / inside(name, address)).is_file() or sha256_of(folder / name) != digest
-    ]
-    size = sum(
-        store.take(name, there.files[name], folder / name)
-        for name in progress.track(due, total=len(due), title=f"copying from {address}")
-    )
-    return Copied(len(due), len(there.files) - len(due), size)
+    store, size, copied = ObjectStore(address), 0, set[str]()
+    for _ in range(_TRIES):
+        there = store.latest()
+        if "manifest.jsonl" not in there.files:
+            raise ProjectError(f"There is no project at {address}. Put one there: `whenabouts sync {address}`.")
+        due = [
+            name
+            for name, digest in sorted(there.files.items(), key=lambda file: order(file[0]))
+            if not (folder / inside(name, address)).is_file() or sha256_of(folder / name) != digest
+        ]
+        try:
+            for name in progress.track(due, total=len(due), title=f"copying from {address}"):
+                size += store.take(name, there.files[name], folder / name)
+                copied.add(name)
+        except InvalidData:
+            if store.latest().number == there.number:
+                raise
+            continue  # Another version came meanwhile, and objects of this one are gone.
+        return Copied(len(copied), len(there.files.keys() - copied), size)
+    raise store.contested()
 
 
 def names_in(folder: Path) -> Iterator[str]:
@@ -102,10 +108,18 @@ def order(name: str) -> tuple[bool, bool, str]:
 
 
 def inside(name: str, address: str) -> PurePosixPath:
-    """A name that leads nowhere but below the folder that it is put in."""
+    """A name that leads nowhere but below the folder that it is put in, to a file as `names_in` finds them.
+
+    Nothing else is let in: not what a shell or git would run, and not what this machine notes there.
+    """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
         raise InvalidData(f"{address} names a file {name!r}, which lies outside the project.")
+    kept = name in _FILES or (len(path.parts) > 1 and path.parts[0] in _KEPT)
+    if not kept or "\0" in name or any(part.startswith(".") for part in path.parts):
+        raise InvalidData(
+            f"{address} names a file {name!r}, which is none of a project's. Was it put by a newer whenabouts?"
+        )
     return path
 
 

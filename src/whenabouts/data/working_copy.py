@@ -185,11 +185,12 @@ class WorkingCopy:
         return str(known[2])
 
     def _state(self) -> "_State":
+        """What was noted; nothing where that can't be read: then what differs on both sides is asked for."""
         try:
             noted = read_json(self.folder / ".sync" / "state.json")
-        except FileNotFoundError:
+            return _State(dict(noted["base"]), dict(noted["coming"]), dict(noted["seen"]))
+        except (FileNotFoundError, InvalidData, KeyError, TypeError, ValueError):
             return _State()
-        return _State(dict(noted["base"]), dict(noted["coming"]), dict(noted["seen"]))
 
     def _save(self, state: "_State") -> None:
         write_json(self.folder / ".sync" / "state.json", {"address": self.address, **vars(state)}, indent=None)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from whenabouts.core.addresses import Address, asked
-from whenabouts.core.errors import MediaError, SettingsError
+from whenabouts.core.errors import MediaError, SettingsError, WriteError
 from whenabouts.core.files import replacing
 from whenabouts.core.locks import hold, locked, taken
 from whenabouts.core.video import Video
@@ -62,6 +62,8 @@ def parts_of(function: "Callable[..., Iterator[Part]]", arguments: Mapping[str, 
                     given[name] = yield from _fetch(value, held)
                 except OSError as error:
                     raise Unfetched(f"It can't be fetched: {error.strerror or error}.") from error
+                except (WriteError, SettingsError) as error:  # A full disk here, an address that nothing here speaks.
+                    raise Unfetched(f"It can't be fetched: {error}") from error
         for part in function(**given):
             yield replace(part, path=remote) if remote is not None and isinstance(part, Video) else part
 
@@ -78,7 +80,11 @@ def folder_and_limit() -> tuple[Path, int]:
 def _fetch(address: Address, held: contextlib.ExitStack) -> Generator[None, None, Path]:
     """Fetch a video unless its copy is there, and hold it until `held` closes; yields after each block."""
     folder, limit = folder_and_limit()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        reason = f"{folder}, where copies of videos go, can't be made ({error.strerror}): name another in {FOLDER}"
+        raise OSError(0, reason) from error
     address = Address(str(address))  # Without what a list has told: the object may have been replaced since.
     status = address.stat()
     name = hashlib.sha256(f"{address} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:32]

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from whenabouts.core.addresses import place_of
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.progress import Silent
 from whenabouts.data.importers.media_files import catalogue, checked_root, files_below, media_among, stamp_of
@@ -111,3 +113,16 @@ def test_verifying_reads_files_again(tmp_path: Path, media: Media) -> None:
     os.utime(root / "a.mp4", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert catalogue(files, ImportSettings(), known, Silent())[root / "a.mp4"].video.duration_seconds == 5
     assert catalogue(files, ImportSettings(verify=True), known, Silent())[root / "a.mp4"].video.duration_seconds == 7
+
+
+def test_objects_that_one_path_would_name_are_one_video(object_server: Any) -> None:
+    """Stores know `a//b` and `a/./b` apart from `a/b`; that not all of them are read is told."""
+    import s3fs
+
+    bucket = object_server.bucket("doubled")
+    for name in ("l/x.mp4", "l//x.mp4", "l/./x.mp4", "r/y.mp4", ".hidden/z.mp4"):
+        s3fs.S3FileSystem().pipe_file(f"doubled/{name}", b"text")
+    problems: list[Problem] = []
+    found = files_below(place_of(bucket), problems)
+    assert [str(path) for path in found] == [f"{bucket}/l/x.mp4", f"{bucket}/r/y.mp4"]
+    assert [problem.file for problem in problems] == ["l/x.mp4", "l/x.mp4"]

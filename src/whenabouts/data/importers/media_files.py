@@ -44,12 +44,27 @@ def files_below(root: Path, problems: list[Problem]) -> list[Path]:
         problems.append(Problem(name, "the folder can't be listed", error.strerror or "", "Check its permissions."))
 
     if isinstance(root, Address):
-        below = [(path, path.relative_to(root).parts) for path in root.files()]
-        return sorted(path for path, parts in below if not any(part.startswith(".") for part in parts))
+        return _objects_below(root, problems)
     found = []
     for folder, folders, names in os.walk(root, onerror=noted):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(folder) / name for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def _objects_below(root: Address, problems: list[Problem]) -> list[Path]:
+    """Objects whose names differ in empty or dotted parts alone (`a//b`, `a/./b`) are one to a path: one is taken."""
+    found = set[Path]()
+    for path in root.files():
+        relative = path.relative_to(root)
+        if any(part.startswith(".") for part in relative.parts):
+            continue
+        if path in found:
+            problems.append(
+                Problem(readable(str(relative)), "objects bear the same name but for empty or dotted parts",
+                        "only one of them is read", "Rename the others, and import again.")
+            )  # fmt: skip
+        found.add(path)
     return sorted(found)
 
 
