@@ -11,10 +11,10 @@ from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.features import PlantedWorld
 from whenabouts.localizers.activities import Activities
 from whenabouts.localizers.activities_settings import ActivitiesSettings
-from whenabouts.localizers.activities_training import groups_within, joined_streams, top_share_mean, windows_at
+from whenabouts.localizers.activities_training import joined_streams, top_share_mean, windows_at
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import cut
-from whenabouts.nets.activity_heads import co_occurrence
+from whenabouts.nets.activity_heads import co_occurrence, groups_within
 
 QUICK = ActivitiesSettings(epochs=2, windows=4, observations=6, hidden=16)
 

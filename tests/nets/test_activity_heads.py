@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome, PooledHead, activity_loss, co_occurrence
+from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome, PooledHead, co_occurrence
+from whenabouts.nets.losses import known_bce
 
 
 def head_of(case: dict[str, Tensor], sizes: dict[str, int], **options: Any) -> ActivityHead:
@@ -58,7 +60,7 @@ def test_golden_heads(shared: Path) -> None:
         assert outcome.correlation is not None
         torch.testing.assert_close(outcome.correlation, case["out_AttnC"] + case["in_Mask"], rtol=1e-12, atol=1e-12)
         if not rows:
-            total = activity_loss(outcome, case["in_targets"])
+            total = known_bce(outcome.outputs, case["in_targets"])
             each = case["out_bce_OA_shared_mean"] + case["out_bce_OC_shared_mean"]
             assert total.item() == pytest.approx(each.item(), abs=1e-6)
         last = head_of(case, sizes, rows=rows, query="last")(case["in_Ff"])
@@ -198,11 +200,10 @@ def test_outputs_and_maps_are_probabilities() -> None:
 def test_unknown_pairs_do_not_count() -> None:
     head = ActivityHead(16, 3, observations=2, hidden=8, groups=2).eval()
     outcome = head(torch.rand(2, 16, 4))
-    targets = torch.tensor([[1.0, 0, 1], [0, 0, 1]])
-    known = torch.tensor([[True, False, False], [False, False, False]])
-    expected = torch.nn.functional.binary_cross_entropy_with_logits(outcome.logits[0, 0], targets[0, 0])
-    torch.testing.assert_close(activity_loss(outcome, targets, known), expected)
-    assert activity_loss(outcome, targets, torch.zeros_like(known)) == 0
+    labels = torch.tensor([[1.0, math.nan, math.nan], [math.nan, math.nan, math.nan]])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(outcome.logits[0, 0], labels[0, 0])
+    torch.testing.assert_close(known_bce(outcome.outputs, labels), expected)
+    assert known_bce(outcome.outputs, torch.full_like(labels, math.nan)) == 0
 
 
 def test_groups_must_divide() -> None:

@@ -20,7 +20,7 @@ from whenabouts.recognition.activity_people import PeopleDraws, numbers_around, 
 from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
 from whenabouts.recognition.activity_testing import Look, recognize, recognize_people
 from whenabouts.recognition.activity_training import CPU
-from whenabouts.recognition.activity_videos import Gathered, boxed_for, gather, train_activities
+from whenabouts.recognition.activity_videos import Gathered, gather, train_activities
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BackboneSettings
 from whenabouts.recognition.pretraining import Run
@@ -45,11 +45,9 @@ def boxes_for(project: Project) -> Boxes:
     )  # fmt: skip
 
 
-def begun(project: Project) -> Backbone:
+def begun() -> Backbone:
     torch.manual_seed(0)
-    start = boxed_for(Backbone(SHAPE, SHAPE.build().eval()), project.manifest().of_split("train"))
-    assert isinstance(start, Backbone)
-    return start
+    return Backbone(SHAPE.boxed(1.5), SHAPE.build().eval())
 
 
 def gathered(project: Project, start: Backbone, told: ActivitySettings, run: Run) -> Gathered:
@@ -62,7 +60,7 @@ def gathered(project: Project, start: Backbone, told: ActivitySettings, run: Run
 
 @pytest.mark.parametrize("people", ["each", "positions"])
 def test_people_are_learned_and_looked_at(people: str, archive: Project, tmp_path: Path) -> None:
-    told, start = settings(people), begun(archive)
+    told, start = settings(people), begun()
     run = Run(tmp_path, CPU, workers=1)
     found = gathered(archive, start, told, run)
     assert [len(clip.keyframe) for clip in found.people] == [2] * 4  # Who is outside the picture is left out.
@@ -115,7 +113,7 @@ def test_persons_beside_the_scene_do_not_depend_on_who_else_is_in_the_batch() ->
 
 
 def test_draws_move_boxes_with_pixels(archive: Project, tmp_path: Path) -> None:
-    told, start = settings("each"), begun(archive)
+    told, start = settings("each"), begun()
     found = gathered(archive, start, told, Run(tmp_path, CPU, workers=1))
     assert isinstance(start.settings, BackboneSettings)
 
@@ -157,7 +155,7 @@ def test_keyframes_at_either_end() -> None:
 
 
 def test_what_is_missing_is_told(archive: Project, tmp_path: Path) -> None:
-    told, start, run = settings("each"), begun(archive), Run(tmp_path, CPU, workers=1)
+    told, start, run = settings("each"), begun(), Run(tmp_path, CPU, workers=1)
     assert isinstance(start.settings, BackboneSettings)
     entries = archive.manifest().of_split("train")[:2]
     with pytest.raises(SettingsError, match="needs boxes"):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from whenabouts.config import load
 from whenabouts.core.errors import InvalidData, SettingsError
-from whenabouts.nets.activity_heads import ActivityHead
+from whenabouts.nets.activity_heads import ActivityHead, groups_within
 from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
 from whenabouts.recognition.activity_training import TrainedHead, drawn_rows, train_head
 from whenabouts.recognition.label_kinds import KINDS, joined
@@ -159,8 +159,8 @@ def test_odd_numbers_of_activities_and_widths() -> None:
         labels[::2, 0] = 1
         trained = train_head(features, labels, HeadSettings(observations=2), HeadTraining(steps=2, batch=4))
         assert trained.probabilities(features).shape == (8, activities)
-    assert HeadSettings().groups_for(10) == 2
-    assert HeadSettings().groups_for(2304) == 32
+    assert groups_within(32, 10, 128) == 2
+    assert groups_within(32, 2304, 128) == 32
 
 
 def test_what_cannot_be_learned_is_told() -> None:

@@ -32,7 +32,7 @@ from whenabouts.recognition.activity_model import ActivityModel, ActivitySetting
 from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
 from whenabouts.recognition.activity_testing import Look, Looker, recognize
 from whenabouts.recognition.activity_training import CPU
-from whenabouts.recognition.activity_videos import Gathered, boxed_for, gather, train_activities
+from whenabouts.recognition.activity_videos import Gathered, gather, train_activities
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BACKBONES, BackboneSettings
 from whenabouts.recognition.clip_cuts import Square, names_sides, random_square, scaled, square_at
@@ -64,6 +64,12 @@ def backbone_of(shape: BackboneSettings = SHAPE, seed: int = 0) -> Backbone:
     return Backbone(shape, shape.build().eval())
 
 
+def boxed(backbone: Backbone) -> Backbone:
+    """With the box of the archive's pictures, 48 x 32, as the verb settles it by the videos."""
+    assert isinstance(backbone.settings, BackboneSettings)
+    return dataclasses.replace(backbone, settings=backbone.settings.boxed(1.5))
+
+
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_the_head_plugs_into_every_family(name: str) -> None:
     """Maps of every family, pictures or clips, are what the head takes; gradients reach the first layer."""
@@ -87,8 +93,7 @@ def gathered(archive: Project, tmp_path_factory: pytest.TempPathFactory) -> tupl
     run = run_of(tmp_path_factory.mktemp("cache"))
     vocabulary = archive.vocabulary()
     entries = archive.manifest().of_split("train")[:6]
-    start = boxed_for(backbone_of(), entries)
-    assert isinstance(start, Backbone)
+    start = boxed(backbone_of())
     told = dataclasses.replace(TOLD, tuning=TuningSettings(steps=1))
     assert isinstance(start.settings, BackboneSettings)
     found = gather(entries, vocabulary, start.settings, told, run, store=archive.features())
@@ -322,8 +327,7 @@ def test_draws_take_speeds_squares_and_mirrors(gathered: tuple[Gathered, Vocabul
 def test_scale_jitter_cuts_from_real_pixels(archive: Project, tmp_path: Path) -> None:
     """Pictures of 32 x 48: at scales of 20 to 32 squares of 16 show from all to half of the height, none enlarged."""
     entries = archive.manifest().of_split("train")[:1]
-    start = boxed_for(backbone_of(dataclasses.replace(SHAPE, crop=16)), entries)
-    assert isinstance(start, Backbone)
+    start = boxed(backbone_of(dataclasses.replace(SHAPE, crop=16)))
     shape = start.settings
     assert isinstance(shape, BackboneSettings)
     told = dataclasses.replace(TOLD, clips=ClipSettings(scales=(20, 32), flips="never"))

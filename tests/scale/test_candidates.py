@@ -15,7 +15,7 @@ from whenabouts.core.errors import InvalidData, ProcessLost
 from whenabouts.core.progress import Silent
 from whenabouts.localizers.concepts.candidate_files import StoredCandidates, merged_candidates, save_candidates
 from whenabouts.localizers.concepts.candidates import best_videos
-from whenabouts.scale.candidates import candidates_on, merge_on
+from whenabouts.scale.candidates import candidates_on
 
 # Ray leaves handles and sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -92,5 +92,3 @@ def test_a_part_that_cannot_be_done_is_told_and_the_others_are_kept(ray: Any, tm
 def test_no_videos_have_no_candidates(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="Candidates need videos"):
         candidates_on(None, [], scoring, None, LIMITS, place=tmp_path, progress=Silent())
-    with pytest.raises(InvalidData, match="no parts to merge"):
-        merge_on(None, [], tmp_path, Silent())

@@ -1,6 +1,5 @@
 """Training of the activities localizer: windows of segments, and what the best of them say of their video."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from whenabouts.localizers.activities_settings import ActivitiesSettings
 from whenabouts.localizers.net_localizer import NetTraining
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix
-from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome
+from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome, groups_within
 from whenabouts.training import Measured
 
 
@@ -64,12 +63,6 @@ def new_net(
         generator=generator,
     )
     return WindowNet(head, width)
-
-
-def groups_within(most: int, width: int, hidden: int) -> int:
-    """The largest number of groups up to `most` that divides both widths."""
-    both = math.gcd(width, hidden)
-    return max(number for number in range(1, min(most, both) + 1) if both % number == 0)
 
 
 def joined_streams(matrices: Sequence[Matrix | None], streams: Sequence[Stream]) -> Matrix:

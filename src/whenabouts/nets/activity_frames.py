@@ -1,12 +1,10 @@
 """The head for several activities over the frames of a video or segment, with a mask: a rival of other frame nets."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome
+from whenabouts.nets.activity_heads import ActivityHead, ActivityOutcome, groups_within
 
 
 class ActivityFrames(nn.Module):
@@ -20,13 +18,12 @@ class ActivityFrames(nn.Module):
         self, width: int, classes: int, *, observations: int = 64, hidden: int = 128, groups: int = 32
     ) -> None:
         super().__init__()
-        both = math.gcd(width, hidden)
         self.head = ActivityHead(
             width,
             classes,
             observations=observations,
             hidden=hidden,
-            groups=max(number for number in range(1, min(groups, both) + 1) if both % number == 0),
+            groups=groups_within(groups, width, hidden),
             co_occurrence=torch.zeros(classes, classes),
         )
 

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from whenabouts.nets.losses import known_bce
-
 Classifier = Literal["rows", "shared"]
 Query = Literal["learned", "last"]
 Viewpoint = Literal["last", "mean"]
@@ -239,13 +237,10 @@ def co_occurrence(labels: Tensor) -> Tensor:
     return (together / counts.clamp_min(1)[:, None]).to(torch.get_default_dtype())
 
 
-def activity_loss(outcome: ActivityOutcome, targets: Tensor, known: Tensor | None = None) -> Tensor:
-    """Binary cross-entropy of both outputs against targets (B, A), each a mean over the pairs that are `known` (B, A).
-
-    What is not known is no negative. Without any known pair the loss is 0.
-    """
-    labels = targets.float() if known is None else targets.float().masked_fill(~known.bool(), math.nan)
-    return known_bce(outcome.outputs, labels)
+def groups_within(most: int, width: int, hidden: int) -> int:
+    """The largest number of groups up to `most` that divides both widths."""
+    both = math.gcd(width, hidden)
+    return max(number for number in range(1, min(most, both) + 1) if both % number == 0)
 
 
 def _classified(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

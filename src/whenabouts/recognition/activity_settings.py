@@ -1,13 +1,12 @@
 """What a head for activities is, and how it is trained."""
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from whenabouts.config import Count, CountOrZero, NotAll, NotNegative, Positive, settings
-from whenabouts.nets.activity_heads import ActivityHead, Classifier, PooledHead, Query, Viewpoint
+from whenabouts.nets.activity_heads import ActivityHead, Classifier, PooledHead, Query, Viewpoint, groups_within
 from whenabouts.nets.activity_net import ExtraInputs, Fusion, Head
 from whenabouts.recognition.label_kinds import KindName
 
@@ -45,7 +44,7 @@ class HeadSettings:
             activities,
             observations=self.observations,
             hidden=self.hidden,
-            groups=self.groups_for(width),
+            groups=groups_within(self.groups, width, self.hidden),
             classifier=self.classifier,
             query=self.query,
             co_occurrence=mask if self.correlation else None,
@@ -59,11 +58,6 @@ class HeadSettings:
     def extras(self, extra_width: int | None, width: int) -> ExtraInputs | None:
         """The part that takes extra inputs of a width, where there are such."""
         return None if extra_width is None else ExtraInputs(extra_width, width, self.fusion)
-
-    def groups_for(self, width: int) -> int:
-        """The greatest number up to `groups` that divides both widths."""
-        both = math.gcd(width, self.hidden)
-        return max(number for number in range(1, min(self.groups, both) + 1) if both % number == 0)
 
 
 @settings

@@ -24,7 +24,7 @@ from whenabouts.recognition.activity_training import loop_plan, measured, weight
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BackboneSettings
 from whenabouts.recognition.frame_cache import FrameCache
-from whenabouts.recognition.pretraining import Run, median_aspect
+from whenabouts.recognition.pretraining import Run
 from whenabouts.training.loop import Trainee, fit
 
 Start = Backbone | ActivityModel
@@ -231,11 +231,3 @@ def _extra_shape(told: ActivitySettings, store: FeatureStore) -> ExtraShape | No
             "leave activities.extras empty."
         )
     return ExtraShape(modality=told.extras, count=told.extra_vectors, width=store.width(told.extras))
-
-
-def boxed_for(start: Start, entries: Sequence[Entry]) -> Start:
-    """The same with the size of pictures settled, for a backbone that leaves it to the videos."""
-    shape = _shape_of(start)
-    if shape.own_shape or not isinstance(start, Backbone):
-        return start
-    return replace(start, settings=shape.boxed(median_aspect([entry.video for entry in entries if entry.usable])))

@@ -35,9 +35,9 @@ class Part:
 
 @dataclass(frozen=True)
 class _Given:
-    make: Callable[[Any], Scoring] | None = None
-    given: Any = None
-    limits: tuple[int, ...] = ()
+    make: Callable[[Any], Scoring]
+    given: Any
+    limits: tuple[int, ...]
 
 
 _Crew = Crew[Part, dict[str, str]]
@@ -76,15 +76,8 @@ def candidates_on(
         return _merged(crew, [part.path for part in parts], place, progress), left_out
 
 
-def merge_on(ray: Any, files: Sequence[Path], place: Path, progress: Progress) -> Path:
-    """Merge files of candidates by twos on the workers; the last file lies in `place`, and is the same in any order."""
-    if not files:
-        raise InvalidData("There are no parts to merge.")
-    with _Crew(ray, worker_for, _Given(), progress, most=(len(files) + 1) // 2) as crew:
-        return _merged(crew, files, place, progress)
-
-
 def _merged(crew: _Crew, files: Sequence[Path], place: Path, progress: Progress) -> Path:
+    """Merge files of candidates by twos on the workers, level by level, until one is left."""
     level, depth = list(files), 0
     while len(level) > 1:
         depth += 1
@@ -98,12 +91,12 @@ def _merged(crew: _Crew, files: Sequence[Path], place: Path, progress: Progress)
 
 def worker_for(task: _Given) -> Callable[[tuple[Part, ...]], dict[str, str]]:
     """Within a worker: make what scores videos once, then do parts."""
-    scoring = None if task.make is None else task.make(task.given)
+    scoring = task.make(task.given)
 
     def work(job: tuple[Part, ...]) -> dict[str, str]:
         left_out: dict[str, str] = {}
         for part in job:
-            if scoring is None or part.files:
+            if part.files:
                 save_candidates(part.path, merged_candidates(part.files))
                 continue
             best, left = best_videos(scoring(part.video_ids), task.limits)
