@@ -89,7 +89,7 @@ def test_learn_test_and_learn_again(project: Path) -> None:
         typed_export(project, "charades-localize")
     moments = "activities.testing.moments=25"
     again = typed("evaluate", "activities", *where, "--set", "activities.testing.views=2+4", "--set", moments)
-    assert again["views"] == "2+4"
+    assert (again["views"], again["file"]) == ("2+4", str(project / "activities" / "test.csv"))
     for kind, lines in (("charades-classify", 4), ("charades-localize", 100)):
         assert len(typed_export(project, kind)) == lines
     again = typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe)

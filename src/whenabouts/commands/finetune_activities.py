@@ -93,6 +93,8 @@ def activities(
     """
     from whenabouts.config import as_table, load, merged, tables
     from whenabouts.core.errors import ProjectError
+    from whenabouts.data.activity_files import activities_path
+    from whenabouts.data.box_files import boxes_path
     from whenabouts.data.project import Project
     from whenabouts.recognition.activity_model import ActivityModel, ViewSettings
     from whenabouts.recognition.activity_report import line, tested
@@ -108,4 +110,6 @@ def activities(
     how = load(ViewSettings, merged(as_table(model.settings.testing), said), "[activities.testing]")
     look = Look(how, home.features(), home.cache_folder / "finetune", choose_compute(device), terminal)
     told = tested(home, model, split, look)
-    terminal.result(line(split, told), told)
+    people = model.settings.people == "each"
+    path = boxes_path(home.folder, split, "judged") if people else activities_path(home.folder, split)
+    terminal.result(f"Wrote {path}: {line(split, told)}.", {"file": str(path), **told})

@@ -46,7 +46,10 @@ def backbone_from(given: str, *, architecture: str | None = None, say: Say = pri
     if path.is_file():
         raise SettingsError(f"{path} does not say which net it is of. Add --architecture with a published name.")
     _check_name(given)
-    raise SettingsError(f"There are {given!r} as a published name and as a path, but the path is no file or folder.")
+    raise SettingsError(
+        f"{given!r} is a published name, but there is {path.absolute()}, too, which is neither a file nor a folder. "
+        "Start from another folder."
+    )
 
 
 def saved_backbone(folder: Path) -> Backbone | Encoder:
@@ -105,7 +108,7 @@ def _check_name(name: str) -> None:
     if name in published_names():
         return
     near = difflib.get_close_matches(name, published_names(), n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else "`--backbone list` names those that are."
+    hint = f"Did you mean {near[0]!r}?" if near else "`whenabouts extract --backbone list` names those that are."
     raise SettingsError(f"{name!r} is neither a file or folder nor a published backbone. {hint}")
 
 
