@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from whenabouts.cli import app
-from whenabouts.core.errors import WhenaboutsError
+from whenabouts.core.errors import SettingsError, WhenaboutsError
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.recognition.backbone import Backbone
 
@@ -64,6 +64,14 @@ def run(verb: str, folder: Path, *more: str) -> dict:
     done = CliRunner().invoke(app, words(verb, folder, "--json", *more), catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def test_several_processes_are_refused_before_any_of_them_begins(
+    template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingsError, match="one process"):
+        CliRunner().invoke(app, words("finetune", template, "--start", "random"), catch_exceptions=False)
 
 
 def test_killed_and_started_again_it_ends_at_the_same_classifier(template: Path, tmp_path: Path) -> None:

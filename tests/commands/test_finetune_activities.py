@@ -1,6 +1,7 @@
 """`whenabouts finetune --head activities` and `whenabouts evaluate activities`, as they are typed."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from whenabouts.cli import app
 from whenabouts.core.errors import ProjectError, SettingsError
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.box_files import BoxRow, boxes_path, write_boxes
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
 from whenabouts.data.project import Project
 from whenabouts.media.probe import probe
@@ -105,3 +107,28 @@ def test_learn_test_and_learn_again(project: Path) -> None:
     with pytest.raises(SettingsError, match="--start models/activities"):
         typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe,
               "--set", "activities.learns=correlation")  # fmt: skip
+
+
+def test_persons_whose_boxes_can_not_be_used_are_told_and_cost_no_other_split(project: Path) -> None:
+    home, recipe, where = Project.open(project), str(project.parent / "recipe.toml"), ("--project", str(project))
+    entries = list(home.manifest())
+    entries[-1] = replace(entries[-1], split="more")
+    home.write_manifest(Manifest(tuple(entries)))
+    for split in ("train", "test"):
+        rows = [
+            BoxRow(entry.id, 0.5, (0.0, 0.0, 1.0, 0.5), NAMES[0], 1.0, "0") for entry in home.manifest().of_split(split)
+        ]
+        write_boxes(boxes_path(project, split), rows)
+    boxes_path(project, "test", "found").write_text("video,seconds,x1,y1,x2,y2\nvideo4,soon,0,0,1,1\n")
+    learn = ("finetune", *where, "--head", "activities", "--recipe", recipe)
+    told = typed(*learn, "--start", "random", "--set", "activities.people=each")
+    assert list(told["tests"]) == ["test"]  # type: ignore[call-overload]
+    problems = told["tests"]["test"]["problems"]  # type: ignore[index]
+    assert problems == [
+        "test-found.csv line 2: not video, seconds and four corners",
+        "test-found.csv holds no box: nobody was looked at",
+    ]
+    assert (project / "reports" / "activities.json").is_file()
+    typed(*learn, "--start", "models/activities")  # It judges persons still.
+    with pytest.raises(SettingsError, match="people 'each'"):
+        typed(*learn, "--start", "models/activities", "--set", "activities.people=none")

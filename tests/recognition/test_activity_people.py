@@ -77,6 +77,9 @@ def test_people_are_learned_and_looked_at(people: str, archive: Project, tmp_pat
     np.testing.assert_allclose(alone.probabilities[0], seen.probabilities[1], atol=1e-6)
     with pytest.raises(SettingsError, match="judges boxes"):
         recognize(read, tests, look)
+    for other in (dataclasses.replace(told, people="none"), dataclasses.replace(told, box_side=5)):
+        with pytest.raises(SettingsError, match=rf"people '{people}' and box_side 3"):
+            train_activities(found, archive.vocabulary(), read, other, run)
 
 
 def test_a_head_for_each_person_reads_the_box() -> None:

@@ -70,6 +70,11 @@ def finetune(
     docs/multilabel.md. Settings stand in [activities]; it writes models/activities and reports/activities.json, and may
     go on from such a model (--start models/activities).
     """
+    from whenabouts.core.errors import SettingsError
+    from whenabouts.training.processes import launched
+
+    if launched():
+        raise SettingsError("Fine-tuning is the work of one process: start it once, without torchrun.")
     if head == "activities":
         files = (recipe, overrides, start, architecture)
         _activities(project, files, spread, test_split, workers=workers, device=device, seed=seed, as_json=as_json)
@@ -140,7 +145,8 @@ def _activities(
     begun: Backbone | ActivityModel | None
     if start and _is_for_activities(folder):
         begun = ActivityModel.load(folder)
-        below = {"activities": {"head": as_table(begun.settings.head)}}
+        made = as_table(begun.settings)
+        below = {"activities": {name: made[name] for name in ("head", "people", "box_side", "extras", "extra_vectors")}}
     else:
         begun = _start(home, start, architecture, terminal)
         modality = "flow" if said["backbone"].get("input") == "flow" else "rgb"

@@ -53,7 +53,11 @@ def learn_activities(
         shape = shape.boxed(median_aspect([entry.video for entry in entries if entry.usable]))
         torch.manual_seed(run.seed)  # What does not come from a start is drawn at random.
         start = Backbone(shape, first_net(shape, begun, run.spread))
-    boxes = None if how.people == "none" else read_boxes(boxes_path(home.folder, "train"), vocabulary)[0]
+    boxes = None
+    if how.people != "none":
+        boxes, problems = read_boxes(boxes_path(home.folder, "train"), vocabulary)
+        if problems:
+            terminal.say(f"{len(problems)} boxes of the training videos can't be used; the first: {problems[0]}")
     folder, absent = home.models_folder / "activities", home.vocabulary_settings().absent
     with claimed(run.cache, "a fine-tuning"):
         found = gather(entries, vocabulary, shape, how, run, store=home.features(), absent=absent, boxes=boxes)
@@ -72,9 +76,13 @@ def learn_activities(
     figures = "; ".join(line(split, one) for split, one in report["tests"].items())
     terminal.result(
         f"Wrote {folder}: {len(vocabulary)} activities from {model.training['videos']} videos. "
-        f"{figures or 'No split to test on.'}",
+        f"{figures or _untested(splits)}",
         {"folder": str(folder), **report},
     )
+
+
+def _untested(splits: list[str]) -> str:
+    return f"None of {', '.join(splits)} could be tested." if splits else "No split to test on."
 
 
 def activities(

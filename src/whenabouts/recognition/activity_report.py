@@ -53,7 +53,14 @@ def _people(project: Project, model: ActivityModel, entries: Sequence[Entry], sp
     names = model.vocabulary.names
     truth, problems = read_boxes(boxes_path(project.folder, split), model.vocabulary)
     detected = boxes_path(project.folder, split, "found")
-    given = read_boxes(detected, model.vocabulary)[0] if detected.is_file() else truth
+    given = truth
+    if detected.is_file():
+        given, wrong = read_boxes(detected, model.vocabulary)
+        problems = (
+            *problems,
+            *wrong,
+            *(() if len(given) else (f"{detected.name} holds no box: nobody was looked at",)),
+        )
     seen = recognize_people(model, entries, keyframes_of(given, len(names)), look)
     write_boxes(boxes_path(project.folder, split, "judged"), _judged(seen, names))
     told: dict[str, Any] = {"broken": {video.id: video.reason for video in seen.broken}, "problems": list(problems)}

@@ -197,6 +197,12 @@ def _begun(
         if net.backbone is not None:
             net.backbone.load_state_dict(start.net.state_dict())
         return net
+    made, asked = ((each.people, each.box_side) for each in (start.settings, told))
+    if made != asked:
+        raise SettingsError(
+            f"The net to go on from was made with activities.people {made[0]!r} and box_side {made[1]}, but now they "
+            f"are {asked[0]!r} and {asked[1]}. Give it the same."
+        )
     if start.vocabulary.names != vocabulary.names or start.settings.head != told.head or start.extra != extra:
         raise SettingsError(
             f"The net to go on from has {len(start.vocabulary)} concepts, {start.settings.head} and extra inputs "
