@@ -1,6 +1,5 @@
 """Which clips of the examples make up each batch of fine-tuning."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,10 +46,6 @@ class TargetDraws:
         clips = np.stack([self._clip(self.cuts[row], random) for row in rows])
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         return TargetBatch(self._transform.train(torch.from_numpy(clips), generator), self._targets[rows])
-
-    def identity(self) -> str:
-        """Hash of all that decides the draws, beside the loop's plan."""
-        return hashlib.sha256(repr((self.shape, self.how, self.seed)).encode()).hexdigest()
 
     def _clip(self, cut: Cut, random: np.random.Generator) -> NDArray[np.uint8]:
         start = int(random.integers(max(1, cut.frames - self.shape.pictures + 1)))

@@ -22,11 +22,9 @@ class Trial:
     def line(self, how: FinetuneSettings) -> str:
         """One line for people."""
         tried = ", ".join(f"{name} {value:g}" for name, value in self.choice.told(how.tune).items())
-        return (
-            f"{tried}: {self.failure or 'nothing measured'}"
-            if self.value is None
-            else (f"{tried}: {how.measure} {self.value:.3f}")
-        )
+        if self.value is None:
+            return f"{tried}: {self.failure or 'nothing measured'}"
+        return f"{tried}: {how.measure} {self.value:.3f}"
 
     def to_json(self, how: FinetuneSettings) -> dict[str, Any]:
         """Plain JSON values."""

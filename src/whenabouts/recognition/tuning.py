@@ -35,13 +35,12 @@ _PART = 256
 class Target:
     """What is learned or tested: cuts of examples, their vocabulary, the videos that are broken or partial.
 
-    `unlabelled` examples were left out, as were `without_frames`, where their video has ended before they begin.
+    `without_frames` examples were left out, since their video has ended before they begin.
     """
 
     cuts: tuple[Cut, ...]
     vocabulary: Vocabulary
     broken: tuple[Video, ...] = ()
-    unlabelled: int = 0
     without_frames: int = 0
 
     def only(self, rows: IntArray) -> "Target":
