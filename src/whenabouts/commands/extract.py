@@ -164,9 +164,10 @@ def _extracted(
         machine.extracting(home, how, progress) as extracting,
         contextlib.closing(claims_of(home.cache_folder)) as claims,
     ):
+        entries = tuple(share.read_entries(home.manifest_path))
         for stream, backbone in backbones.items():
             report = ExtractionReport(report_of(home.reports_folder, stream))
-            work = _Work(tuple(home.manifest()), backbone, stream, stream == beside, share, store, report, claims)
+            work = _Work(entries, backbone, stream, stream == beside, store, report, claims)
             results[stream] = _Result(backbone.source, extracting(work), report)
     store.compact()
     return results
@@ -174,13 +175,12 @@ def _extracted(
 
 @dataclass(frozen=True)
 class _Work:
-    """One stream to be made of some videos, and where it goes."""
+    """One stream to be made of a worker's share of the videos, and where it goes."""
 
     entries: "tuple[Entry, ...]"
     backbone: "WindowEncoder"
     stream: str
     statistics: bool
-    share: "Share"
     store: "FeatureStore"
     report: "ExtractionReport"
     claims: "Claims"
@@ -209,8 +209,8 @@ class _Machine:
             def here(work: _Work) -> "Extracted":
                 return extract(
                     work.entries, work.backbone, how, store=work.store, report=work.report, compute=compute,
-                    stream=work.stream, statistics=work.statistics, share=work.share, claims=work.claims,
-                    cache=home.cache_folder, workers=self.workers, progress=progress,
+                    stream=work.stream, statistics=work.statistics, claims=work.claims, cache=home.cache_folder,
+                    workers=self.workers, progress=progress,
                 )  # fmt: skip
 
             yield here
@@ -223,7 +223,7 @@ class _Machine:
                 made = stream_of(work.backbone, how, work.stream, work.statistics)
                 return extract_on(
                     ray, work.entries, made, backbone=home.backbone_of(work.stream), store=work.store,
-                    report=work.report, device=self.device, share=work.share, workers=self.workers, progress=progress,
+                    report=work.report, device=self.device, workers=self.workers, progress=progress,
                 )  # fmt: skip
 
             yield there

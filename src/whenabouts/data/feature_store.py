@@ -93,24 +93,23 @@ class FeatureStore:
 
     def source_of(self, video_id: str, modality: str) -> str:
         """What made the newest features of one video, as `name@checksum`; unknown ones raise InvalidData."""
-        return self._record(video_id, modality).source
+        return self.record(video_id, modality).source
 
     def grid(self, video_id: str, modality: str) -> TimeGrid:
         """The grid of one video, without reading its values; unknown ones raise InvalidData."""
-        return self._record(video_id, modality).grid
+        return self.record(video_id, modality).grid
 
     def read(self, video_id: str, modality: str) -> FeatureSequence:
         """The newest features of one video; unknown ones and broken files raise InvalidData."""
-        record = self._record(video_id, modality)
+        record = self.record(video_id, modality)
         try:
-            values = shards.read_values(record)
+            return shards.read_sequence(record)
         except FileNotFoundError:
             self.refresh()  # Another process merged the shard; its content now stands elsewhere.
-            record = self._record(video_id, modality)
-            values = shards.read_values(record)
-        return FeatureSequence(video_id, values, record.grid, modality, record.source)
+            return shards.read_sequence(self.record(video_id, modality))
 
-    def _record(self, video_id: str, modality: str) -> Record:
+    def record(self, video_id: str, modality: str) -> Record:
+        """Where the newest features of one video stand; unknown ones raise InvalidData."""
         record = self._records.get(modality, {}).get(video_id)
         if record is not None:
             return record
@@ -214,7 +213,7 @@ class FeatureStore:
 
     def _merge(self, paths: list[Path], records: list[Record], target_bytes: int) -> None:
         for group in _groups(records, target_bytes):
-            self.write([Written(_sequence(record), record.written_ns) for record in group])
+            self.write([Written(shards.read_sequence(record), record.written_ns) for record in group])
         sync_folder(self.folder)
         for path in paths:
             path.unlink(missing_ok=True)
@@ -258,10 +257,6 @@ def _single(found: Counter[Value], what: str) -> Value:
         return next(iter(found))
     seen = ", ".join(f"{value} ({count} videos)" for value, count in found.most_common()) or "nothing"
     raise FeatureMismatch(f"{what} {seen}: one is needed. Run `whenabouts extract` to the end with one backbone.")
-
-
-def _sequence(record: Record) -> FeatureSequence:
-    return FeatureSequence(record.video_id, shards.read_values(record), record.grid, record.modality, record.source)
 
 
 def _mergeable(records: list[Record], live: set[Record], target_bytes: int) -> bool:

@@ -241,10 +241,11 @@ def _entries_of(lines: Iterable[str], path: Path) -> Iterator[Entry]:
     folder = path.parent.resolve()
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield _entry_of(line, f"{path} line {number}", folder)
+            yield entry_of(line, f"{path} line {number}", folder)
 
 
-def _entry_of(line: str, where: str, folder: Path) -> Entry:
+def entry_of(line: str, where: str, folder: Path) -> Entry:
+    """Read one line of a manifest in `folder`; a broken one raises InvalidData that says `where`."""
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:

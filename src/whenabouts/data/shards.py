@@ -120,6 +120,11 @@ def read_values(record: Record) -> NDArray[Any]:
     return np.frombuffer(content, DTYPES[record.dtype]).reshape(shape)
 
 
+def read_sequence(record: Record) -> FeatureSequence:
+    """Features of one record; errors as of `read_values`."""
+    return FeatureSequence(record.video_id, read_values(record), record.grid, record.modality, record.source)
+
+
 def broken(path: Path, seen: str) -> InvalidData:
     """The error for a shard that can't be read: what was seen, and what to do."""
     return InvalidData(

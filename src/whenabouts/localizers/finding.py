@@ -13,6 +13,7 @@ from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry
+from whenabouts.data.shards import Record
 from whenabouts.localizers.protocol import Localizer
 
 
@@ -33,11 +34,23 @@ class Found:
 
 @dataclass(frozen=True)
 class Searched:
-    """One video on its way: its features by stream, or why they can't be read, and how long they last."""
+    """One video on its way: in which store its features of which streams stand, and how long they last."""
 
     video_id: str
-    features: Mapping[str, FeatureSequence] | str
+    store: FeatureStore
+    modalities: tuple[str, ...]
     duration_seconds: float
+
+    def features(self) -> Mapping[str, FeatureSequence] | str:
+        """Read them, by stream; else why they can't be read."""
+        try:
+            return {name: self.store.read(self.video_id, name) for name in self.modalities}
+        except InvalidData as error:
+            return str(error)
+
+    def records(self) -> Mapping[str, Record]:
+        """Where they stand, by stream, for another process to read; InvalidData where they are gone by now."""
+        return {name: self.store.record(self.video_id, name) for name in self.modalities}
 
 
 Localized = Callable[[Iterator[Searched]], Iterator[tuple[Searched, Moments | str]]]
@@ -47,11 +60,12 @@ Localized = Callable[[Iterator[Searched]], Iterator[tuple[Searched, Moments | st
 def localized_here(localizer: Localizer, videos: Iterator[Searched]) -> Iterator[tuple[Searched, Moments | str]]:
     """One video after the other, in this process."""
     for video in videos:
-        if isinstance(video.features, str):
-            yield video, video.features
+        features = video.features()
+        if isinstance(features, str):
+            yield video, features
             continue
         try:
-            yield video, localizer.localize(video.features)
+            yield video, localizer.localize(features)
         except InvalidData as error:
             yield video, str(error)
 
@@ -113,16 +127,12 @@ def find_moments(
 
 def _searched(localizer: Localizer, entry: Entry, store: FeatureStore) -> Searched | None:
     """A video with those features that the model takes and that are not older than its file; None without any."""
-    modalities = [
+    modalities = tuple(
         stream.modality
         for stream in localizer.streams
         if store.has(entry.id, stream.modality, newer_than_ns=entry.changed_ns)
-    ]
+    )
     if not modalities:
         return None
-    try:
-        features = {name: store.read(entry.id, name) for name in modalities}
-        seconds = max(store.grid(entry.id, name).duration_seconds for name in modalities)
-    except InvalidData as error:
-        return Searched(entry.id, str(error), 0.0)
-    return Searched(entry.id, features, seconds)
+    seconds = max(store.grid(entry.id, name).duration_seconds for name in modalities)
+    return Searched(entry.id, store, modalities, seconds)
