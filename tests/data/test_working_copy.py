@@ -205,6 +205,60 @@ def test_reports_of_both_are_joined(tmp_path: Path) -> None:
     assert (told["partial"], told["unreadable"]) == (2, 1)
 
 
+@pytest.mark.parametrize("step", ["take", "commit"])
+def test_others_that_are_quicker_while_reports_are_joined(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report that is joined is gone from the store by then, or the joined one comes too late: both begin anew.
+
+    Nothing is taken for damaged, and a row that was joined and is cleared meanwhile does not come back.
+    """
+    one, two, real = machine(tmp_path, "one"), machine(tmp_path, "two"), getattr(ObjectStore, step)
+    write(one, reports__extraction_json=rows(a="partial"))
+    one.synchronise(Silent())
+    two.synchronise(Silent())
+    write(one, reports__extraction_json=rows(a="partial", b="unreadable"))
+    one.synchronise(Silent())
+    write(two, reports__extraction_json=rows(a="partial", c="partial"))
+    changes = iter([rows(a="unreadable")])
+
+    def late(self: ObjectStore, *words: Any) -> Any:
+        if text := next(changes, None):
+            write(one, reports__extraction_json=text)
+            one.synchronise(Silent())
+        return real(self, *words)
+
+    monkeypatch.setattr(ObjectStore, step, late)
+    two.synchronise(Silent())
+    one.synchronise(Silent())
+    for copy in (one, two):
+        report = json.loads((copy.folder / "reports" / "extraction.json").read_text())
+        assert {row["id"]: row["status"] for row in report["videos"]} == {"a": "unreadable", "c": "partial"}
+
+
+def test_models_that_arrive_in_a_try_that_fails_are_not_changes_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three versions come while two takes them; of each something has arrived."""
+    one, two, real = machine(tmp_path, "one"), machine(tmp_path, "two"), ObjectStore.take
+    write(one, models__a="1", models__b="1")
+    one.synchronise(Silent())
+    two.synchronise(Silent())
+    write(one, models__a="2", models__b="2")
+    one.synchronise(Silent())
+    changes = iter([{"models__b": "3"}, {"models__a": "4", "models__b": "4"}])
+
+    def late(self: ObjectStore, name: str, digest: str, path: Path) -> int:
+        if name == "models/b" and (texts := next(changes, None)):
+            write(one, **texts)
+            one.synchronise(Silent())
+        return real(self, name, digest, path)
+
+    monkeypatch.setattr(ObjectStore, "take", late)
+    two.synchronise(Silent())
+    assert files_of(two) == files_of(one) == {"models/a": "4", "models/b": "4"}
+
+
 def test_what_a_verb_does_not_need_stays_where_it_is(tmp_path: Path) -> None:
     one, two = machine(tmp_path, "one"), machine(tmp_path, "two", without=("features",))
     write(one, features__a="a", moments__m_json="{}")

@@ -7,7 +7,9 @@ the same lies in the folder's `.sync`, so a copy whose process was killed is bro
 
 import contextlib
 import hashlib
+import random
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,7 @@ Files = Mapping[str, str]
 # base, mine, theirs: makes `mine` what it is together with the others; base is None where there is none.
 Join = Callable[[Path | None, Path, Path], None]
 
-_TRIES = 10
+_TRIES = 20
 _OF_AN_IMPORT = frozenset({"manifest.jsonl", "vocabulary.json", "truth.json", "reports/import.json"})
 
 
@@ -59,16 +61,26 @@ class WorkingCopy:
         (self.folder / ".sync").mkdir(parents=True, exist_ok=True)
         with locked(self.folder / ".sync"):
             copied, size = set[str](), 0
-            for _ in range(_TRIES):
+            for number in range(_TRIES):
+                self._step_back(number)
                 there = store.latest()
-                with self._noting() as state:
-                    done = self._once(store, there, state, progress)
+                try:
+                    with self._noting() as state:
+                        done = self._once(store, there, state, progress)
+                except InvalidData:
+                    if store.latest().number == there.number:
+                        raise
+                    continue  # Another version came meanwhile, and objects of this one are gone.
                 if done is None:
                     continue
                 names, moved, result = done
                 copied, size = copied | names, size + moved
                 return Copied(len(copied), len(result) - len(copied), size)
         raise store.contested()
+
+    def _step_back(self, number: int) -> None:
+        """Of many that were late at once, let some be first: a pause that grows, and is another one on each machine."""
+        time.sleep(min(2.0, 0.05 * 2**number) * random.random() if number else 0.0)
 
     def _once(
         self, store: ObjectStore, there: Version, state: "_State", progress: Progress
@@ -80,18 +92,14 @@ class WorkingCopy:
             theirs = {name: theirs[name] for name in theirs if name in known or not name.startswith("features/")}
         # What an earlier try had begun to take is theirs, not a change of ours.
         arrived = {name: digest for name, digest in state.coming.items() if mine.get(name) == digest}
-        base = self._looked_at({**state.base, **arrived})
-        if joined := self._join(store, base, mine, theirs):
-            mine, base = self._mine(state), {**base, **joined}
+        state.base.update(arrived)  # Whatever becomes of this try, and of the version that it is about.
+        if self._join(store, state, mine, theirs):
+            mine = self._mine(state)
+        base = self._looked_at(state.base)
         result, contested = merged(base, mine, theirs)
         if contested:
             raise self._contested(contested)
-        try:
-            taken = self._take(store, mine, result, state, progress)
-        except InvalidData:
-            if store.latest().number == there.number:
-                raise
-            return None
+        taken = self._take(store, mine, result, state, progress)
         put = self._put(store, mine, result, theirs, state, progress)
         if put is None:
             return None
@@ -116,6 +124,7 @@ class WorkingCopy:
             size += store.take(name, result[name], self.folder / inside(name, self.address))
         for name in mine.keys() - result.keys():
             (self.folder / name).unlink(missing_ok=True)
+            state.base.pop(name, None)
         return set(due), size
 
     def _put(
@@ -133,16 +142,18 @@ class WorkingCopy:
                 return None
         return set(due), size
 
-    def _join(self, store: ObjectStore, base: Files, mine: Files, theirs: Files) -> dict[str, str]:
-        """Make reports that both changed one, here; theirs, by name, are what these now follow."""
-        found = {}
+    def _join(self, store: ObjectStore, state: "_State", mine: Files, theirs: Files) -> bool:
+        """Make reports that both changed one, here; theirs are what these now follow. Whether there were any."""
+        base, found = dict(state.base), False
         for name in mine.keys() & theirs.keys():
             changed = name.startswith(self.joined) and len({base.get(name), mine[name], theirs[name]}) == 3
             if changed or (name.startswith(self.joined) and name not in base and mine[name] != theirs[name]):
                 other, before = self.folder / ".sync" / "theirs" / name, self.folder / ".sync" / "base" / name
                 store.take(name, theirs[name], other)
                 self.join(before if before.is_file() else None, self.folder / name, other)
-                found[name] = theirs[name]
+                before.parent.mkdir(parents=True, exist_ok=True)
+                other.replace(before)
+                state.base[name], found = theirs[name], True
         return found
 
     def _remember(self, result: Files) -> None:
