@@ -202,7 +202,7 @@ class ObjectStore:
     def contested(self) -> ProjectError:
         """What to say where others were always first."""
         return ProjectError(
-            f"Others change {self.address} all the time: no try to put or take a version came through. Run the same again."
+            f"Others change {self.address} all the time: no try came through in time. Run the same again."
         )
 
     def _folder_for(self, path: str) -> None:
