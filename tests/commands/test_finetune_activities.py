@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from whenabouts.cli import app
-from whenabouts.core.errors import ProjectError, SettingsError
+from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.box_files import BoxRow, boxes_path, write_boxes
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
@@ -99,6 +99,12 @@ def test_learn_test_and_learn_again(project: Path) -> None:
     assert (project / "models" / "activities" / "model.safetensors").read_bytes() == weights  # Random, but by the seed.
     typed("finetune", *where, "--head", "activities", "--start", "models/activities", "--recipe", recipe,
           "--set", "activities.learns=correlation")  # fmt: skip
+    spelled = {f"video{number}": {"annotations": [{"label": "Bright_Above"}]} for number in range(4, 8)}
+    (project / "truth.json").write_text(json.dumps({"database": spelled}))
+    assert typed("evaluate", "activities", *where)["per_class_ap"] == {"bright above": 1.0, "bright below": None}
+    (project / "truth.json").write_text('{"database": {"video4": {"annotations": "x"}}}')
+    with pytest.raises(InvalidData, match="video4 has no list 'annotations'"):
+        typed("evaluate", "activities", *where)
     rates = ("--set", "activities.tuning.rates=[]")
     with pytest.raises(SettingsError, match="rates are whole numbers"):  # Before anything is trained.
         typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe, *rates)
@@ -107,6 +113,20 @@ def test_learn_test_and_learn_again(project: Path) -> None:
     with pytest.raises(SettingsError, match="--start models/activities"):
         typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe,
               "--set", "activities.learns=correlation")  # fmt: skip
+
+
+def test_a_split_of_any_name_stays_in_the_project(project: Path) -> None:
+    home, recipe = Project.open(project), str(project.parent / "recipe.toml")
+    home.write_manifest(Manifest(tuple(
+        replace(entry, split=entry.split.replace("test", "../../x" if number % 2 else "u" * 400))
+        for number, entry in enumerate(home.manifest())
+    )))  # fmt: skip
+    where = ("--project", str(project))
+    told = typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe)
+    assert set(told["tests"]) == {"../../x", "u" * 400}  # type: ignore[call-overload]
+    written = sorted(path.name for path in project.parent.rglob("*.csv"))
+    assert written == [".._.._x.csv", "u" * 50 + ".csv"]
+    assert {path.parent for path in project.parent.rglob("*.csv")} == {project / "activities"}
 
 
 def test_persons_whose_boxes_can_not_be_used_are_told_and_cost_no_other_split(project: Path) -> None:

@@ -81,6 +81,7 @@ def finetune(
         return
     from whenabouts.core.files import write_json, write_text
     from whenabouts.core.locks import claimed
+    from whenabouts.core.texts import file_name_of
     from whenabouts.data.project import Project
     from whenabouts.recognition.finetuning import broken_json, clear, finetune, named, target_of
     from whenabouts.recognition.pretraining import Run
@@ -104,7 +105,7 @@ def finetune(
         for split in splits:
             tested = named(target_of(manifest.of_split(split), vocabulary, shape, how, run), tuned.backbone, how, run)
             told["tests"][split] = tested.to_json()
-            write_text(home.reports_folder / f"named-{_plain(split)}.jsonl", _lines(tested.rows()))
+            write_text(home.reports_folder / f"named-{file_name_of(split)}.jsonl", _lines(tested.rows()))
         write_json(home.reports_folder / "finetune.json", told)
         clear(cache)
     figures = "; ".join(_line(split, found) for split, found in told["tests"].items())
@@ -226,11 +227,6 @@ def _lines(rows: list[dict[str, Any]]) -> str:
     import json
 
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def _plain(split: str) -> str:
-    """A split's name as part of a file's: splits may be called anything."""
-    return "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in split)
 
 
 def _line(split: str, found: dict[str, Any]) -> str:

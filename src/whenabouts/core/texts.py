@@ -55,3 +55,11 @@ def named_rows(path: Path, needed: frozenset[str]) -> Iterator[tuple[int, dict[s
         yield line, dict(zip(names, row, strict=False))
     if names is None:
         raise InvalidData(f"{path} is empty. It needs columns {', '.join(sorted(needed))}.")
+
+
+def file_name_of(name: str, most: int = 50) -> str:
+    """A name, such as a split's, as part of a file's: splits may be called anything, "../x" too.
+
+    Letters, digits, `-`, `_` and points stay, all else becomes `_`; what is longer than `most` signs is cut.
+    """
+    return "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in name)[:most]

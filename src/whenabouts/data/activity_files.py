@@ -11,7 +11,7 @@ import numpy as np
 
 from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import write_text
-from whenabouts.core.texts import csv_rows
+from whenabouts.core.texts import csv_rows, file_name_of
 from whenabouts.core.timing import FloatArray
 
 _VIDEO, _MOMENT = ("video",), ("video", "moment", "seconds")
@@ -37,7 +37,7 @@ class ActivityTable:
 
 def activities_path(folder: Path, split: str, *, moments: bool = False) -> Path:
     """Where a project keeps them: activities/test.csv of videos, activities/test-moments.csv of moments."""
-    return folder / "activities" / f"{split}{'-moments' if moments else ''}.csv"
+    return folder / "activities" / f"{file_name_of(split)}{'-moments' if moments else ''}.csv"
 
 
 def write_activities(path: Path, names: Sequence[str], rows: Iterable[ActivityRow], *, moments: bool = False) -> None:

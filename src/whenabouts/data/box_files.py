@@ -12,7 +12,7 @@ import numpy as np
 from whenabouts.core.boxes import Boxes
 from whenabouts.core.errors import ProjectError
 from whenabouts.core.files import write_text
-from whenabouts.core.texts import named_rows
+from whenabouts.core.texts import file_name_of, named_rows
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.vocabulary import class_of
 
@@ -33,7 +33,7 @@ class BoxRow:
 
 def boxes_path(folder: Path, split: str, kind: str = "people") -> Path:
     """Where a project keeps boxes of a split: boxes/train-people.csv (annotated), boxes/test-found.csv (detected)."""
-    return folder / "boxes" / f"{split}-{kind}.csv"
+    return folder / "boxes" / f"{file_name_of(split)}-{kind}.csv"
 
 
 def write_boxes(path: Path, rows: Iterable[BoxRow]) -> None:

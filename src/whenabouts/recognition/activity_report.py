@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from whenabouts.core.boxes import keyframes_of
+from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import read_json
 from whenabouts.core.timing import FloatArray
 from whenabouts.data.activity_files import ActivityRow, activities_path, write_activities
@@ -111,7 +112,7 @@ def _labels(project: Project, entries: dict[str, Entry], ids: Sequence[str], mod
         entry = entries[video_id]
         if video_id in database:
             row = np.zeros(len(vocabulary))
-            named = {class_of(str(one["label"]), vocabulary) for one in database[video_id]["annotations"]}
+            named = {class_of(name, vocabulary) for name in _true_names(project, database[video_id], video_id)}
             row[[place for place in named if place is not None]] = 1.0
         elif entry.labels or entry.segments:
             row = label_row(labels_of(entry, vocabulary, absent), len(vocabulary))
@@ -119,6 +120,16 @@ def _labels(project: Project, entries: dict[str, Entry], ids: Sequence[str], mod
             row = np.full(len(vocabulary), np.nan)  # Nobody said anything of it.
         rows.append(row)
     return _rows(rows, len(vocabulary))
+
+
+def _true_names(project: Project, told: Any, video_id: str) -> list[str]:
+    """The labels that truth.json gives a video; InvalidData where it is not written as ActivityNet's files are."""
+    try:
+        return [str(one["label"]) for one in told["annotations"]]
+    except (KeyError, TypeError):
+        raise InvalidData(
+            f"{project.truth_path}: {video_id} has no list 'annotations' of labels. Import the data set again."
+        ) from None
 
 
 def _rows(rows: Sequence[FloatArray], width: int) -> FloatArray:
