@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from whenabouts.cli import app
 from whenabouts.core.errors import SettingsError, WhenaboutsError
 from whenabouts.data.feature_store import FeatureStore
+from whenabouts.data.named_files import read_named
 from whenabouts.recognition.backbone import Backbone
 
 RECIPE = """
@@ -90,6 +91,11 @@ def test_killed_and_started_again_it_ends_at_the_same_classifier(template: Path,
     rows = [json.loads(line) for line in (whole / "reports" / "named-test_s1.jsonl").read_text().splitlines()]
     assert [row["video"] for row in rows] == ["9"]
     assert sum(share for _, share in rows[0]["top"]) == pytest.approx(1, abs=1e-5)
+    table = read_named(whole / "reports" / "probabilities-test_s1.json")
+    assert [(row.video, row.span) for row in table.rows] == [("9", None)]
+    assert dict(zip(table.names, table.rows[0].probabilities.tolist(), strict=True)) == pytest.approx(
+        dict(rows[0]["top"]), abs=1e-5
+    )
 
     with subprocess.Popen(
         command("finetune", cut, "--start", "random"), stdout=subprocess.PIPE, stderr=subprocess.PIPE

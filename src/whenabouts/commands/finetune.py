@@ -63,8 +63,8 @@ def finetune(
 
     Settings are tried on a tenth of the training videos that is held out, then all are learned with the best. Writes
     models/classifier, which is a backbone too (`extract --backbone`, `--start`), reports/finetune.json with all trials
-    and test figures, and reports/named-SPLIT.jsonl. Settings stand in [finetune] and, for the net and its clips, in
-    [backbone]. Killed, it goes on from its last checkpoint.
+    and test figures, and of each split reports/named-SPLIT.jsonl, and probabilities-SPLIT.json for all labels. Settings
+    stand in [finetune] and, for the net and its clips, in [backbone]. Killed, it goes on from its last checkpoint.
 
     With --head activities a video may have several labels, which are learned together with what goes with what: see
     docs/multilabel.md. Settings stand in [activities]; it writes models/activities and reports/activities.json, and may
@@ -82,6 +82,7 @@ def finetune(
     from whenabouts.core.files import write_json, write_text
     from whenabouts.core.locks import claimed
     from whenabouts.core.texts import file_name_of
+    from whenabouts.data.named_files import named_path, write_named
     from whenabouts.data.project import Project
     from whenabouts.recognition.finetuning import broken_json, clear, finetune, named, target_of
     from whenabouts.recognition.pretraining import Run
@@ -106,6 +107,7 @@ def finetune(
             tested = named(target_of(manifest.of_split(split), vocabulary, shape, how, run), tuned.backbone, how, run)
             told["tests"][split] = tested.to_json()
             write_text(home.reports_folder / f"named-{file_name_of(split)}.jsonl", _lines(tested.rows()))
+            write_named(named_path(home.reports_folder, split), vocabulary.names, tested.examples())
         write_json(home.reports_folder / "finetune.json", told)
         clear(cache)
     figures = "; ".join(_line(split, found) for split, found in told["tests"].items())

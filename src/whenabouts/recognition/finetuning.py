@@ -18,6 +18,7 @@ from whenabouts.core.timing import FloatArray, IntArray
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Entry
+from whenabouts.data.named_files import NamedExample
 from whenabouts.evaluation.named_labels import NamedLabels, named_labels
 from whenabouts.media.flow import check_flow
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, ClipClassifier
@@ -85,6 +86,11 @@ class Tested:
             "broken": broken,
             **found,
         }
+
+    def examples(self) -> list[NamedExample]:
+        """For each example its video, its span if it has one, and all probabilities."""
+        pairs = zip(self.target.cuts, self.probabilities, strict=True)
+        return [NamedExample(cut.example.video.id, likely, cut.example.span) for cut, likely in pairs]
 
     def rows(self) -> list[dict[str, Any]]:
         """For each example its video, its span if it has one, and the labels that are likeliest."""

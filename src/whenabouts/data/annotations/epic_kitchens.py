@@ -58,6 +58,16 @@ def read_epic_kitchens(root: Path, task: Task, aside: Collection[str] = ()) -> C
                     tuple(reading.faults), dict(reading.counts))  # fmt: skip
 
 
+def is_epic_100(root: Path) -> bool:
+    """Whether tables are of EPIC-KITCHENS-100, by the names of their classes."""
+    return ((root if root.is_dir() else root.parent) / "EPIC_100_verb_classes.csv").is_file()
+
+
+def epic_kitchens_classes(root: Path, kind: str) -> dict[int, str]:
+    """Keys of the verbs or nouns by their number; rows that can't be used are left out (`read_epic_kitchens` tells)."""
+    return _classes(root if root.is_dir() else root.parent, kind, Reading())
+
+
 def _classes(folder: Path, kind: str, reading: Reading) -> dict[int, str]:
     """Names of the verbs or nouns by their number."""
     for name in (f"EPIC_100_{kind}_classes.csv", f"EPIC_{kind}_classes.csv"):

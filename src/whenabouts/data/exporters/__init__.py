@@ -8,6 +8,7 @@ from whenabouts.data.exporters.activitynet import export_activitynet
 from whenabouts.data.exporters.behaviour import export_boris, export_elan
 from whenabouts.data.exporters.charades import export_charades_classify, export_charades_localize
 from whenabouts.data.exporters.edl import export_edl
+from whenabouts.data.exporters.epic_kitchens import export_epic_kitchens
 from whenabouts.data.exporters.fcpxml import export_fcpxml
 from whenabouts.data.exporters.films import export_chapters, export_clips
 from whenabouts.data.exporters.google_video import export_google_video
@@ -31,6 +32,7 @@ EXPORTERS: Mapping[str, Exporter] = {
     "csv": export_csv,
     "edl": export_edl,
     "elan": export_elan,
+    "epic-kitchens": export_epic_kitchens,
     "fcpxml": export_fcpxml,
     "fiftyone": export_fiftyone,
     "google-video": export_google_video,

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +19,7 @@ from whenabouts.data.project import Project
 from whenabouts.data.reviewed import judged_moments
 from whenabouts.data.reviews import ReviewStore
 
+Level = Annotated[int, Field(ge=0, le=5)]
 NOT_FOUND = ("rejected", "truth", "ambiguous")
 
 
@@ -50,6 +51,21 @@ class CharadesFile:
     """`classes` is the data set's list, Charades_v1_classes.txt; "" where activities are named `c000` and so on."""
 
     classes: str = ""
+
+
+@settings
+class EpicKitchensFile:
+    """`tables` is the folder of the data set's tables, `nouns` a project of nouns beside this one of verbs.
+
+    The challenge of -100 asks how much supervision was used, 0 to 5: in pre-training (`sls_pt`), in training labels
+    (`sls_tl`), and in training data (`sls_td`).
+    """
+
+    tables: str = ""
+    nouns: str = ""
+    sls_pt: Level | None = None
+    sls_tl: Level | None = None
+    sls_td: Level | None = None
 
 
 @settings
@@ -117,6 +133,7 @@ class ExportSettings:
     youtube8m: ShardSettings = field(default_factory=ShardSettings)
     submission: SubmissionFile = field(default_factory=SubmissionFile)
     charades: CharadesFile = field(default_factory=CharadesFile)
+    epic_kitchens: EpicKitchensFile = field(default_factory=EpicKitchensFile)
 
 
 @dataclass(frozen=True)
