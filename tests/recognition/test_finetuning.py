@@ -27,6 +27,7 @@ from whenabouts.recognition.target_examples import Cut, Example, cuts_of, exampl
 from whenabouts.recognition.trials import Trial, Trials, best_of
 from whenabouts.recognition.tuning import Target
 from whenabouts.training.devices import Compute
+from whenabouts.training.linear import logistic_regression
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 SHAPE = BackboneSettings(
@@ -114,6 +115,38 @@ def test_fc_only_leaves_the_net_and_solves_for_its_classifier(archive: Project, 
     assert not torch.equal(mean.backbone.tensors()["fc.weight"], found.backbone.tensors()["fc.weight"])
     features = ClipTester(ClipClassifier(start.backbone.net, 2), SHAPE, how, CPU).features(target.cuts[:2], 4)
     assert features[0].shape == (4, 16)
+
+
+def test_fc_only_solves_for_each_of_several_labels_alone(archive: Project, tmp_path: Path) -> None:
+    """A video goes left or right and, of three, one is striped: what the others are changes nothing of a label."""
+    entries = [
+        dataclasses.replace(entry, labels=(*entry.labels, WeakLabel("striped"))) if number % 3 == 0 else entry
+        for number, entry in enumerate(archive.manifest().of_split("train"))
+    ]
+    how = dataclasses.replace(SHORT, tune="fc", penalties=(1e-2,), labels="several", feature_clips=2)
+    run, vocabulary = run_in(tmp_path), Vocabulary((*archive.vocabulary().names, "striped"))
+    target = target_of(entries, vocabulary, SHAPE, how, run)
+    found = finetune(target, SHAPE, how, run)
+    fc = found.backbone.fc
+    assert fc is not None
+    rows = ClipTester(ClipClassifier(found.backbone.net, 3), SHAPE, how, CPU).features(target.cuts, 2)
+    wanted = torch.tensor([[name in said for name in vocabulary.names]
+                           for said in ([label.name for label in entry.labels] for entry in entries)])  # fmt: skip
+    assert wanted.sum(0).tolist() == [6, 6, 4]
+    for index in range(3):
+        own = wanted[:, index : index + 1].repeat_interleave(2, dim=0).double()
+        alone = logistic_regression(torch.cat(list(rows)), own, 1e-2, link="sigmoid").fc
+        torch.testing.assert_close(alone.weight[0], fc.weight[index], atol=1e-3, rtol=1e-3)
+    tested = named(target, found.backbone, how, run)
+    assert tested.measured is not None
+    by_hand = [precision_at_each(tested.probabilities[:, index], wanted[:, index].numpy()) for index in range(3)]
+    assert tested.measured.mean_ap == pytest.approx(np.mean(by_hand))
+
+
+def precision_at_each(scores: np.ndarray, present: np.ndarray) -> float:
+    """The mean, over what is there, of the share of what is there among all that is ranked so high."""
+    ranked = present[np.argsort(-scores, kind="stable")]
+    return float(np.mean(np.cumsum(ranked)[ranked] / (np.flatnonzero(ranked) + 1)))
 
 
 @pytest.mark.parametrize("tune", ["all", "fc"])
