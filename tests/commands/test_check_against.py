@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from whenabouts import cli
 from whenabouts.core.progress import Silent
@@ -84,6 +86,11 @@ def test_copies_are_found_told_and_set_aside(projects: tuple[Path, Path], run: R
     assert "2 were set aside" in out
     splits = {entry.id: entry.split for entry in Project(ours).manifest()}
     assert splits == {"x/one": "train", "y/broken": "train", "x/mirrored": "copies", "y/part": "copies"}
+    again = ("import", "folders", ours.parent / "ours", "--min-count", 1, "--project", ours)
+    for more in ((), ("--set", "import.move_splits=true")):  # As data sets with a truth of their own are imported.
+        code, _, err = run(*again, *more)
+        assert code == 0, err
+        assert {entry.id: entry.split for entry in Project(ours).manifest()} == splits
 
 
 def test_hashes_are_kept(projects: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +102,17 @@ def test_hashes_are_kept(projects: tuple[Path, Path], monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(copies, "_decoded", nothing)
     assert copies.copies_of(ours, target, NearCopySettings(), Silent()) == before
-    (ours.cache_folder / "frame_hashes.safetensors").write_bytes(b"broken")
+    kept = ours.cache_folder / "frame_hashes.safetensors"
+    with safe_open(kept, framework="numpy") as file:
+        told, rows = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    bent = [
+        (rows, {**told, name: text}) for name in ("keys", "counts") for text in ("null", '"x"', "[1]", "{}", "[[]]")
+    ]
+    bent += [({**rows, "hashes": rows["hashes"][:, :1]}, told), ({**rows, "mirrored": rows["mirrored"] * 1.0}, told)]
+    for tensors, metadata in bent:
+        save_file(tensors, kept, metadata=metadata)
+        assert copies.copies_of(ours, target, NearCopySettings(), Silent()) == []
+    kept.write_bytes(b"broken")
     assert copies.copies_of(ours, target, NearCopySettings(), Silent()) == []
 
 

@@ -13,11 +13,12 @@ from whenabouts.core.errors import FeatureMismatch, WriteError
 from whenabouts.core.files import replacing
 from whenabouts.core.locks import locked
 from whenabouts.core.progress import Progress
-from whenabouts.data.manifest import Entry, Manifest
+from whenabouts.data.manifest import SET_ASIDE, Entry, Manifest
 from whenabouts.data.near_copies import HashedVideo, NearCopy, NearCopySettings, copies_by_clips, copies_by_frames
 from whenabouts.data.project import Project
+from whenabouts.media.perceptual import BITS, VIEWS
 
-SPLIT = "copies"
+SPLIT = SET_ASIDE
 _FORMAT = "whenabouts frame hashes 2"
 _SAVE_EACH = 50
 _PARTS = ("hashes", "mirrored", "quality")
@@ -141,10 +142,25 @@ def _load(path: Path, rate: float) -> dict[str, HashedVideo]:
             rows: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in _PARTS} if keys else {}
     except (OSError, SafetensorError, KeyError, ValueError):
         return {}
-    if keys and any(len(values) != sum(counts) for values in rows.values()):
+    if not _fit(keys, counts, rows):
         return {}
     edges = np.cumsum([0, *counts])
     return {
         key: HashedVideo(key, *(rows[name][first:last] for name in _PARTS))
         for key, first, last in zip(keys, edges[:-1], edges[1:], strict=True)
     }
+
+
+def _fit(keys: Any, counts: Any, rows: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a cache holds what its keys and counts say, in hashes of the shapes that are compared."""
+    told = isinstance(keys, list) and isinstance(counts, list) and len(keys) == len(counts)
+    if not told or not all(isinstance(key, str) for key in keys):
+        return False
+    if not all(isinstance(count, int) and count >= 0 for count in counts) or (keys and set(rows) != set(_PARTS)):
+        return False
+    total = sum(counts)
+    shapes = {"hashes": (total, len(VIEWS), BITS // 8), "mirrored": (total, len(VIEWS), BITS // 8), "quality": (total,)}
+    return all(
+        values.shape == shapes[name] and (values.dtype == np.uint8 or name == "quality")
+        for name, values in rows.items()
+    )

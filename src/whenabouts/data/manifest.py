@@ -19,6 +19,9 @@ from whenabouts.core.video import Video
 
 SHARD_ENDING = ".tfrecord"
 
+SET_ASIDE = "copies"
+"""The split of videos that are copies of a target's: nothing learns from them."""
+
 
 @dataclass(frozen=True, slots=True)
 class WeakLabel:

@@ -7,7 +7,7 @@ from typing import Any
 
 from whenabouts.data.importers.media_files import free_id
 from whenabouts.data.importers.protocol import Imported, ImportSettings
-from whenabouts.data.manifest import Entry, Manifest, file_of
+from whenabouts.data.manifest import SET_ASIDE, Entry, Manifest, file_of
 
 
 @dataclass
@@ -35,7 +35,7 @@ def merged(manifest: Manifest, imported: Imported, settings: ImportSettings, now
     archive), both are records of shards below the root, or it never had a file. Other content under the same path is
     noted at `now_ns`: older features are stale. Videos below the imported root whose files are gone are marked as
     removed. Videos that stand in another split are not touched, unless `settings.move_splits`; nothing in a split that
-    the import does not name is touched at all.
+    the import does not name is touched at all. Videos that were set aside as copies of a target's stay set aside.
     """
     report = Merged()
     by_path = {entry.video.path: entry for entry in manifest}
@@ -48,7 +48,7 @@ def merged(manifest: Manifest, imported: Imported, settings: ImportSettings, now
                 report.renamed[entry.id] = video_id
             report.new.append(video_id)
             result[video_id] = replace(entry, video=replace(entry.video, id=video_id))
-        elif known.split != entry.split and not settings.move_splits:
+        elif known.split != entry.split and (known.split == SET_ASIDE or not settings.move_splits):
             report.in_other_split.append(known.id)
         else:
             result[known.id] = _joined(known, entry, imported.source, now_ns)

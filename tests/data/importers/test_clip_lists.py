@@ -210,6 +210,21 @@ def test_something_something_v2_by_templates(tmp_path: Path) -> None:
         read_something(tmp_path)
 
 
+def test_lines_are_counted_on_over_what_is_no_json(tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text(
+        '[\n{"id": "1", "template": "a"},\n\n{"id": oops},\n{"id": "x", "template": "a"}, 7,\n{"id": "2",\n'
+        ' "template": "b"},\n{"id": "2", "template": "b"}\n]\n'
+    )
+    found = read_something(tmp_path)
+    assert [(clip.names, clip.where) for clip in found.clips] == [
+        (("1",), "train.json line 2"), (("2",), "train.json line 6"),
+    ]  # fmt: skip
+    assert [fault.where.rpartition(" ")[2] for fault in found.faults] == ["4", "5", "5", "8"]
+    (tmp_path / "labels.json").write_text('{"a": Infinity}')
+    with pytest.raises(InvalidData, match="does not map each label to its number"):
+        read_something(tmp_path)
+
+
 def test_something_something_v1_by_tables(tmp_path: Path) -> None:
     (tmp_path / "something-something-v1-labels.csv").write_text(
         "Tearing something into two pieces\nHolding something\n"

@@ -131,8 +131,10 @@ def array_objects(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str,
     if text[at : at + 1] != "[":
         raise InvalidData(f"{path} is not a JSON array of objects. Give the list as it was published.")
     at += 1
+    line, counted = 1, 0  # Lines are counted on: a count from the beginning for each object takes hours for 170,000.
     while (at := _beyond(text, at, ",")) < len(text) and text[at] != "]":
-        where = f"{path.name} line {text.count(chr(10), 0, at) + 1}"
+        line, counted = line + text.count("\n", counted, at), at
+        where = f"{path.name} line {line}"
         reading.counts["rows"] += 1
         try:
             value, at = decoder.raw_decode(text, at)

@@ -65,7 +65,7 @@ def _known_labels(paths: list[Path], reading: Reading) -> tuple[str, ...]:
         numbered = read_object(path)
         try:
             return tuple(template_label(name) for name in sorted(numbered, key=lambda name: int(numbered[name])))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InvalidData(f"{path} does not map each label to its number. Give it as it was published.") from None
     return ()
 
