@@ -135,10 +135,10 @@ def test_a_worker_takes_nothing_but_what_is_asked_for(trained: Project, tmp_path
     assert work((Asked(0, first, {"rgb": record}), Asked(1, second, {"rgb": other})))[0] is None
 
 
-def names_of(way: _Way, count: int) -> list[tuple[int, str]]:
-    """The next jobs: the video's number, and whether features or places go out."""
+def names_of(way: _Way, count: int) -> list[list[tuple[int, str]]]:
+    """The next jobs: the videos' numbers, and whether features or places go out."""
     jobs = itertools.islice(way.jobs(), count)
-    return [(asked.number, type(asked.features["rgb"]).__name__) for (asked,) in jobs]
+    return [[(asked.number, type(asked.features["rgb"]).__name__) for asked in job] for job in jobs]
 
 
 def test_features_go_out_once_places_have_gone_in_vain(trained: Project) -> None:
@@ -146,12 +146,13 @@ def test_features_go_out_once_places_have_gone_in_vain(trained: Project) -> None
     store = trained.features()
     videos = [Searched(name, store, ("rgb",), 1.0) for name in store.video_ids("rgb")]
     way, nothing = _Way(iter(videos)), Moments.concatenate([], trained.vocabulary())
-    asked = [job[0] for job in itertools.islice(way.jobs(), 6)]
-    assert [type(one.features["rgb"]).__name__ for one in asked] == ["Record"] * 6
-    for one, result in zip(asked, (nothing, None, None, None, None, nothing), strict=True):
+    asked = next(way.jobs())
+    assert [type(one.features["rgb"]).__name__ for one in asked] == ["Record"] * 8
+    for one, result in zip(asked, (nothing, None, None, None, None, None, nothing, nothing), strict=True):
         way.take(one, result)
     assert [video.video_id for video, _ in way.ready()] == [videos[0].video_id]
-    assert names_of(way, 5) == [*((number, "FeatureSequence") for number in (1, 2, 3, 4)), (6, "Record")]
+    sent = [[(number, "FeatureSequence")] for number in (1, 2, 3, 4, 5)]
+    assert names_of(way, 6) == [*sent, [(number, "Record") for number in (8, 9, 10, 11)]]
 
 
 def test_features_without_a_sum_are_sent(trained: Project) -> None:
@@ -163,5 +164,5 @@ def test_features_without_a_sum_are_sent(trained: Project) -> None:
 
     store = Old(trained.features_folder)
     way = _Way(iter([Searched(name, store, ("rgb",), 1.0) for name in store.video_ids("rgb")[:2]]))
-    assert names_of(way, 9) == [(0, "FeatureSequence"), (1, "FeatureSequence")]
+    assert names_of(way, 9) == [[(0, "FeatureSequence")], [(1, "FeatureSequence")]]
     assert not way.has_more

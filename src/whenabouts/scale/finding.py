@@ -23,6 +23,8 @@ from whenabouts.scale.folders import packed, unpacked
 
 # So many more videos may go out in vain than workers have read: then nodes don't share the disk.
 _IN_VAIN = 3
+# A job takes a millisecond to hand out, which is as long as some videos take.
+_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -114,19 +116,25 @@ class _Way:
         self.has_more = True
 
     def jobs(self) -> Iterator[tuple[Asked, ...]]:
-        """A video each: those that a worker could not read, with their features, before the next ones."""
+        """Some named videos each, or one with its features; those that a worker could not read before the next ones."""
+        named: list[Asked] = []
         while True:
             while self._unread:
                 yield from self._sent(self._unread.popleft())
             number, searched = next(self._videos, (-1, None))
             if searched is None:
-                self.has_more = False
-                return
+                break
             self._out[number] = searched
             if self._in_vain > _IN_VAIN or (places := _places(searched)) is None:
                 yield from self._sent(number)
-            else:
-                yield (Asked(number, searched.video_id, places),)
+                continue
+            named.append(Asked(number, searched.video_id, places))
+            if len(named) == _NAMED:
+                yield tuple(named)
+                named = []
+        self.has_more = False
+        if named:
+            yield tuple(named)
 
     def _sent(self, number: int) -> Iterator[tuple[Asked, ...]]:
         features = self._out[number].features()
