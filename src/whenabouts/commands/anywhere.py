@@ -116,12 +116,12 @@ def _putting(copy: "WorkingCopy", terminal: Terminal) -> Iterator[None]:
 
 def _file_of(address: "Address", folder: Path) -> Path:
     """A copy, in a folder of its own, of a file in a project there, or of an object; it bears the same name."""
-    from whenabouts.core.addresses import asked
+    from whenabouts.core.addresses import asked, is_address
     from whenabouts.data.object_store import ObjectStore
 
     folder.mkdir()
     target = folder / address.name
-    for project in (address.parent, address.parent.parent):
+    for project in (place for place in (address.parent, address.parent.parent) if is_address(str(place))):
         store = ObjectStore(str(project))
         name = address.relative_to(project).as_posix()
         if digest := store.latest().files.get(name):
