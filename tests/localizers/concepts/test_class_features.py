@@ -38,13 +38,16 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Tokens(list):
         @classmethod
-        def from_pretrained(cls, name: str):
-            assert name == "letters"
+        def from_pretrained(cls, name: str, **how):
+            if name != "letters":
+                raise OSError(f"{name} is not the path to a folder")
+            assert how == {"local_files_only": True, "trust_remote_code": False}  # Nothing is fetched, nothing is run.
             return lambda text, **choices: {"text": text}
 
     class Model:
         @classmethod
-        def from_pretrained(cls, name: str):
+        def from_pretrained(cls, name: str, **how):
+            assert how == {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
             return cls()
 
         def eval(self):
@@ -176,6 +179,12 @@ def test_an_encoder_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -
         told("embedding")
     monkeypatch.delenv(ENCODER)
     with pytest.raises(SettingsError, match=ENCODER):
+        told("embedding")
+
+
+def test_an_encoder_that_would_have_to_be_fetched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENCODER, "sentence-transformers/some-name")
+    with pytest.raises(SettingsError, match="no text encoder can be read there .*Name a folder"):
         told("embedding")
 
 

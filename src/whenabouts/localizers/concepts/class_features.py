@@ -98,7 +98,7 @@ class Words(ClassTable):
 class Embedding(ClassTable):
     """Name and description in the words of a text encoder, in their few strongest directions.
 
-    Needs the package `transformers`, and an encoder that `embedded` finds; SettingsError without.
+    Needs the package `transformers`, and the folder of an encoder (`words.py: embedded`); SettingsError without.
     """
 
     @classmethod

@@ -77,9 +77,10 @@ def reduced(vectors: NDArray[np.floating], width: int) -> Matrix:
 
 
 def embedded(vocabulary: Vocabulary) -> NDArray[np.float32]:
-    """Mean embeddings (C, d) of the classes' texts by the encoder that the variable WHENABOUTS_TEXT_ENCODER names.
+    """Mean embeddings (C, d) of the classes' texts by the encoder in the folder that WHENABOUTS_TEXT_ENCODER names.
 
-    It is a folder, or a name that `transformers` knows. Raises SettingsError where one of both is not there.
+    Only what lies in the folder is read: nothing is fetched, and no weights but safetensors. Raises SettingsError
+    where the variable, the package transformers or a readable encoder is missing.
     """
     name = os.environ.get(ENCODER)
     if not name:
@@ -92,7 +93,16 @@ def embedded(vocabulary: Vocabulary) -> NDArray[np.float32]:
         ) from None
     import torch
 
-    tokens, model = AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name).eval()
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokens = AutoTokenizer.from_pretrained(name, **safe)
+        model = AutoModel.from_pretrained(name, use_safetensors=True, **safe).eval()
+    except Exception as error:  # transformers raises many kinds; none has run anything that the files hold.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise SettingsError(
+            f"{ENCODER} is {name!r}, but no text encoder can be read there ({reason}). Name a folder that holds "
+            "config.json, model.safetensors and the tokenizer's files."
+        ) from None
     rows = []
     with torch.no_grad():
         for text in texts_of(vocabulary):
