@@ -184,7 +184,7 @@ def test_an_encoder_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_encoder_that_would_have_to_be_fetched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENCODER, "sentence-transformers/some-name")
-    with pytest.raises(SettingsError, match="no text encoder can be read there .*Name a folder"):
+    with pytest.raises(SettingsError, match=r"no text encoder can be read there .*Name a folder"):
         told("embedding")
 
 

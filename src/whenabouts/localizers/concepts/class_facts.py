@@ -82,8 +82,11 @@ class Stored:
         """What `state` gave, back; InvalidData where it doesn't fit."""
         for name, values in state.items():
             if (values.dtype.kind, values.ndim) != cls.SHAPES.get(name) or np.isinf(values).any():
-                raise InvalidData(f"A class feature's {name} can't be {values.dtype} of {values.ndim} dimensions.")
+                raise InvalidData(
+                    f"A class feature can't be read: its {name} can't be {values.dtype} of {values.ndim} dimensions, "
+                    "nor infinite. Train again."
+                )
         try:
             return cls(**state)
         except TypeError as error:
-            raise InvalidData(f"A class feature can't be read: {error}.") from None
+            raise InvalidData(f"A class feature can't be read: {error}. Train again.") from None
