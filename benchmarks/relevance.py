@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from provenance import made_now
 from relevance_bounds import bounds_cell, hidden_cell, normed_cell
 from relevance_cells import cell, further_cell, variants_cell
+from relevance_claims import former
 from relevance_distilled import distilled_cell
-from relevance_ground import POOL, TEST, TRAIN, Place, settings_hash
+from relevance_ground import POOL, RETUNED, TEST, TRAIN, Place, settings_hash
 from relevance_report import write_report
 from relevance_retuned import retuned_cell
 from whenabouts.core.files import read_json, write_json
@@ -45,6 +47,24 @@ def cells_of(seeds: int, numbers: list[int]) -> list[tuple[int, int, str]]:
                                            each[1], each[0]))  # fmt: skip
 
 
+def gathered(paths: Mapping[tuple[int, int, str], Path]) -> dict[tuple[int, int], dict[str, Any]]:
+    """All that is made, by seed and ratings: of models made again the new rows, where all seeds have them."""
+    half = {number for (_, number, part), path in paths.items() if part == "retuned" and not path.exists()}
+    made: dict[tuple[int, int], dict[str, Any]] = {}
+    for (seed, number, part), path in paths.items():
+        if not path.exists() or (part == "retuned" and number in half):
+            continue
+        told = read_json(path)
+        whole = made.setdefault((seed, number), {"rows": {}, "recall": {}, "cpu_seconds": 0.0, "parts": []})
+        rows = {**whole["rows"], **told["rows"]}
+        if part == "retuned":
+            rows |= {former(kind): whole["rows"][kind] for kind in RETUNED}
+        made[seed, number] = {**whole, **told, "rows": rows, "recall": {**whole["recall"], **told.get("recall", {})},
+                              "cpu_seconds": whole["cpu_seconds"] + told["cpu_seconds"],
+                              "parts": [*whole["parts"], part]}  # fmt: skip
+    return made
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", type=Path)
@@ -59,20 +79,13 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="make no cell")
     given = parser.parse_args()
     place = Place(given.recordings, given.work, given.train, given.test, given.pool)
-    made: dict[tuple[int, int], dict[str, Any]] = {}
-    settings = settings_hash(given.train, given.test, given.pool)
-    for seed, number, part in cells_of(given.seeds, given.ratings):
-        path = given.work / "cells" / f"{settings}-{seed}-{number}-{part}.json"
+    settings, every = settings_hash(given.train, given.test, given.pool), cells_of(given.seeds, given.ratings)
+    paths = {cell: given.work / "cells" / "{}-{}-{}-{}.json".format(settings, *cell) for cell in every}
+    for (seed, number, part), path in paths.items():
         if not path.exists() and not given.report and part in given.parts:
             write_json(path, {**MAKERS[part](place, seed, number), "made": made_now()})
             sys.stderr.write(f"seed {seed}, {number} ratings, {part}: load {os.getloadavg()[0]:.1f}\n")
-        if path.exists():
-            told = read_json(path)
-            whole = made.setdefault((seed, number), {"rows": {}, "recall": {}, "cpu_seconds": 0.0, "parts": []})
-            rows, cost = {**whole["rows"], **told["rows"]}, whole["cpu_seconds"] + told["cpu_seconds"]
-            recall = {**whole["recall"], **told.get("recall", {})}
-            parts = [*whole["parts"], part]
-            made[seed, number] = {**whole, **told, "rows": rows, "recall": recall, "cpu_seconds": cost, "parts": parts}
+    made = gathered(paths)
     host = {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}
     write_report(given.out, made, {"train": given.train, "test": given.test, "pool": given.pool}, host)
 

@@ -70,7 +70,10 @@ def trees_of(localizer: Localizer) -> Trees:
     if not isinstance(localizer, CrossClass) or localizer.relevance is None:
         raise InvalidData(NO_RELEVANCE)
     if not isinstance(localizer.relevance.scorer, Trees):
-        raise InvalidData('The relevance model is linear, so it has no trees that group concepts (model = "trees").')
+        raise InvalidData(
+            "The relevance model is linear, so it has no trees that group concepts. Train with --localizer "
+            "cross-class-relevance --set 'train.relevance.model=\"trees\"'."
+        )
     return localizer.relevance.scorer
 
 

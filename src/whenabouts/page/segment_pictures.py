@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whenabouts.core.timing import FloatArray, clock
-from whenabouts.page.pictures import FAINT, INK, Shown, draw_curve, finish, new_figure, plain
+from whenabouts.page.pictures import FAINT, INK, WIDTH, Shown, draw_curve, finish, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 RIGHT, WRONG, UNKNOWN = "#117733", "#cc3311", "#777777"
 UP, DOWN = "#4477aa", "#cc6677"
 _LEFT, _GAP, _TITLE, _HEAD, _STRIP = 1.25, 0.15, 0.42, 0.42, 0.42  # inches
-_WIDTH = 9.0
 
 
 @dataclass(frozen=True)
@@ -69,23 +68,23 @@ class WhyShown:
 def draw_best_segments(concepts: Sequence[BestOfConcept], path: Path) -> None:
     """Fig. 4: of each concept the best segments by two models, right ones marked as right and wrong ones as wrong."""
     most = max(len(best) for each in concepts for _, best in each.models)
-    cell = (_WIDTH - _LEFT - 0.2 - _GAP * most) / most
+    cell = (WIDTH - _LEFT - 0.2 - _GAP * most) / most
     tall = [_HEAD + _STRIP + cell * _proportion(each) for each in concepts]
     height = 0.3 + sum(_TITLE + len(each.models) * high for each, high in zip(concepts, tall, strict=True))
     figure, top = new_figure(height), height
     for each, high in zip(concepts, tall, strict=True):
         top -= _TITLE
-        figure.text(0.2 / _WIDTH, (top + 0.1) / height, f"{plain(each.concept)}, the best of {each.source}", fontsize=9,
+        figure.text(0.2 / WIDTH, (top + 0.1) / height, f"{plain(each.concept)}, the best of {each.source}", fontsize=9,
                     color=INK, parse_math=False)  # fmt: skip
         for model, best in each.models:
             top -= high
-            figure.text(0.2 / _WIDTH, (top + high / 2) / height, plain(model).replace(".", "\n"), fontsize=8, color=INK,
+            figure.text(0.2 / WIDTH, (top + high / 2) / height, plain(model).replace(".", "\n"), fontsize=8, color=INK,
                         va="center", parse_math=False)  # fmt: skip
             for place, segment in enumerate(best):
                 box = (_LEFT + place * (cell + _GAP), top, cell, high)
                 _segment(figure, segment, box, height)
     told = "Curves are the localizer's scores of the concept in the whole video; blue above them: checked, and there."
-    figure.text(0.2 / _WIDTH, 0.12 / height, told, fontsize=7, color=INK)
+    figure.text(0.2 / WIDTH, 0.12 / height, told, fontsize=7, color=INK)
     finish(figure, path)
 
 
@@ -101,15 +100,15 @@ def _segment(figure: "Figure", segment: BestSegment, box: tuple[float, float, fl
     colour = UNKNOWN if segment.right is None else RIGHT if segment.right else WRONG
     word = "not checked" if segment.right is None else "✓ right" if segment.right else "✗ wrong"
     at, end = (clock(round(second, 1))[:-2] for second in segment.span)
-    figure.text(left / _WIDTH, (bottom + high - 0.17) / height, f"{word}, {segment.score:.3f}", fontsize=8,
+    figure.text(left / WIDTH, (bottom + high - 0.17) / height, f"{word}, {segment.score:.3f}", fontsize=8,
                 color=colour, weight="bold")  # fmt: skip
-    figure.text(left / _WIDTH, (bottom + high - 0.33) / height, f"{plain(segment.shown.title, 24)}, {at} to {end}",
+    figure.text(left / WIDTH, (bottom + high - 0.33) / height, f"{plain(segment.shown.title, 24)}, {at} to {end}",
                 fontsize=7, color=INK, parse_math=False)  # fmt: skip
     picture = high - _HEAD - _STRIP
     if picture > 0:
-        axes = figure.add_axes((left / _WIDTH, (bottom + _STRIP) / height, wide / _WIDTH, picture / height))
+        axes = figure.add_axes((left / WIDTH, (bottom + _STRIP) / height, wide / WIDTH, picture / height))
         _frame(axes, segment.frame, colour)
-    strip = figure.add_axes((left / _WIDTH, (bottom + 0.12) / height, wide / _WIDTH, (_STRIP - 0.14) / height))
+    strip = figure.add_axes((left / WIDTH, (bottom + 0.12) / height, wide / WIDTH, (_STRIP - 0.14) / height))
     draw_curve(strip, segment.shown, segment.span, colour)
 
 

@@ -85,9 +85,12 @@ def test_it_does_as_raters_say(model: CrossClass, world: PlantedWorld) -> None:
 
 def test_models_of_a_fold_never_see_its_videos(videos: FrameVideos, vocabulary) -> None:
     rated = rated_segments(videos)
-    makers = replace(MAKERS, segment_kinds=("netvlad", "convnet"))
-    told = out_of_fold(videos, rated, makers, run_of(), vocabulary=vocabulary)
+    makers, heard = replace(MAKERS, segment_kinds=("netvlad", "convnet")), Heard()
+    told = out_of_fold(videos, rated, makers, replace(run_of(), progress=heard), vocabulary=vocabulary)
     assert isinstance(told, OutOfFold)
+    each = ["video.logistic", "video.netvlad", "segment.netvlad", "segment.convnet"]
+    trained = [f"Model {number} of 4: {name}" for number, name in enumerate(each, start=1)]
+    assert heard.lines == ["Models for fold 1 of 2", *trained, "Models for fold 2 of 2", *trained]
     for fold in told.folds:
         segments = fold.account.segments
         assert set(segments.scores) == {"video.logistic", "video.logistic.whole", "video.netvlad",

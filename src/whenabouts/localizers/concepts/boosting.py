@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from whenabouts.config import settings
+from whenabouts.config import Count, NotNegative, Positive, Share, settings
 from whenabouts.core.progress import Progress
 from whenabouts.localizers.concepts.pair_features import Columns
 from whenabouts.localizers.segments import Matrix
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
 
 _TOLD_EACH = 50
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-
 
 @settings
 class TreeSettings:
     """Boosted trees of `depth` with `rounds` at most, ended `patience` rounds after the best on held-out videos.
 
     The paper gives no parameter of its trees. Rates, shares and patience are of the nearest relative that publishes
-    them (mxbi, 5th in the challenge: depth 4, rate 0.02), with a faster rate. `threads` change speed alone.
+    them (mxbi, 5th in the challenge: depth 4, rate 0.02), with a faster rate. Each tree sees a share `subsample` of
+    the rows, each of its levels a share `columns_by_level` of the columns; a leaf holds a weight of `least_weight` at
+    least (XGBoost's min_child_weight), and numbers are told apart by so many `bins`. `threads` change speed alone.
     """
 
     depth: Count = 4
@@ -39,7 +37,7 @@ class TreeSettings:
     patience: Count = 50
     subsample: Share = 0.9
     columns_by_level: Share = 0.8
-    least_weight: Annotated[float, Field(ge=0)] = 1.0
+    least_weight: NotNegative = 1.0
     bins: Annotated[int, Field(ge=2, le=1024)] = 256
     threads: Count = 1
 

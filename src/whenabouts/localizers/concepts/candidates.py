@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field
 
-from whenabouts.config import settings
+from whenabouts.config import Count, CountOrZero, Positive, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import IntArray
 from whenabouts.evaluation.ranked_lists import RankedList
@@ -29,9 +28,9 @@ _MOST_ITEMS = 1 << 32
 class CandidateSettings:
     """How many videos a class keeps: `videos`, or if 0, `prior_multiple` times as many as should hold it."""
 
-    videos: int = Field(default=0, ge=0)
-    prior_multiple: float = Field(default=3.0, gt=0)
-    least: int = Field(default=1, ge=1)
+    videos: CountOrZero = 0
+    prior_multiple: Positive = 3.0
+    least: Count = 1
 
 
 def candidate_limits(chosen: CandidateSettings, labelled: ArrayLike, *, labelled_videos: int, videos: int) -> IntArray:

@@ -154,7 +154,10 @@ class CrossClass:
     def why(self, features: Mapping[str, FeatureSequence], span: tuple[float, float], concept: str) -> Why:
         """What moved the relevance of one span in seconds for one concept; InvalidData where no relevance model is."""
         if self.relevance is None:
-            raise InvalidData("There is no relevance model to ask: too little was rated when this one was trained.")
+            raise InvalidData(
+                "There is no relevance model to ask: too little was rated when this one was trained. Rate some, or "
+                "import chapters, and train again."
+            )
         described = self.describe(features, np.array([span], np.float64))
         return self.relevance.why(described, 0, self.vocabulary.index(concept))
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from whenabouts.config import settings
+from whenabouts.config import Probability, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import replacing
 from whenabouts.core.timing import IntArray
@@ -23,7 +23,7 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.fitting import DistillationLoss, Run, identity_of
 from whenabouts.localizers.concepts.frames import FrameVideos
 from whenabouts.localizers.concepts.model import ConceptModel
-from whenabouts.localizers.concepts.networks import NetKind, NetSettings
+from whenabouts.localizers.concepts.networks import NetKind, of_kind
 from whenabouts.localizers.concepts.video_models import (
     FloatMatrix,
     VideoModelSettings,
@@ -40,12 +40,12 @@ class DistillationSettings:
     """How many folds the teacher has, and which share of the student's loss it is."""
 
     folds: Annotated[int, Field(ge=2)] = 3
-    share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    share: Probability = 0.5
 
 
 def usual_members(model: VideoModelSettings) -> tuple[VideoModelSettings, ...]:
     """Logistic, LSTM, NetVLAD and NetFV video models, trained like `model` and as wide."""
-    return tuple(replace(model, net=_of_kind(model.net, kind)) for kind in MEMBERS)
+    return tuple(replace(model, net=of_kind(model.net, kind)) for kind in MEMBERS)
 
 
 def paper_members() -> tuple[VideoModelSettings, ...]:
@@ -131,7 +131,3 @@ def _read(path: Path, identity: str) -> FloatMatrix | None:
     except (FileNotFoundError, SafetensorError, KeyError):
         return None
     return scores
-
-
-def _of_kind(shape: NetSettings, kind: NetKind) -> NetSettings:
-    return replace(shape, kind=kind, hidden=shape.hidden + shape.hidden % 2)

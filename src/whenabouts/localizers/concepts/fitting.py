@@ -5,23 +5,19 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from whenabouts.config import as_table, settings
+from whenabouts.config import Count, CountOrZero, NotNegative, Positive, as_table, settings
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import IntArray
 from whenabouts.localizers.concepts.frames import FrameVideos
-from whenabouts.localizers.concepts.networks import Count, CountOrZero, FrameNet
+from whenabouts.localizers.concepts.networks import FrameNet
 from whenabouts.nets.losses import mixed_distillation, rated_bce, weighted_bce
 from whenabouts.training import Compute, Measured, Plan, Trainee, fit
-
-NotNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 @settings

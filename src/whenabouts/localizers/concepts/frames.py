@@ -4,13 +4,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from whenabouts.config import settings
+from whenabouts.config import Positive, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.labels import SegmentLabels, VideoLabels
@@ -32,7 +31,7 @@ class FrameSettings:
     paper's features are whitened already and scaled to length 1 (google/youtube-8m, train.py).
     """
 
-    step_seconds: Annotated[float, Field(gt=0)] = 0.5
+    step_seconds: Positive = 0.5
     standardised: bool = True
     unit_length: bool = False
 

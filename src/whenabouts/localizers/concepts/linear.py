@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from whenabouts.config import settings
+from whenabouts.config import Count, Positive, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import FloatArray
 from whenabouts.localizers.concepts.boosting import Blocks
@@ -23,15 +22,15 @@ _EDGE = 1e-4
 class LinearSettings:
     """Logistic regression with a ridge of `ridge` a row, in `iterations` at most."""
 
-    ridge: Annotated[float, Field(gt=0)] = 1e-3
-    iterations: Annotated[int, Field(ge=1)] = 300
+    ridge: Positive = 1e-3
+    iterations: Count = 300
 
 
 @dataclass(frozen=True)
 class LinearPairs:
     """Weights (2 F + 1,) of standardised columns, of their being missing, and a constant.
 
-    Scores of models come in as log-odds; columns of categories have no weight.
+    Scores of models come in as log-odds; of columns of categories it counts alone whether they are missing.
     """
 
     columns: Columns

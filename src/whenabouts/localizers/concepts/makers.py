@@ -10,16 +10,16 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from whenabouts.config import settings
+from whenabouts.config import Count, Positive, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.described import WHOLE, Account, Described, Fold, OutOfFold, Ratings
 from whenabouts.localizers.concepts.distillation import folds_of
-from whenabouts.localizers.concepts.fitting import Positive, Run
+from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
 from whenabouts.localizers.concepts.model import ConceptModel, ModelSettings
-from whenabouts.localizers.concepts.networks import Count, NetKind, NetSettings
+from whenabouts.localizers.concepts.networks import NetKind, of_kind
 from whenabouts.localizers.concepts.segment_models import RatedSegment, SegmentModelSettings, train_segment_model
 from whenabouts.localizers.concepts.video_models import VideoModelSettings, train_video_model
 from whenabouts.localizers.protocol import Stream
@@ -187,21 +187,33 @@ def train_makers(
 ) -> Makers:
     """Train all models on the videos (on `chosen` alone, where given)."""
     models: dict[str, ConceptModel] = {}
+    count = len(how.video_kinds) + len(how.segment_kinds)
+
+    def tell(name: str) -> None:
+        run.progress.say(f"Model {len(models) + 1} of {count}: {name}")
+
     for kind in how.video_kinds:
-        fit = replace(how.video.fit, learning_rate=how.rates.get(kind, how.video.fit.learning_rate))
-        each = replace(how.video, net=of_kind(how.video.net, kind), fit=fit)
         name = f"video.{kind}"
-        models[name] = train_video_model(videos, each, run.under(name), vocabulary=vocabulary, chosen=chosen)
+        tell(name)
+        models[name] = train_video_model(
+            videos, _video_settings(how, kind), run.under(name), vocabulary=vocabulary, chosen=chosen
+        )
     for kind in how.segment_kinds:
         shape = replace(how.segment, net=of_kind(how.segment.net, kind))
         start = models.get(f"video.{kind}")
         if shape.start == "video" and (start is None or start.how.net != shape.net):
             shape = replace(shape, start="labels")
+        tell(f"segment.{kind}")
         models[f"segment.{kind}"] = train_segment_model(
             videos, shape, run.under(f"segment.{kind}"), vocabulary=vocabulary, video_model=start, chosen=chosen
         )
     known = _known(videos, range(len(videos)) if chosen is None else chosen, len(vocabulary))
     return Makers(models, tuple(f"video.{kind}" for kind in how.encoders), how.whole, known)
+
+
+def _video_settings(how: MakerSettings, kind: NetKind) -> VideoModelSettings:
+    fit = replace(how.video.fit, learning_rate=how.rates.get(kind, how.video.fit.learning_rate))
+    return replace(how.video, net=of_kind(how.video.net, kind), fit=fit)
 
 
 def unrated(videos: FrameVideos, rated: Sequence[RatedSegment]) -> list[int]:
@@ -248,11 +260,6 @@ def mean_frames(frames: Matrix, runs: IntArray) -> Matrix:
     lengths = np.maximum(runs[:, 1] - runs[:, 0], 1)[:, None]
     means: Matrix = ((sums[runs[:, 1]] - sums[runs[:, 0]]) / lengths).astype(np.float32)
     return means
-
-
-def of_kind(shape: NetSettings, kind: NetKind) -> NetSettings:
-    """The same net of another kind; an LSTM's cell is even."""
-    return replace(shape, kind=kind, hidden=shape.hidden + shape.hidden % 2)
 
 
 def _known(videos: FrameVideos, chosen: Sequence[int], classes: int) -> BoolArray:

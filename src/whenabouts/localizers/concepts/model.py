@@ -9,15 +9,15 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from whenabouts.config import CountOrZero, settings
 from whenabouts.config import load as load_settings
-from whenabouts.config import settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.timing import IntArray, TimeGrid
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
 from whenabouts.localizers.concepts.frames import FrameReader, FrameSettings, evenly
-from whenabouts.localizers.concepts.networks import CountOrZero, FrameNet, NetSettings, build_net
+from whenabouts.localizers.concepts.networks import FrameNet, NetSettings, build_net
 from whenabouts.localizers.model_folder import Card, read_model, write_model
 from whenabouts.localizers.protocol import Stream
 from whenabouts.localizers.segments import Matrix

@@ -1,21 +1,18 @@
 """Which net a video or segment model has, and how large it is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
-from typing import Annotated, Literal, Self, get_args
+from dataclasses import field, replace
+from typing import Literal, Self, get_args
 
 import torch
-from pydantic import Field
 from torch import nn
 
-from whenabouts.config import settings
+from whenabouts.config import Count, CountOrZero, settings
 from whenabouts.localizers.protocol import Stream
 from whenabouts.nets.activity_frames import ActivityFrames
 from whenabouts.nets.pooling import PoolingNet
 from whenabouts.nets.sequence import ConvNet, LogisticNet, LstmNet, MixtureOfExperts, TransformerNet
 
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
 NetKind = Literal["logistic", "lstm", "convnet", "transformer", "netvlad", "netfv", "activities"]
 KINDS: tuple[NetKind, ...] = get_args(NetKind)
 FrameNet = LogisticNet | LstmNet | ConvNet | TransformerNet | PoolingNet | ActivityFrames
@@ -64,6 +61,11 @@ class NetSettings:
         if kind == "netfv":
             return cls(kind=kind, hidden=1540, clusters={"rgb": 96, "audio": 48})
         return cls(kind=kind, hidden=512 if kind == "transformer" else 1024)
+
+
+def of_kind(shape: NetSettings, kind: NetKind) -> NetSettings:
+    """The same net of another kind; an LSTM's cell is even."""
+    return replace(shape, kind=kind, hidden=shape.hidden + shape.hidden % 2)
 
 
 def build_net(shape: NetSettings, streams: Sequence[Stream], classes: int, *, seed: int = 0) -> FrameNet:

@@ -1,6 +1,7 @@
 """Cross-class relevance: one model of pairs, f(segment, omega(class)), for all classes (Ma et al., 2019, section 3.3).
 
-It learns from rated pairs alone (equation 3), whose rows are out of fold by video: see `described.py`.
+The model is equation 2; it learns from rated pairs (equation 3), and, unless set as in the paper, from weak negatives.
+Rows of pairs are out of fold by video: see `described.py`.
 """
 
 import math
@@ -14,8 +15,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
+from whenabouts.config import Count, CountOrZero, Probability, Share, settings
 from whenabouts.config import load as load_settings
-from whenabouts.config import settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.boosting import Trees, TreeSettings, train_trees
@@ -34,7 +35,6 @@ from whenabouts.localizers.concepts.pair_features import PairFeatures, below
 from whenabouts.localizers.concepts.trees import TREES, load_trees
 from whenabouts.localizers.model_folder import Card, read_model, write_model
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Scorer = Trees | LinearPairs
 
 
@@ -53,7 +53,7 @@ class RelevanceSettings:
     of such classes. A share `held_out` of the videos (five at least, half at most) ends the training of a first model;
     the final one learns from all, with `more_rounds` times as many trees. `compared` says which rated segments a row to
     learn from is compared with: those in all other videos, as in the paper, or in videos of other folds, by which sums
-    and counts say less of the own video.
+    and counts say less of the own video. At most `block_pairs` pairs are looked at at a time, which bounds memory.
     """
 
     model: Literal["trees", "linear"] = "linear"
@@ -62,12 +62,12 @@ class RelevanceSettings:
     class_features: tuple[str, ...] = ("index", "parent", "prior", "cooccurrence", "neighbours")
     without: tuple[str, ...] = ("similarity.*.sum", "similarity.*.count")
     compared: Literal["other videos", "other folds"] = "other videos"
-    weak_negatives: Annotated[int, Field(ge=0)] = 2
-    weak_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
-    unseen: Share = 0.25
+    weak_negatives: CountOrZero = 2
+    weak_weight: Share = 0.5
+    unseen: Probability = 0.25
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
     more_rounds: Annotated[float, Field(ge=1)] = 1.1
-    block_pairs: Annotated[int, Field(ge=1)] = 131_072
+    block_pairs: Count = 131_072
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.class_features if name not in CLASS_FEATURES]
@@ -252,7 +252,8 @@ def _check(told: OutOfFold, whole: Account, ratings: Ratings) -> None:
     if not np.array_equal(told.video_ids, whole.segments.video_ids):
         raise InvalidData("Both accounts tell of the same rated segments, but these tell of different ones.")
     if len(ratings) and (ratings.rows.min() < 0 or ratings.rows.max() >= len(told)):
-        raise InvalidData(f"Ratings are of segments 0 to {len(told) - 1}, but some are of {ratings.rows.max()}.")
+        odd = ratings.rows[(ratings.rows < 0) | (ratings.rows >= len(told))]
+        raise InvalidData(f"Ratings are of segments 0 to {len(told) - 1}, but some are of {odd[0]}.")
 
 
 def _check_targets(pairs: Pairs) -> None:

@@ -3,13 +3,12 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 
-from whenabouts.config import settings
+from whenabouts.config import CountOrZero, Probability, settings
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.timing import BoolArray, IntArray
@@ -17,7 +16,6 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.fitting import (
     Batch,
     FitSettings,
-    NotNegative,
     Run,
     fit_net,
     identity_of,
@@ -25,7 +23,7 @@ from whenabouts.localizers.concepts.fitting import (
 )
 from whenabouts.localizers.concepts.frames import FrameVideos, evenly
 from whenabouts.localizers.concepts.model import ConceptModel, ModelSettings, padded_frames, widened
-from whenabouts.localizers.concepts.networks import CountOrZero, NetKind, NetSettings, build_net
+from whenabouts.localizers.concepts.networks import NetKind, NetSettings, build_net
 from whenabouts.localizers.concepts.video_models import VideoModelSettings, train_video_model
 from whenabouts.localizers.segments import Matrix
 
@@ -51,7 +49,7 @@ class SegmentModelSettings:
     context: CountOrZero = 0
     longest: CountOrZero = 60
     weak_negatives: CountOrZero = 2
-    weak_weight: Annotated[NotNegative, Field(le=1)] = 0.5
+    weak_weight: Probability = 0.5
 
     @classmethod
     def paper(cls, kind: NetKind) -> "SegmentModelSettings":

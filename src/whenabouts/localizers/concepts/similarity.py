@@ -1,7 +1,7 @@
-"""Similarity of segments to the rated segments of classes in other videos: SIMpos and SIMneg (Ma et al., 2019, 3.3).
+"""Similarity of segments to the rated segments of classes in other videos: SIMpos and SIMneg (Ma et al., 2019, 3.4).
 
-The paper sums the cosine to every rated segment. Since a cosine is a product of vectors of length 1, the sum over rated
-segments is the product with their sum: no pair of segments is ever looked at.
+The paper, in a formula without a number, sums the cosine to every rated segment. Since a cosine is a product of vectors
+of length 1, the sum over rated segments is the product with their sum: no pair of segments is ever looked at.
 """
 
 from collections.abc import Mapping

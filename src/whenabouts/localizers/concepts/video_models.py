@@ -1,14 +1,13 @@
-"""Video models: which concepts a whole video holds, learned from its labels (Ma et al., 2019, section 3.1 and 4.1)."""
+"""Video models: which concepts a whole video holds, learned from its labels (Ma et al., 2019, sections 3.1 and 4.1)."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 
-from whenabouts.config import settings
+from whenabouts.config import CountOrZero, Probability, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.timing import IntArray
@@ -24,7 +23,7 @@ from whenabouts.localizers.concepts.fitting import (
 )
 from whenabouts.localizers.concepts.frames import FrameVideos, evenly
 from whenabouts.localizers.concepts.model import ConceptModel, ModelSettings, padded_frames
-from whenabouts.localizers.concepts.networks import CountOrZero, NetKind, NetSettings, build_net
+from whenabouts.localizers.concepts.networks import NetKind, NetSettings, build_net
 from whenabouts.localizers.segments import Matrix
 from whenabouts.nets.activity_frames import ActivityFrames
 
@@ -45,7 +44,7 @@ class VideoModelSettings:
     fit: FitSettings = FitSettings()
     longest: CountOrZero = 300
     sampled_frames: CountOrZero = 0
-    unknown_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    unknown_weight: Probability = 0.5
 
     @classmethod
     def paper(cls, kind: NetKind = "lstm") -> "VideoModelSettings":
