@@ -34,6 +34,13 @@ def test_each_verb_explains_itself(verb: str) -> None:
     assert "Usage:" in result.output
 
 
+@pytest.mark.parametrize(("words", "last"), [([], "show them on a page."), (["evaluate"], "with the right borders?")])
+def test_the_list_of_commands_cuts_no_sentence(words: list[str], last: str) -> None:
+    listed = CliRunner().invoke(app, [*words, "--help"]).output
+    assert last in " ".join(listed.split())
+    assert "..." not in listed.replace("[ARGS]...", "")
+
+
 def test_version() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert result.output == f"whenabouts {whenabouts.__version__}\n"

@@ -19,6 +19,7 @@ from whenabouts.commands.extract import extract
 from whenabouts.commands.find import find
 from whenabouts.commands.finetune import finetune
 from whenabouts.commands.import_ import import_
+from whenabouts.commands.listing import WholeSentences
 from whenabouts.commands.pretrain import pretrain
 from whenabouts.commands.serve import serve
 from whenabouts.commands.show import show
@@ -43,6 +44,7 @@ VERBS: dict[str, Callable[..., Any] | typer.Typer] = {
 }
 
 app = typer.Typer(
+    cls=WholeSentences,
     help="Find when things happen in your videos, from labels that only say what.",
     no_args_is_help=True,
     add_completion=False,

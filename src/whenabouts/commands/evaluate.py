@@ -9,6 +9,7 @@ from whenabouts.commands.console import Terminal
 from whenabouts.commands.evaluate_labels import ava, charades_classify, charades_localize
 from whenabouts.commands.evaluate_ranking import ranking
 from whenabouts.commands.finetune_activities import activities
+from whenabouts.commands.listing import WholeSentences
 from whenabouts.commands.options import Json
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from whenabouts.evaluation.tables import Predictions, Truth
 
 app = typer.Typer(
+    cls=WholeSentences,
     name="evaluate",
     help="Measure predictions against truth, by a named official protocol.",
     no_args_is_help=True,

@@ -90,7 +90,8 @@ def test_models_of_a_fold_never_see_its_videos(videos: FrameVideos, vocabulary) 
     assert isinstance(told, OutOfFold)
     each = ["video.logistic", "video.netvlad", "segment.netvlad", "segment.convnet"]
     trained = [f"Model {number} of 4: {name}" for number, name in enumerate(each, start=1)]
-    assert heard.lines == ["Models for fold 1 of 2", *trained, "Models for fold 2 of 2", *trained]
+    told_of = [line for line in heard.lines if line.startswith("Model")]
+    assert told_of == ["Models for fold 1 of 2", *trained, "Models for fold 2 of 2", *trained]
     for fold in told.folds:
         segments = fold.account.segments
         assert set(segments.scores) == {"video.logistic", "video.logistic.whole", "video.netvlad",
