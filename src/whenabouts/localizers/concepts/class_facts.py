@@ -83,8 +83,8 @@ class Stored:
         for name, values in state.items():
             if (values.dtype.kind, values.ndim) != cls.SHAPES.get(name) or np.isinf(values).any():
                 raise InvalidData(
-                    f"A class feature can't be read: its {name} can't be {values.dtype} of {values.ndim} dimensions, "
-                    "nor infinite. Train again."
+                    f"A class feature's {name} can't be {values.dtype} of {values.ndim} dimensions, nor infinite, so "
+                    "it can't be read. Train again."
                 )
         try:
             return cls(**state)

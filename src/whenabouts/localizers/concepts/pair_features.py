@@ -162,6 +162,8 @@ class PairFeatures:
             }  # fmt: skip
             made = {name: _feature_named(name).of_state(below(state, f"class.{name}.")) for name in class_features}
             return cls(models, References(rated, videos), made, without)
+        except InvalidData:  # it is a ValueError, and says itself what is wrong
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidData(f"The relevance model's features can't be read: {error}. Train again.") from None
 
