@@ -49,7 +49,7 @@ def write_manifest(given, place):
 
 
 def read_manifest(given, place):
-    """What each worker of an array does first: read all, and take its share."""
+    """As verbs do that need all of it; dealing out as an array of jobs does."""
     began = time.process_time()
     manifest = Manifest.load(place / "manifest.jsonl")
     read = time.process_time()
