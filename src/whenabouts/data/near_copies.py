@@ -5,7 +5,7 @@ duplicates" (Ghadiyaram et al., 2019, 3.2): what either way of looking finds is 
 its evidence. Different takes of one scene are not meant.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -180,6 +180,7 @@ def _blocks(rows: Sequence[NDArray[np.floating]]) -> Iterator[list[int]]:
 
 
 def _seen(videos: Iterable[HashedVideo], how: NearCopySettings) -> list[HashedVideo]:
+    """Videos with frames enough that show something, and these frames alone."""
     kept = []
     for video in videos:
         good = video.quality >= how.least_quality
@@ -188,7 +189,8 @@ def _seen(videos: Iterable[HashedVideo], how: NearCopySettings) -> list[HashedVi
     return kept
 
 
-def _keep(found: dict[tuple[str, str], NearCopy], pair: _Pair, distance: Any) -> None:
+def _keep(found: dict[tuple[str, str], NearCopy], pair: _Pair, distance: Callable[[float], float]) -> None:
+    """Keep the strongest evidence for a pair of videos; `distance` is of a mean product."""
     key = (pair.source, pair.target)
     known = found.get(key)
     if known is None or pair.matched / pair.compared > known.matched / known.compared:
