@@ -29,7 +29,7 @@ docs: setup
 	$(BIN)/python docs/make_settings.py
 	$(BIN)/mkdocs build --strict
 
-# All tables of benchmarks/results, or some: make tables ONLY="loop relevance". About eight hours of one core in all.
+# All tables of benchmarks/results, or some: make tables ONLY="loop relevance". About nine hours of one core in all.
 tables: setup
 	$(BIN)/python benchmarks/tables.py $(ONLY)
 

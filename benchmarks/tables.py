@@ -1,7 +1,7 @@
 """Make every table of benchmarks/results again, or those that are named, one after the other.
 
     python benchmarks/tables.py --list                 what there is, what it takes, what it needs
-    python benchmarks/tables.py                        all: about eight hours of one core
+    python benchmarks/tables.py                        all: about nine hours of one core
     python benchmarks/tables.py loop relevance         these two (`make tables ONLY="loop relevance"`)
 
 The list is `tables.toml`. A table that this commit, without changes, has made from the same data is not made again

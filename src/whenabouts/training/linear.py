@@ -46,37 +46,52 @@ def logistic_regression(
     from scipy.optimize import minimize
 
     _check(features, targets, penalty)
-    width, classes = features.shape[1], targets.shape[1]
-    middle = features.double().mean(0)
-    spread = float((features.double() - middle).square().mean().sqrt()) or 1.0
+    problem = _Problem(features, targets, penalty, link)
+    how = {"maxiter": most_steps, "maxfun": 2 * most_steps, "gtol": tolerance, "ftol": 0.0, "maxcor": 20}
+    found = minimize(problem, np.zeros(problem.size), jac=True, method="L-BFGS-B", options=how)
+    return Solved(problem.layer(found.x), float(found.fun), float(np.abs(found.jac).max()), int(found.nit))
 
-    def objective(flat: FloatArray) -> tuple[float, FloatArray]:
-        told = torch.from_numpy(flat).view(classes, width + 1).to(features.device)
-        weights, biases = told[:, :width], told[:, width]
-        loss = torch.zeros((), dtype=torch.float64, device=features.device)
+
+class _Problem:
+    """The objective and its slopes at weights and biases (L x (D + 1),) of features that are brought to one scale."""
+
+    def __init__(self, features: Tensor, targets: Tensor, penalty: float, link: Link) -> None:
+        self.features, self.targets, self.penalty, self.link = features, targets, penalty, link
+        self.width, self.classes = features.shape[1], targets.shape[1]
+        self.middle = features.double().mean(0)
+        self.spread = float((features.double() - self.middle).square().mean().sqrt()) or 1.0
+
+    @property
+    def size(self) -> int:
+        """How many weights and biases there are."""
+        return self.classes * (self.width + 1)
+
+    def __call__(self, flat: FloatArray) -> tuple[float, FloatArray]:
+        told = torch.from_numpy(flat).view(self.classes, self.width + 1).to(self.features.device)
+        weights, biases = told[:, : self.width], told[:, self.width]
+        loss = torch.zeros((), dtype=torch.float64, device=self.features.device)
         slopes = torch.zeros_like(told)
-        for first in range(0, len(features), _ROWS):
-            rows = (features[first : first + _ROWS].double() - middle) / spread
-            wanted = targets[first : first + _ROWS].double()
-            part, residues = _loss(rows @ weights.T + biases, wanted, link)
+        for first in range(0, len(self.features), _ROWS):
+            rows = (self.features[first : first + _ROWS].double() - self.middle) / self.spread
+            wanted = self.targets[first : first + _ROWS].double()
+            part, residues = _loss(rows @ weights.T + biases, wanted, self.link)
             loss += part
-            slopes[:, :width] += residues.T @ rows
-            slopes[:, width] += residues.sum(0)
-        slopes /= len(features)
-        slopes[:, :width] += penalty * weights
-        value = loss / len(features) + 0.5 * penalty * weights.square().sum()
+            slopes[:, : self.width] += residues.T @ rows
+            slopes[:, self.width] += residues.sum(0)
+        slopes /= len(self.features)
+        slopes[:, : self.width] += self.penalty * weights
+        value = loss / len(self.features) + 0.5 * self.penalty * weights.square().sum()
         return float(value), slopes.reshape(-1).cpu().numpy()
 
-    start = np.zeros(classes * (width + 1))
-    how = {"maxiter": most_steps, "maxfun": 2 * most_steps, "gtol": tolerance, "ftol": 0.0, "maxcor": 20}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=how)
-    solved = torch.from_numpy(found.x).view(classes, width + 1)
-    weights = solved[:, :width] / spread
-    fc = nn.Linear(width, classes)
-    with torch.no_grad():
-        fc.weight.copy_(weights)
-        fc.bias.copy_(solved[:, width] - weights @ middle.cpu())
-    return Solved(fc, float(found.fun), float(np.abs(found.jac).max()), int(found.nit))
+    def layer(self, flat: FloatArray) -> nn.Linear:
+        """The same weights and biases for features as they came."""
+        told = torch.from_numpy(flat).view(self.classes, self.width + 1)
+        weights = told[:, : self.width] / self.spread
+        fc = nn.Linear(self.width, self.classes)
+        with torch.no_grad():
+            fc.weight.copy_(weights)
+            fc.bias.copy_(told[:, self.width] - weights @ self.middle.cpu())
+        return fc
 
 
 def _loss(scores: Tensor, targets: Tensor, link: Link) -> tuple[Tensor, Tensor]:

@@ -145,6 +145,28 @@ def joined(device: torch.device, *, patience_seconds: float = 600.0) -> Iterator
     if not launched():
         yield ALONE
         return
+    world = _met(device, patience_seconds)
+    ended = threading.Event()
+    pulse = threading.Thread(target=_beat, args=(world, ended), daemon=True)
+    pulse.start()
+    try:
+        yield world
+        _part(world)
+    except BaseException as error:
+        with contextlib.suppress(RuntimeError):
+            world.store.compare_set(
+                "failed", "", f"Process {world.rank} ended: {str(error) or type(error).__name__}"[:500]
+            )
+        raise
+    finally:
+        ended.set()
+        pulse.join()
+        with contextlib.suppress(RuntimeError):
+            dist.destroy_process_group()
+
+
+def _met(device: torch.device, patience_seconds: float) -> World:
+    """Wait for all processes to be there."""
     missing = [name for name in _NAMES if name not in os.environ]
     if missing:
         raise SettingsError(
@@ -163,22 +185,7 @@ def joined(device: torch.device, *, patience_seconds: float = 600.0) -> Iterator
         dist.init_process_group(backend, store=groups, rank=rank, world_size=size, timeout=patience)
     except (RuntimeError, ValueError) as error:
         raise ProcessLost(f"The processes have not met: {str(error).splitlines()[0]}. {_AGAIN}") from error
-    world = World(rank, size, patience_seconds, PrefixStore("whenabouts", store))
-    ended = threading.Event()
-    pulse = threading.Thread(target=_beat, args=(world, ended), daemon=True)
-    pulse.start()
-    try:
-        yield world
-        _part(world)
-    except BaseException as error:
-        with contextlib.suppress(RuntimeError):
-            world.store.compare_set("failed", "", f"Process {rank} ended: {str(error) or type(error).__name__}"[:500])
-        raise
-    finally:
-        ended.set()
-        pulse.join()
-        with contextlib.suppress(RuntimeError):
-            dist.destroy_process_group()
+    return World(rank, size, patience_seconds, PrefixStore("whenabouts", store))
 
 
 def _part(world: World) -> None:
