@@ -392,13 +392,27 @@ def test_extra_inputs_from_the_store(
     store.append(FeatureSequence(entry.id, np.ones((4, 5), np.float32), grid, "objects", "o") for entry in entries[:2])
     told = dataclasses.replace(TOLD, extras="objects", extra_vectors=2)
     assert isinstance(start.settings, BackboneSettings)
-    found = gather(entries, vocabulary, start.settings, told, run, store=store)
+    heard: list[str] = []
+
+    class Loud(Silent):
+        def say(self, message: str) -> None:
+            heard.append(message)
+
+    loud = dataclasses.replace(run, progress=Loud())
+    found = gather(entries, vocabulary, start.settings, told, loud, store=store)
     assert [video.extras is None for video in found.videos] == [False, False, True]
     model = train_activities(found, vocabulary, start, told, run_of(tmp_path))
     model.save(tmp_path / "model")
     read = ActivityModel.load(tmp_path / "model")
     assert read.extra == found.extra
-    seen = recognize(read, entries, Look(ViewSettings(views="centre"), store, tmp_path, CPU, Silent()))
+    look = Look(ViewSettings(views="centre"), store, tmp_path, CPU, Loud())
+    seen = recognize(read, entries, look)
     assert np.isfinite(seen.probabilities).all()
+    lacking = "1 of 3 videos have no 'objects' features: pictures alone speak there."
+    assert heard.count(lacking) == 2  # In training and in looking.
+    others = FeatureStore(tmp_path / "others")
+    others.append([FeatureSequence(entries[0].id, np.ones((4, 7), np.float32), grid, "objects", "p")])
+    with pytest.raises(InvalidData, match="of width 5, but those .* have 7"):
+        recognize(read, entries, dataclasses.replace(look, store=others))
     with pytest.raises(SettingsError, match="no 'persons' features"):
         gather(entries, vocabulary, start.settings, dataclasses.replace(told, extras="persons"), run, store=store)

@@ -75,4 +75,6 @@ def read_activities(path: Path, *, moments: bool = False) -> ActivityTable:
         if values.shape != (len(names),) or not np.isfinite(values).all():
             raise InvalidData(f"{path} line {line}: a row needs {', '.join(lead)} and {len(names)} probabilities.")
         rows.append(ActivityRow(row[0], values, *place))
+    if not names:
+        raise InvalidData(f"{path} is empty. Run `whenabouts evaluate activities` again.")
     return ActivityTable(names, tuple(rows))

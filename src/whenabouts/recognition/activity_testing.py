@@ -72,6 +72,7 @@ def recognize(model: ActivityModel, entries: Sequence[Entry], look: Look) -> Rec
     if model.settings.people != "none":
         raise SettingsError("This net judges boxes. Give it keyframes with persons.")
     watch = _Watch(model, look)
+    watch.tell_lacking(entries)
     ids, rows, count = [], [], look.how.moments
     times, at_moments = list[FloatArray](), list[FloatArray]()
     for entry, cached in watch.decoded(entries):
@@ -95,6 +96,7 @@ def recognize_people(
     of_video: dict[str, list[Keyframe]] = defaultdict(list)
     for keyframe in keyframes:
         of_video[keyframe.video_id].append(keyframe)
+    watch.tell_lacking([entry for entry in entries if entry.id in of_video])
     found, scores = [], []
     for entry, cached in watch.decoded([entry for entry in entries if entry.id in of_video]):
         for keyframe in of_video[entry.id]:
@@ -138,10 +140,31 @@ class _Watch:
 
     def extras(self, entry: Entry) -> FeatureSequence | None:
         """The features that a video has beside its pictures."""
+        extra = self.model.extra
+        return self.look.store.read(entry.id, extra.modality) if extra is not None and self._has_extras(entry) else None
+
+    def tell_lacking(self, entries: Sequence[Entry]) -> None:
+        """Say how many videos have no features beside their pictures, where the net was made for such.
+
+        Features of another width than those that it has learned from raise InvalidData.
+        """
         extra, store = self.model.extra, self.look.store
-        if extra is None or not store.has(entry.id, extra.modality, newer_than_ns=entry.changed_ns):
-            return None
-        return store.read(entry.id, extra.modality)
+        if extra is None:
+            return
+        if extra.modality in store.modalities() and store.width(extra.modality) != extra.width:
+            raise InvalidData(
+                f"The net was made for {extra.modality!r} features of width {extra.width}, but those that are there "
+                f"have {store.width(extra.modality)}. Make them by the same net as before, or train again."
+            )
+        there = [entry for entry in entries if entry.usable]
+        lacking = sum(not self._has_extras(entry) for entry in there)
+        if lacking:
+            told = f"{lacking} of {len(there)} videos have no {extra.modality!r} features: pictures alone speak there."
+            self.look.progress.say(told)
+
+    def _has_extras(self, entry: Entry) -> bool:
+        extra, store = self.model.extra, self.look.store
+        return extra is not None and store.has(entry.id, extra.modality, newer_than_ns=entry.changed_ns)
 
 
 class Looker:

@@ -77,6 +77,11 @@ def gather(
             there = extra is not None and store.has(entry.id, extra.modality, newer_than_ns=entry.changed_ns)
             sequence = store.read(entry.id, extra.modality) if there and extra is not None else None
             videos.append(ActivityVideo(found, labels, segments_of(entry, vocabulary), sequence))
+    lacking = sum(video.extras is None for video in videos) if extra is not None else 0
+    if lacking:
+        run.progress.say(
+            f"{lacking} of {len(videos)} videos have no {told.extras!r} features: pictures alone speak there."
+        )
     broken = tuple(found.video for found in cached if found.video.status != "complete")
     people = () if boxes is None else people_clips(videos, keyframes_of(boxes, len(vocabulary)))
     return Gathered(tuple(videos), broken, speed, extra, people)

@@ -112,6 +112,9 @@ def test_what_can_not_be_written(project: Project) -> None:
         written(project, "charades-classify")
     with pytest.raises(InvalidData, match=r"charades\.classes="):
         written(project, "charades-classify", classes="")
+    activities_path(project.folder, "test").write_text("")
+    with pytest.raises(InvalidData, match="is empty"):
+        written(project, "charades-classify")
     path = activities_path(project.folder, "test", moments=True)
     write_activities(path, NAMES, [ActivityRow("V1", np.ones(2), 26, 9.0)], moments=True)
     with pytest.raises(InvalidData, match="moment 26"):
