@@ -412,7 +412,7 @@ def test_extra_inputs_from_the_store(
     assert heard.count(lacking) == 2  # In training and in looking.
     others = FeatureStore(tmp_path / "others")
     others.append([FeatureSequence(entries[0].id, np.ones((4, 7), np.float32), grid, "objects", "p")])
-    with pytest.raises(InvalidData, match="of width 5, but those .* have 7"):
+    with pytest.raises(InvalidData, match="of width 5, but those that are there have 7"):
         recognize(read, entries, dataclasses.replace(look, store=others))
     with pytest.raises(SettingsError, match="no 'persons' features"):
         gather(entries, vocabulary, start.settings, dataclasses.replace(told, extras="persons"), run, store=store)
