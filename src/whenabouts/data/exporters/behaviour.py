@@ -7,7 +7,7 @@ from whenabouts.core.errors import ProjectError
 from whenabouts.core.files import replacing, replacing_folder
 from whenabouts.core.moments import Moment
 from whenabouts.core.progress import Progress
-from whenabouts.data.exporters.lines import one_line
+from whenabouts.data.exporters.lines import one_line, whole
 from whenabouts.data.exporters.marked import Marked, layers, marked_videos
 from whenabouts.data.exporters.protocol import Exported, ExportSettings, free_folder, moments_of
 from whenabouts.data.exporters.webvtt import file_name
@@ -83,6 +83,7 @@ def _event(each: Marked, row: Moment) -> tuple[object, ...]:
     video = each.video
     kind = "POINT" if row.end_seconds == row.start_seconds else "STATE"
     rate = "" if video.fps is None else f"{float(video.fps):.6g}"
-    return (video.id, "", "", "Media file(s)", str(video.path), video.duration_seconds, rate, "No focal subject",
-            row.concept, "", kind, row.start_seconds, row.end_seconds, row.end_seconds - row.start_seconds,
-            str(video.path), f"score {row.score!r}", "")  # fmt: skip
+    path = whole(str(video.path))
+    return (whole(video.id), "", "", "Media file(s)", path, video.duration_seconds, rate, "No focal subject",
+            whole(row.concept), "", kind, row.start_seconds, row.end_seconds, row.end_seconds - row.start_seconds,
+            path, f"score {row.score!r}", "")  # fmt: skip

@@ -21,6 +21,16 @@ def one_line(text: str) -> str:
     return "\\u0020" * before + inner + "\\u0020" * (len(line) - before - len(inner))
 
 
+def whole(text: str) -> str:
+    r"""Text that files can hold: bytes of a file's name that are no text as `\xe9`, other halves of signs as `\ud800`.
+
+    >>> print(whole("caf\udce9.mp4"))
+    caf\xe9.mp4
+    """
+    shown = re.sub("[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
 def from_one_line(text: str) -> str:
     """What `one_line` was given."""
     return _ESCAPED.sub(lambda found: _NAMES[found[1]] if found[1] else chr(int(found[2], 16)), text)

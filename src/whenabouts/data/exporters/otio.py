@@ -9,6 +9,7 @@ from whenabouts.core.files import write_text
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import Video
 from whenabouts.data.exporters.editing import Cut, cuts_of
+from whenabouts.data.exporters.lines import whole
 from whenabouts.data.exporters.marked import Marked, marked_videos, rate_of
 from whenabouts.data.exporters.protocol import EditSettings, Exported, ExportSettings, moments_of
 from whenabouts.data.project import Project
@@ -22,7 +23,7 @@ def export_otio(project: Project, target: Path, settings: ExportSettings, *, pro
         raise ProjectError("OpenTimelineIO is not here: pip install 'whenabouts[formats]'.") from None
     moments = moments_of(project, settings)
     videos = marked_videos(project, moments)
-    timeline = otio.schema.Timeline(name=project.folder.resolve().name)
+    timeline = otio.schema.Timeline(name=whole(project.folder.resolve().name))
     track = otio.schema.Track(name="moments", kind=otio.schema.TrackKind.Video)
     timeline.tracks.append(track)
     for each in videos:
@@ -38,14 +39,14 @@ def _clips(otio: Any, marked: Marked, edit: EditSettings) -> list[Any]:
 
 def _clip(otio: Any, video: Video, cut: Cut, rate: Fraction) -> Any:
     moment = cut.moment
-    told = {"video": moment.video_id, "label": moment.concept, "score": moment.score, "start": moment.start_seconds,
-            "end": moment.end_seconds, "kind": moment.kind}  # fmt: skip
+    told = {"video": whole(moment.video_id), "label": whole(moment.concept), "score": moment.score,
+            "start": moment.start_seconds, "end": moment.end_seconds, "kind": moment.kind}  # fmt: skip
     frames = max(cut.stop, round(Fraction(video.duration_seconds) * rate))
     media = otio.schema.ExternalReference(
-        target_url=video.path.resolve().as_uri() if video.path.is_absolute() else str(video.path),
+        target_url=video.path.resolve().as_uri() if video.path.is_absolute() else whole(str(video.path)),
         available_range=_range(otio, 0, frames, rate),
     )
-    name = f"{moment.concept} ({video.path.name})"
+    name = whole(f"{moment.concept} ({video.path.name})")
     return otio.schema.Clip(name=name, media_reference=media, metadata={"whenabouts": told},
                             source_range=_range(otio, cut.first, cut.stop, rate))  # fmt: skip
 

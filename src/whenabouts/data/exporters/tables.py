@@ -8,6 +8,7 @@ from whenabouts.core.errors import ProjectError
 from whenabouts.core.files import replacing
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
+from whenabouts.data.exporters.lines import whole
 from whenabouts.data.exporters.marked import Marked, marked_videos
 from whenabouts.data.exporters.protocol import Exported, ExportSettings, moments_of
 from whenabouts.data.project import Project
@@ -50,10 +51,11 @@ def export_parquet(project: Project, target: Path, settings: ExportSettings, *, 
 
 def _rows(videos: list[Marked]) -> list[tuple[Any, ...]]:
     return [
-        (row.video_id, str(each.video.path), row.start_seconds, row.end_seconds, row.concept, row.score, row.kind)
+        (whole(row.video_id), whole(str(each.video.path)), row.start_seconds, row.end_seconds, whole(row.concept),
+         row.score, row.kind)
         for each in videos
         for row in each.moments
-    ]
+    ]  # fmt: skip
 
 
 def _concepts(moments: Moments) -> str:
