@@ -1,9 +1,11 @@
 import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
 import safetensors
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -111,8 +113,30 @@ def test_a_checkpoint_of_another_plan_is_not_continued(tmp_path: Path) -> None:
 def test_another_file_in_the_checkpoints_place_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     path.write_text("no checkpoint")
-    with pytest.raises(InvalidData, match="not a checkpoint"):
+    with pytest.raises(ProjectError, match="not a checkpoint"):
         trained(checkpoint=path)
+
+
+def test_a_checkpoint_that_is_bent_is_an_error_and_no_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    trained(checkpoint=path)
+    with safetensors.safe_open(path, framework="pt") as file:
+        told = file.metadata()
+    kept = safetensors.torch.load_file(path)
+    name = next(name for name, tensor in kept.items() if name.startswith("model.") and tensor.is_floating_point())
+    state = json.loads(told["state"])
+    for tensors, metadata in (
+        ({**kept, name: torch.full_like(kept[name], torch.nan)}, told),
+        ({**kept, name: torch.zeros(1, 2, 3, 4)}, told),
+        ({other: tensor for other, tensor in kept.items() if other != name}, told),
+        ({other: tensor for other, tensor in kept.items() if not other.startswith("random.")}, told),
+        (kept, {"state": json.dumps({**state, "place": 3})}),
+        (kept, {"state": json.dumps({**state, "optimizer": [1]})}),
+        (kept, {"state": "[]"}),
+    ):
+        safetensors.torch.save_file(tensors, path, metadata=metadata)
+        with pytest.raises(ProjectError, match="Remove it to start anew"):
+            trained(checkpoint=path)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:

@@ -1,6 +1,8 @@
 """The state of an unfinished run in one safetensors file: tensors, and all else as JSON in its header."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.errors import ProjectError
 from whenabouts.core.files import replacing
 from whenabouts.core.progress import Progress
 from whenabouts.training.finite import Skipped
@@ -68,16 +70,29 @@ def save_checkpoint(
 
 
 def read_place(path: Path) -> Place:
-    """Where the run of a checkpoint stands, without reading its tensors; raises InvalidData for another file."""
-    values = _header(path)["place"]
-    skipped = Skipped(**values.get("skipped", {}))
-    return Place(**{**values, "history": tuple(values["history"]), "skipped": skipped})
+    """Where the run of a checkpoint stands, without reading its tensors; raises ProjectError for another file."""
+    with _read(path):
+        values = _header(path)["place"]
+        skipped = Skipped(**values.get("skipped", {}))
+        return Place(**{**values, "history": tuple(values["history"]), "skipped": skipped})
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, world: World = ALONE) -> Place:
-    """Put what `save_checkpoint` wrote back into model, optimizer and torch's random states, each process its own."""
+    """Put what `save_checkpoint` wrote back into model, optimizer and torch's random states, each process its own.
+
+    What the model can't take, and weights that are no finite numbers, raise ProjectError.
+    """
+    with _read(path):
+        _put_back(path, model, optimizer, world)
+    return read_place(path)
+
+
+def _put_back(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, world: World) -> None:
     header = _header(path)
     tensors = safetensors.torch.load_file(path)
+    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise ValueError(f"{broken[0]} is not finite")
     states: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in header["optimizer"].items()}
     for name, tensor in _under(tensors, "optimizer.").items():
         index, _, field = name.partition(".")
@@ -86,7 +101,6 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     mine = "" if world.first else f"process{world.rank}."
     model.load_state_dict({**_under(tensors, "model."), **_under(tensors, f"{mine}buffer.")})
     _restore_random_states(_under(tensors, f"{mine}random."), _device_of(model))
-    return read_place(path)
 
 
 def resumed(
@@ -114,12 +128,19 @@ def resumed(
     return place
 
 
-def _header(path: Path) -> dict[str, Any]:
+@contextlib.contextmanager
+def _read(path: Path) -> Iterator[None]:
+    """Tell of a file that is none of ours, or damaged: ProjectError, as no trial of settings may be blamed for it."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header: dict[str, Any] = json.loads((file.metadata() or {})["state"])
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise InvalidData(f"{path} is not a checkpoint of this program ({error}). Remove it to start anew.") from None
+        yield
+    except (safetensors.SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise ProjectError(f"{path} is not a checkpoint of this program ({told}). Remove it to start anew.") from None
+
+
+def _header(path: Path) -> dict[str, Any]:
+    with safetensors.safe_open(path, framework="pt") as file:
+        header: dict[str, Any] = json.loads((file.metadata() or {})["state"])
     return header
 
 
