@@ -376,6 +376,9 @@ def test_the_papers_preset(world: PlantedWorld) -> None:
         ("relevance.features.rated.netvlad.positive.own", lambda x: x * 2, "not those of all their videos"),
         ("relevance.features.rated.frames.negative.own_counts", lambda x: x + 7, "not those of all their videos"),
         ("relevance.held_out.single.video.netvlad", lambda x: x[:-1], "Held-out pairs do not go together"),
+        ("relevance.held_out.classes", lambda x: x + 3, "Held-out pairs are of 3 classes"),
+        ("relevance.held_out.scores", lambda x: x * float("nan"), "are probabilities"),
+        ("relevance.held_out.single.video.netvlad", lambda x: x - 1, "are probabilities"),
         ("relevance.features.class.cooccurrence.others", lambda x: x.float(), "others can't be float32"),
         ("relevance.features.class.cooccurrence.weights", lambda x: x[0, 0], "of 0 dimensions"),
         (

@@ -94,8 +94,11 @@ class HeldOut:
         return {"video_ids": as_bytes(self.video_ids.tolist()), **columns}
 
     @classmethod
-    def of_state(cls, state: Mapping[str, NDArray[Any]]) -> "HeldOut | None":
-        """What `state` gave, back, None where nothing is there; InvalidData where it doesn't fit together."""
+    def of_state(cls, state: Mapping[str, NDArray[Any]], classes_known: int) -> "HeldOut | None":
+        """What `state` gave, back, None where nothing is there; InvalidData where it doesn't fit together.
+
+        Nor may it speak of other classes than those known, or give scores that are no probabilities.
+        """
         if not state:
             return None
         try:
@@ -107,6 +110,11 @@ class HeldOut:
         columns = (rows, classes, present, scores, *singles.values())
         if any(column.shape != ids.shape for column in columns) or present.dtype != bool:
             raise InvalidData("Held-out pairs do not go together. Train again.")
+        if classes.dtype.kind != "i" or not ((classes >= 0) & (classes < classes_known)).all():
+            raise InvalidData(f"Held-out pairs are of {classes_known} classes, but some are of others. Train again.")
+        probable = [((each >= 0) & (each <= 1)) | np.isnan(each) for each in (scores, *singles.values())]
+        if np.isnan(scores).any() or not all(each.all() for each in probable):
+            raise InvalidData("Scores of held-out pairs are probabilities, but some are not. Train again.")
         return cls(ids, rows, classes, present, scores, singles)
 
     @property

@@ -192,7 +192,7 @@ class RelevanceModel:
         features = PairFeatures.of_state(below(arrays, "features."), class_features=how.class_features,
                                          without=how.without)  # fmt: skip
         features.check_classes(len(vocabulary))
-        held_out = HeldOut.of_state(below(arrays, "held_out."))
+        held_out = HeldOut.of_state(below(arrays, "held_out."), len(vocabulary))
         scorer: Scorer
         if how.model == "linear":
             scorer = LinearPairs.of_state(features.columns, below(arrays, "linear."))
