@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whenabouts.core.errors import InvalidData, SettingsError
-from whenabouts.core.labels import VideoLabels
 from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.evaluation.average_precision import not_interpolated, per_group
 from whenabouts.localizers.concepts.boosting import Blocks, Lesson
 from whenabouts.localizers.concepts.described import OutOfFold, Ratings
 from whenabouts.localizers.concepts.pair_features import Columns, PairFeatures, as_bytes, below, from_bytes
+from whenabouts.localizers.concepts.weak_negatives import lacked, some_of
 from whenabouts.localizers.segments import Matrix
 
 KEPT_BYTES = 1_000_000_000  # rows up to this size are made once; more are made anew at each pass
@@ -135,8 +135,8 @@ def pairs_of(
     """
     rows, of = [ratings.rows], [ratings.classes]
     if weak and ratings.labels:
-        drawn = _weak_pairs(ratings, video_ids, classes, weak, np.random.default_rng([seed, _DRAW_WEAK]))
-        rows, of = [*rows, drawn[0]], [*of, drawn[1]]
+        more = _weak_pairs(ratings, video_ids, classes, weak, np.random.default_rng([seed, _DRAW_WEAK]))
+        rows, of = [*rows, more[0]], [*of, more[1]]
     lacking = sum(map(len, rows)) - len(ratings)
     return Pairs(
         np.concatenate(rows),
@@ -266,14 +266,8 @@ def _weak_pairs(
         if there:
             shown.setdefault(str(video_ids[row]), set()).add(index)
     for row, rated in sorted(owner.items()):
-        labels: VideoLabels = ratings.labels[row]
-        if not (len(labels) or labels.known(classes).any()):
-            continue
-        lacking = np.ones(classes, bool)
-        lacking[labels.classes] = False
-        lacking[sorted(rated | shown.get(str(video_ids[row]), set()))] = False
-        there = np.flatnonzero(lacking)
-        drawn = rng.choice(there, min(weak, len(there)), replace=False)
-        rows += [row] * len(drawn)
-        of += drawn.tolist()
+        there = lacked(ratings.labels[row], rated | shown.get(str(video_ids[row]), set()), classes)
+        some = some_of(there, weak, rng)
+        rows += [row] * len(some)
+        of += some.tolist()
     return np.asarray(rows, np.int64), np.asarray(of, np.int64)

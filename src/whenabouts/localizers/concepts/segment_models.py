@@ -10,7 +10,6 @@ import torch
 
 from whenabouts.config import CountOrZero, Probability, settings
 from whenabouts.core.errors import InvalidData, SettingsError
-from whenabouts.core.labels import VideoLabels
 from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.fitting import (
@@ -25,6 +24,7 @@ from whenabouts.localizers.concepts.frames import FrameVideos, evenly
 from whenabouts.localizers.concepts.model import ConceptModel, ModelSettings, padded_frames, widened
 from whenabouts.localizers.concepts.networks import NetKind, NetSettings, build_net
 from whenabouts.localizers.concepts.video_models import VideoModelSettings, train_video_model
+from whenabouts.localizers.concepts.weak_negatives import lacked, some_of
 from whenabouts.localizers.segments import Matrix
 
 SEGMENT_MODELS: tuple[NetKind, ...] = ("convnet", "lstm", "transformer", "netvlad", "netfv", "activities")
@@ -193,12 +193,7 @@ class _Drawn:
 
     def _weak(self, segment: RatedSegment, rng: np.random.Generator) -> IntArray:
         """Classes that the video's labels and ratings lack, a few at random; none where nothing is known of it."""
-        labels: VideoLabels = self.videos.labels[segment.video]
-        if not self.how.weak_negatives or not (len(labels) or labels.known(self.classes).any()):
+        if not self.how.weak_negatives:
             return np.zeros(0, np.int64)
-        lacking = np.ones(self.classes, bool)
-        lacking[labels.classes] = False
-        lacking[list(self._shown[segment.video])] = False
-        lacking[segment.classes] = False
-        there = np.flatnonzero(lacking)
-        return rng.choice(there, min(self.how.weak_negatives, len(there)), replace=False)
+        rated = self._shown[segment.video].union(segment.classes.tolist())
+        return some_of(lacked(self.videos.labels[segment.video], rated, self.classes), self.how.weak_negatives, rng)
