@@ -1,4 +1,4 @@
-"""What the page is told about the trees of a cross-class model: the model's own reasons, in the model's own order."""
+"""What the page is told of why a moment was found: the relevance model's own reasons, in its own order."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -74,7 +74,7 @@ class Model:
                 raise Refused(409, str(error)) from None
 
     def moved(self, entry: Entry, concept: str, start: float, end: float) -> list[dict[str, Any]]:
-        """What moved the trees for a span, strongest first; empty where the localizer has none. Call `scores` before.
+        """What moved the relevance model for a span, strongest first; empty without one. Call `scores` before.
 
         `gain` is what a column adds to the log-odds of relevance; `value` is None where it is missing for this pair.
         """

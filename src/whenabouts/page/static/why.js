@@ -56,14 +56,14 @@ function pair(text, inside, outside, top) {
   return make("div", { class: "pair", role: "row" }, make("span", { role: "rowheader" }, text), bar(inside, "inside"), bar(outside, "around"));
 }
 
-/** What moved the trees: how far each feature pushed towards yes (right) or no (left), in log-odds. */
+/** What moved the relevance model: how far each feature pushed towards yes (right) or no (left), in log-odds. */
 function moved(features) {
   const shown = (features ?? []).filter((each) => Math.abs(each.gain) >= 5e-4);
   if (!shown.length) return null;
   const top = Math.max(1e-9, ...shown.map((each) => Math.abs(each.gain)));
   const bar = (gain) => make("span", { class: `push ${gain >= 0 ? "yes" : "no"}`, role: "cell" },
     make("i", { style: { width: `${50 * (Math.abs(gain) / top)}%` } }), make("b", {}, `${gain >= 0 ? "+" : "−"}${score(Math.abs(gain))}`));
-  return [make("h4", {}, "Features that moved the trees"), make("div", { class: "bars", role: "table", "aria-label": "What each feature adds to the log-odds" },
+  return [make("h4", {}, "Features that moved the score"), make("div", { class: "bars", role: "table", "aria-label": "What each feature adds to the log-odds" },
     shown.map((each) => make("div", { class: "pair moved", role: "row" },
       make("span", { role: "rowheader" }, name(each.name), make("small", { class: "soft" }, each.value === null ? " missing" : ` = ${score(each.value)}`)), bar(each.gain))))];
 }
