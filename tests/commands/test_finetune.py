@@ -136,7 +136,7 @@ def test_killed_and_started_again_it_ends_at_the_same_classifier(template: Path,
 @pytest.mark.parametrize(
     ("more", "wanted"),
     [
-        ((), "There is no backbone in"),
+        ((), "or name where to begin: --start random"),
         (("--start", "random", "--set", "finetune.epoch=3"), "Did you mean 'epochs'?"),
         (
             ("--start", "random", "--test-split", "dev"),

@@ -1,5 +1,6 @@
 """`whenabouts finetune`: from a backbone to a classifier of a target's labels, and its test."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -37,8 +38,6 @@ Splits = Annotated[
     list[str] | None,
     typer.Option("--test-split", help="Test on this split; again for more.", show_default="all but train"),
 ]
-
-
 HeadName = Annotated[
     Literal["classifier", "activities"],
     typer.Option("--head", help="A plain classifier, or a head for several activities at once."),
@@ -75,10 +74,32 @@ def finetune(
 
     if launched():
         raise SettingsError("Fine-tuning is the work of one process: start it once, without torchrun.")
+    asked = _Asked(project, start, architecture, spread, test_split, recipe, overrides, workers, device, seed)
+    terminal = Terminal(as_json=as_json)
     if head == "activities":
-        files = (recipe, overrides, start, architecture)
-        _activities(project, files, spread, test_split, workers=workers, device=device, seed=seed, as_json=as_json)
-        return
+        _activities(asked, terminal)
+    else:
+        _classifier(asked, terminal)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a fine-tuning was asked for."""
+
+    project: Path
+    start: str
+    architecture: str | None
+    spread: Literal["mean", "centre"]
+    test_split: list[str] | None
+    recipe: Path | None
+    overrides: list[str] | None
+    workers: int
+    device: str
+    seed: int
+
+
+def _classifier(asked: _Asked, terminal: Terminal) -> None:
+    """Learn a plain classifier, and name the examples of each split by it."""
     from whenabouts.core.files import write_json, write_text
     from whenabouts.core.locks import claimed
     from whenabouts.core.texts import file_name_of
@@ -88,14 +109,14 @@ def finetune(
     from whenabouts.recognition.pretraining import Run
     from whenabouts.training.devices import choose_compute
 
-    terminal = Terminal(as_json=as_json)
-    home = Project.open(project)
-    begun = _start(home, start, architecture, terminal)
-    shape, how = _settings(recipe, overrides, begun, home)
+    home = Project.open(asked.project)
+    begun = _start(home, asked.start, asked.architecture, terminal)
+    shape, how = _settings(asked.recipe, asked.overrides, begun, home)
     vocabulary, manifest = home.vocabulary(), home.manifest()
-    splits = _splits(home, test_split)
-    cache, compute = home.cache_folder / "finetune", choose_compute(device, how.precision)
-    run = Run(cache, compute, seed=seed, workers=workers, progress=terminal, start=begun, spread=spread)
+    splits = _splits(home, asked.test_split)
+    cache, compute = home.cache_folder / "finetune", choose_compute(asked.device, how.precision)
+    run = Run(cache, compute, seed=asked.seed, workers=asked.workers, progress=terminal, start=begun,
+              spread=asked.spread)  # fmt: skip
     folder = home.models_folder / "classifier"
     with claimed(cache, "a fine-tuning"):
         target = target_of(manifest.of_split("train"), vocabulary, shape, how, run)
@@ -121,17 +142,8 @@ def finetune(
     )
 
 
-def _activities(
-    project: Path,
-    files: tuple[Path | None, list[str] | None, str, str | None],
-    spread: Literal["mean", "centre"],
-    test_split: list[str] | None,
-    *,
-    workers: int,
-    device: str,
-    seed: int,
-    as_json: bool,
-) -> None:
+def _activities(asked: _Asked, terminal: Terminal) -> None:
+    """Learn several labels a video, from a backbone or from a net for activities."""
     from whenabouts.commands.finetune_activities import learn_activities
     from whenabouts.config import as_table, tables
     from whenabouts.data.project import Project
@@ -140,10 +152,9 @@ def _activities(
     from whenabouts.recognition.pretraining import Run
     from whenabouts.training.devices import choose_compute
 
-    terminal, home = Terminal(as_json=as_json), Project.open(project)
-    recipe, overrides, start, architecture = files
+    home, start = Project.open(asked.project), asked.start
     sections = ("backbone", "activities")
-    said = tables(recipe, overrides, sections=sections)
+    said = tables(asked.recipe, asked.overrides, sections=sections)
     folder = home.folder / start if start and not Path(start).exists() else Path(start)
     begun: Backbone | ActivityModel | None
     if start and _is_for_activities(folder):
@@ -151,14 +162,14 @@ def _activities(
         made = as_table(begun.settings)
         below = {"activities": {name: made[name] for name in ("head", "people", "box_side", "extras", "extra_vectors")}}
     else:
-        begun = _start(home, start, architecture, terminal)
+        begun = _start(home, start, asked.architecture, terminal)
         modality = "flow" if said["backbone"].get("input") == "flow" else "rgb"
         given = {} if begun is None else settings_from(begun, modality, name=said["backbone"].get("name"))
         below = {"backbone": given}
-    told = tables(recipe, overrides, sections=sections, below=below)
-    run = Run(home.cache_folder / "finetune", choose_compute(device), seed=seed, workers=workers, progress=terminal,
-              spread=spread)  # fmt: skip
-    learn_activities(home, begun, told, run, _splits(home, test_split), terminal)
+    told = tables(asked.recipe, asked.overrides, sections=sections, below=below)
+    run = Run(home.cache_folder / "finetune", choose_compute(asked.device), seed=asked.seed, workers=asked.workers,
+              progress=terminal, spread=asked.spread)  # fmt: skip
+    learn_activities(home, begun, told, run, _splits(home, asked.test_split), terminal)
 
 
 def _is_for_activities(folder: Path) -> bool:
@@ -173,21 +184,20 @@ def _is_for_activities(folder: Path) -> bool:
 
 def _start(home: "Project", start: str, architecture: str | None, terminal: Terminal) -> "Backbone | None":
     """The backbone from which it begins; None where it begins at random."""
-    from whenabouts.core.errors import SettingsError
-    from whenabouts.recognition.backbone import Backbone
-    from whenabouts.recognition.taking import backbone_from, saved_backbone
+    from whenabouts.core.errors import ProjectError, SettingsError
+    from whenabouts.recognition.taking import trainable_backbone
 
     if start == "random":
         if architecture is not None:
             raise SettingsError("--architecture says of which net the file at --start is. Add --start FILE.")
         terminal.say("It begins at random.")
         return None
-    if not start:
-        given = saved_backbone(home.backbone_folder)
-    else:
-        given = backbone_from(start, architecture=architecture, say=terminal.say)
-    if not isinstance(given, Backbone):
-        raise SettingsError(f"{start} is an encoder that is used as it is: `whenabouts extract --backbone {start}`.")
+    if not start and not home.backbone_folder.is_dir():
+        raise ProjectError(
+            f"There is no backbone in {home.backbone_folder}. Run `whenabouts pretrain` first, or name where to begin: "
+            "--start random, a published name (`whenabouts extract --backbone list`), or a saved folder."
+        )
+    given = trainable_backbone(start or str(home.backbone_folder), architecture=architecture, say=terminal.say)
     if given.modality != "rgb":
         raise SettingsError(f"{given.source} is a net for {given.modality}; fine-tuning begins with one for pictures.")
     terminal.say(f"It begins with the weights of {given.source}.")

@@ -199,7 +199,7 @@ def _start(
     """The backbone from which training begins; None where it begins at random."""
     from whenabouts.core.errors import SettingsError
     from whenabouts.recognition.backbone import Backbone
-    from whenabouts.recognition.taking import backbone_from
+    from whenabouts.recognition.taking import trainable_backbone
 
     if start == "random" or (start is None and (modality != "flow" or "rgb" not in home.backbones())):
         if architecture is not None:
@@ -209,10 +209,7 @@ def _start(
         if modality != "flow":
             raise SettingsError("--start rgb is for --modality flow: others begin at random, or with what you name.")
         return Backbone.load(home.backbone_folder)
-    given = backbone_from(start, architecture=architecture, say=progress.say)
-    if isinstance(given, Backbone):
-        return given
-    raise SettingsError(f"{start} is an encoder that is used as it is: `whenabouts extract --backbone {start}`.")
+    return trainable_backbone(start, architecture=architecture, say=progress.say)
 
 
 def _settings(

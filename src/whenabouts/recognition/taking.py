@@ -52,6 +52,14 @@ def backbone_from(given: str, *, architecture: str | None = None, say: Say = pri
     )
 
 
+def trainable_backbone(given: str, *, architecture: str | None = None, say: Say = print) -> Backbone:
+    """As `backbone_from`, for a training to begin with; an encoder, which is used as it is, raises SettingsError."""
+    backbone = backbone_from(given, architecture=architecture, say=say)
+    if not isinstance(backbone, Backbone):
+        raise SettingsError(f"{given} is an encoder that is used as it is: `whenabouts extract --backbone {given}`.")
+    return backbone
+
+
 def saved_backbone(folder: Path) -> Backbone | Encoder:
     """What was saved in a folder: a backbone, or a note of an encoder whose files are elsewhere."""
     with reading_folder(folder) as there:
