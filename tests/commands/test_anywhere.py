@@ -1,10 +1,12 @@
 """Verbs on projects and files in an object store: what is fetched for which, and that files do not change places."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from whenabouts.commands.anywhere import anywhere
+from whenabouts.core.errors import SettingsError
 from whenabouts.core.progress import Silent
 from whenabouts.data.object_store import put
 
@@ -62,3 +64,14 @@ def test_lists_of_seed_labels_may_lie_there(tmp_path: Path) -> None:
     seen = []
     anywhere(lambda seed_nouns: seen.append(seed_nouns.read_text()))(Path((tmp_path / "nouns.txt").as_uri()))
     assert seen == ["fish\n"]
+
+
+@pytest.mark.parametrize("name", ["target", "out", "plots", "html", "against", "annotations", "weights"])
+def test_what_has_to_lie_here_is_refused_elsewhere(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder `s3:` would be made, and be taken for the store from then on."""
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    exec(f"def export({name}): raise AssertionError", scope)
+    with pytest.raises(SettingsError, match=f"{name} is s3://bucket/out.csv, but has to lie on this machine"):
+        anywhere(scope["export"])(Path("s3://bucket/out.csv"))
+    assert not list(tmp_path.iterdir())

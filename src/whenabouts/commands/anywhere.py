@@ -21,6 +21,8 @@ PUSH_SECONDS = 60.0
 # These need more of a project than what is kept in a store.
 _HERE_ALONE = ("demo", "serve", "sync")
 _READ = ("truth", "predictions", "classes", "excluded", "recipe", "seeds", "seed_nouns")
+# What is written, or read in ways that a store has not: as a folder of the name `s3:` it would be in the way for good.
+_ON_DISK = ("target", "out", "plots", "html", "against", "annotations", "weights")
 # The one format that is made of features: for others they need not be fetched.
 _OF_FEATURES = "youtube8m"
 
@@ -36,6 +38,10 @@ def anywhere(command: Callable[..., None]) -> Callable[..., None]:
     def verb(*arguments: Any, **options: Any) -> None:
         given = signature.bind(*arguments, **options)
         remote = {name: place for name, value in given.arguments.items() if (place := _remote(value))}
+        for name in remote.keys() & set(_ON_DISK):
+            raise SettingsError(
+                f"{name} is {remote[name]}, but has to lie on this machine. Give a file or folder here, and copy it."
+            )
         with contextlib.ExitStack() as held:
             scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="whenabouts-"))) if remote else Path()
             for name in remote.keys() & set(_READ):
