@@ -12,8 +12,8 @@ READING = (
     "near target, and 144 clips are seen 39 times each; of clips as they are drawn from the archive 44 % show "
     "what their tag says, and 5600 are too few to average that out. In the paper the noisy set is 270 times as "
     "large as the clean one, here 22 times.",
-    "**The gap between all layers and fc** is wider near, not far: after noisy posts all layers reach no more than 26 % "
-    "on the kitchen.",
+    "**The gap between all layers and fc** is wider near, not far: after noisy posts all layers reach no more than "
+    "26 % on the kitchen.",
     "**Labels near the target's are best** for the near actions, in every seed and both ways. For verbs and nouns "
     "of the kitchen they need not be: nets that learn verbs alone stay at what nets from scratch reach, for "
     "motion takes more than 5600 clips to learn where no noun helps; nets that learned nouns are better at the "
@@ -37,7 +37,7 @@ READING = (
     "softmax on all tags of a post is no worse than one on a tag that is drawn (66.6 against 63.1 near, 30.0 against "
     "25.8 on the kitchen, all layers; not a claim).",
     "**Wider nets gain more** with pre-training: from 24 to 128 channels the mean rises from 48.2 to 66.3 with noisy "
-    "posts and from 31.7 to 37.4 from scratch, in every seed by more with them. Most of it comes with the first step, to "
-    "48; what 128 bring over 96 can't be told (one seed of three falls). All widths have the one rate that was chosen for "
-    "48, which may be unfair to the others.",
+    "posts and from 31.7 to 37.4 from scratch, in every seed by more with them. Most of it comes with the first step, "
+    "to 48; what 128 bring over 96 can't be told (one seed of three falls). All widths have the one rate that was "
+    "chosen for 48, which may be unfair to the others.",
 )
