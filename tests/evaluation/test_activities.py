@@ -74,3 +74,18 @@ def test_one_of_many() -> None:
 def test_shapes_that_do_not_fit_are_told() -> None:
     with pytest.raises(InvalidData, match=r"one shape \(N, 2\)"):
         multi_label_scores(NAMES, np.zeros((2, 3)), np.zeros((2, 3)))
+
+
+def test_a_label_at_the_sixth_place_is_not_among_five() -> None:
+    names = tuple("abcdef")
+    scores = np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4]] * 2)
+    labels = np.zeros((2, 6))
+    labels[0, 4] = labels[1, 5] = 1.0
+    found = single_label_scores(names, scores, labels).figures
+    assert (found["top1"], found["top5"]) == (0.0, 0.5)
+
+
+def test_what_is_said_with_half_a_probability_counts_as_yes() -> None:
+    scores, labels = np.array([[0.5, 0.49], [0.7, 0.8]]), np.array([[1.0, 0.0], [1.0, 0.0]])
+    found = multi_label_scores(("a", "b"), scores, labels).figures
+    assert (found["subset_accuracy"], found["hamming_accuracy"]) == (0.5, 0.75)
