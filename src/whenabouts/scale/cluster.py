@@ -3,8 +3,10 @@
 import contextlib
 import os
 import re
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -49,11 +51,23 @@ def connected(where: str, *, cpus: int | None = None) -> Iterator[Any]:
         raise SettingsError(f"--on {where} needs Ray: pip install 'whenabouts[cluster]'.") from None
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
-            _connect(ray, where, cpus)
+            with _own_signals():
+                _connect(ray, where, cpus)
             stack.callback(ray.shutdown)
         # Ray tells of lost nodes where results are written: these are not for programs that read them.
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         yield ray
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what a program does on SIGTERM: Ray would end it with its own exit code, and without a word."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _connect(ray: Any, where: str, cpus: int | None) -> None:
