@@ -140,3 +140,19 @@ def test_batch_norm_sees_real_frames_alone(kind: str) -> None:
     assert any("running_mean" in name for name in buffers)
     for name, values in buffers.items():
         torch.testing.assert_close(values, others[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["netvlad", "netfv"])
+def test_batch_norm_learns_from_one_example_of_one_frame(kind: str) -> None:
+    """It has no spread, so it is seen as in use, moves no running statistics, and gives gradients."""
+    torch.manual_seed(0)
+    net = PoolingNet((4,), (3,), 5, nn.Linear(5, 2), kind=kind, batch_norm=True)
+    before = {name: values.clone() for name, values in net.named_buffers()}
+    values, mask = torch.randn(1, 1, 4), torch.ones(1, 1, dtype=torch.bool)
+    logits = net(values, mask)
+    assert logits.isfinite().all()
+    assert all(torch.equal(values, before[name]) for name, values in net.named_buffers())
+    logits.sum().backward()
+    assert net.reduce.grad is not None
+    assert net.reduce.grad.isfinite().all()
+    torch.testing.assert_close(net.eval()(values, mask), logits.detach())

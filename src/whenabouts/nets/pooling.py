@@ -99,7 +99,7 @@ class ContextGate(nn.Module):
         """Values (B, H) -> the same shape."""
         energies = values @ self.weight
         if self.norm is not None:
-            energies = self.norm(energies)
+            energies = _over_rows(self.norm, energies)
         if self.bias is not None:
             energies = energies + self.bias
         return values * energies.sigmoid()
@@ -144,7 +144,7 @@ class PoolingNet(nn.Module):
         pooled = torch.cat([pool(part, mask) for pool, part in zip(self.pools, parts, strict=True)], dim=1)
         values = pooled @ self.reduce
         if self.norm is not None:
-            values = self.norm(values)
+            values = _over_rows(self.norm, values)
         if self.bias is not None:
             values = values + self.bias
         return values if self.gate is None else cast(Tensor, self.gate(values))
@@ -169,5 +169,12 @@ def _real(frames: Tensor, mask: Tensor) -> Tensor:
 def _over_real(norm: nn.BatchNorm1d, values: Tensor, mask: Tensor) -> Tensor:
     """Batch norm over real frames alone: values (B, T, D) -> the same shape, 0 where a frame is not real."""
     result = torch.zeros_like(values)
-    result[mask] = norm(values[mask])
+    result[mask] = _over_rows(norm, values[mask])
     return result
+
+
+def _over_rows(norm: nn.BatchNorm1d, rows: Tensor) -> Tensor:
+    """Batch norm of rows (N, D); one row alone, as the last of a training may be, by what was seen before it."""
+    if norm.training and len(rows) < 2:
+        return functional.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    return cast(Tensor, norm(rows))
