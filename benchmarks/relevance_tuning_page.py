@@ -28,10 +28,10 @@ def told(made: Mapping[str, Any]) -> dict[str, Any]:
 
 def better(row: Mapping[str, Any]) -> list[str]:
     """Values that lie above the one in use with their whole interval, over resamples of test videos, best first."""
-    trials, used = row["trials"], f"{row['used']:g}"
-    if used not in trials:
+    trials, own = row["trials"], used(row)
+    if own not in trials:
         return []
-    found = [value for value in trials if value != used and lead(trials[value], trials[used])[1] > 0]
+    found = [value for value in trials if value != own and lead(trials[value], trials[own])[1] > 0]
     return sorted(found, key=lambda value: -trials[value]["without"])
 
 
@@ -65,8 +65,17 @@ def page(made: Mapping[str, Any], lacking: Sequence[str], host: Mapping[str, Any
         starts = sorted({each["start"] for each in row["trials"].values() if "start" in each})
         named = name + "".join(f", from labels at {start:g}" for start in starts)
         lines.append(f"| {named} | {row['knob']} | {values} | {', '.join(better(row)) or 'none'} |")
+    ahead = [f"{name} {better(row)[0]} ({lead(row['trials'][better(row)[0]], row['trials'][used(row)])[0]:+.3f})"
+             for name, row in made.items() if better(row)]  # fmt: skip
+    if ahead:
+        lines += ["", f"Better than what is in use, and not in the tables, made before: {', '.join(ahead)}."]
     told = f"Without all of their trials: {'; '.join(lacking)}. {BEFORE}"
     return [*lines, "", told] if lacking else lines
+
+
+def used(row: Mapping[str, Any]) -> str:
+    """The value in use, as trials are named."""
+    return f"{row['used']:g}"
 
 
 def shown(value: str, found: float, used: bool) -> str:
