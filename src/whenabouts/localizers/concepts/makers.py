@@ -19,7 +19,7 @@ from whenabouts.localizers.concepts.distillation import folds_of
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
 from whenabouts.localizers.concepts.model import ConceptModel, ModelSettings
-from whenabouts.localizers.concepts.networks import NetKind, of_kind
+from whenabouts.localizers.concepts.networks import NetKind, NetSettings, of_kind
 from whenabouts.localizers.concepts.segment_models import RatedSegment, SegmentModelSettings, train_segment_model
 from whenabouts.localizers.concepts.video_models import VideoModelSettings, train_video_model
 from whenabouts.localizers.protocol import Stream
@@ -33,18 +33,18 @@ FRAMES = "frames"
 class MakerSettings:
     """Which models speak of segments: video models of the kinds `video_kinds`, segment models of `segment_kinds`.
 
-    Kinds are trained like `video` and `segment`, whose nets give widths; by default a NetVLAD that first learns labels
-    on few frames speaks beside the video models, as was best where we measured (benchmarks/results/relevance.md). With
-    too few ratings there are no segment models. `encoders` are those video models whose encodings are compared, beside
-    the mean frame; `whole` adds what each video model says of the whole video. `rates` are learning rates of video
-    models by kind, where they differ from `video`'s. For rows to learn from, all are trained once more for each of
-    `folds`, without its videos; with 1, models learn from videos without rated segments alone, which is enough where
-    these are many.
+    Kinds are trained like `video` and `segment`, whose nets give widths; by default a NetVLAD with batch norm that
+    first learns labels on few frames speaks beside the video models, as was best where we measured
+    (benchmarks/results/relevance.md). With too few ratings there are no segment models. `encoders` are those video
+    models whose encodings are compared, beside the mean frame; `whole` adds what each video model says of the whole
+    video. `rates` are learning rates of video models by kind, where they differ from `video`'s. For rows to learn from,
+    all are trained once more for each of `folds`, without its videos; with 1, models learn from videos without rated
+    segments alone, which is enough where these are many.
     """
 
     video: VideoModelSettings = VideoModelSettings()
     video_kinds: tuple[NetKind, ...] = ("logistic", "netvlad", "netfv")
-    segment: SegmentModelSettings = SegmentModelSettings(start="labels")
+    segment: SegmentModelSettings = SegmentModelSettings(net=NetSettings(batch_norm=True), start="labels")
     segment_kinds: tuple[NetKind, ...] = ("netvlad",)
     encoders: tuple[NetKind, ...] = ("netvlad", "netfv")
     whole: bool = True
