@@ -35,7 +35,8 @@ class MakerSettings:
 
     Kinds are trained like `video` and `segment`, whose nets give widths; by default a NetVLAD with batch norm that
     first learns labels on few frames speaks beside the video models, as was best where we measured
-    (benchmarks/results/relevance.md). With too few ratings there are no segment models. `encoders` are those video
+    (benchmarks/results/relevance.md); who names a setting of `segment` gets the others as its own table lists them, so
+    name `start` and `batch_norm` too. With too few ratings there are no segment models. `encoders` are those video
     models whose encodings are compared, beside the mean frame; `whole` adds what each video model says of the whole
     video. `rates` are learning rates of video models by kind, where they differ from `video`'s. For rows to learn from,
     all are trained once more for each of `folds`, without its videos; with 1, models learn from videos without rated
