@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from multilabel_cells import BATCH, FURTHER, JOINT_STEPS, MORE_TRIALS, STEPS, TRIALS, TUNING_SEED
-from multilabel_claims import CLAIMS, Cells, Estimate, difference, maps_of, row_named, verdict
+from multilabel_claims import CLAIMS, NEAR, Cells, Estimate, difference, maps_of, row_named, verdict
 from multilabel_rows import RIVALS, ROWS, TABLES
 from multilabel_worlds import BACKBONE_STEPS, CLIPS, STREAMS, VIDEOS
 from provenance import write_result
@@ -85,6 +85,12 @@ def _head(cells: Cells) -> Iterator[str]:
 
 def _claims(claims: Sequence[Any]) -> Iterator[str]:
     yield "## Claims\n"
+    yield (
+        "`here` is the paired difference in points. A claimed lead holds where its whole interval lies above zero and "
+        "does not hold where it lies below. A claimed likeness (nothing lost, nothing gained) holds where the interval "
+        f"lies within {100 * NEAR:g} point of zero and does not hold where it leaves zero out. Else nothing is told "
+        "apart. `should fail` marks worlds in which the claim was expected to have no ground.\n"
+    )
     yield "| claim | paper | here | seeds | verdict |"
     yield "|---|---|---|---|---|"
     for claim, lead in claims:

@@ -143,7 +143,7 @@ def test_verdicts_follow_the_interval() -> None:
     assert "other way" in verdict(higher, Estimate(-0.02, -0.03, -0.01, 5))
     assert verdict(same, Estimate(0.001, -0.005, 0.008, 5)) == "holds"
     assert verdict(same, Estimate(0.03, 0.02, 0.04, 5)) == "does not hold"
-    assert verdict(same, Estimate(0.01, -0.02, 0.04, 5)) == "open"
+    assert verdict(same, Estimate(0.01, -0.02, 0.04, 5)) == "not told apart"
     assert verdict(higher, Estimate.of([0.1])) == "open: one seed"
     values = [0.01 * seed for seed in SEEDS]
     found = Estimate.of(values)
