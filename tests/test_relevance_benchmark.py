@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from relevance import cells_of
-from relevance_claims import difference, verdict
+from relevance_claims import difference, former, verdict
 from relevance_figures import Judge, interval, repeated_precision
 from relevance_ground import settings_hash
 from relevance_report import retuned, rows_of, write_report
@@ -122,7 +122,8 @@ def test_a_value_in_use_leaves_for_a_clearly_better_one_alone() -> None:
     assert better(row) == ["0.01"]
     lines = page({"net": row}, ["other"], {"cores": 2, "load": 1.0})
     assert lines[-1].startswith("Without all of their trials: other.")
-    assert lines[-3] == "| net | rate | 0.002: 0.700, **0.005: 0.500**, 0.01: 0.600 | 0.01 |"
+    assert "| net | rate | 0.002: 0.700, **0.005: 0.500**, 0.01: 0.600 | 0.01 |" in lines
+    assert "Better than what is in use, and not in the tables, made before: net 0.01 (+0.100)." in lines
     assert "1 trainings, 3 trials each" in "".join(lines)
 
 
@@ -135,9 +136,18 @@ def test_every_training_has_as_many_trials_and_what_is_in_use_is_one_of_them() -
 
 def test_the_page_says_which_numbers_of_ratings_know_of_changed_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relevance_report.RETUNED", {"convnet": (5e-3, 5e-3)})
-    made = {(1, 20): {"parts": ["core", "retuned"]}, (2, 20): {"parts": ["core", "retuned"]},
-            (1, 80): {"parts": ["core", "retuned"]}, (2, 80): {"parts": ["core"]}}  # fmt: skip
-    assert "With 20 ratings a class they were made again, not with 80." in retuned(made)[1]
-    assert "They were not made again yet." in retuned({(1, 80): {"parts": ["core"]}})[1]
+
+    def cell(*parts: str) -> dict[str, object]:
+        values = {"convnet": 0.5, former("convnet"): 0.4}
+        rows = {name: {**dict.fromkeys(("without", "with", "rated without", "rated with"), value),
+                       **{key: [value, value] for key in ("resampled", "resampled without")}}
+                for name, value in values.items()}  # fmt: skip
+        return {"parts": ["core", *parts], "rows": rows}
+
+    made = {(1, 20): cell("retuned"), (2, 20): cell("retuned"), (1, 80): cell("retuned"), (2, 80): cell()}
+    told = retuned(made)
+    assert "With 20 ratings a class they were made again, not with 80." in told[1]
+    assert "| convnet | 0.400 | 0.500 | +0.100 [+0.100, +0.100] |" in told
+    assert "They were not made again yet." in retuned({(1, 80): cell()})[1]
     monkeypatch.setattr("relevance_report.RETUNED", {})
     assert retuned(made) == []

@@ -64,6 +64,14 @@ def test_a_queue_without_moments_says_why(looked_at: "Served", opened: Open) -> 
     page.get_by_text("Nothing is left to decide").wait_for()
 
 
+def test_an_answer_that_breaks_off_is_told_and_breaks_nothing(looked_at: "Served", opened: Open) -> None:
+    page = opened(looked_at)
+    page.locator(".card").first.wait_for()
+    page.route("**/api/moments*", lambda route: route.fulfill(content_type="application/json", body='{"moments": [{'))
+    page.goto(f"{looked_at.address}/#/moments?text=a")
+    page.locator(".remark", has_text="broke off").wait_for()
+
+
 def test_changed_borders_are_confirmed_as_a_correction(decided_on: "Served", opened: Open) -> None:
     page = opened(decided_on, "#/review")
     page.wait_for_selector(".queue-now")

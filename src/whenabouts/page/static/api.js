@@ -32,7 +32,11 @@ async function ask(address, options) {
     if (error.name === "AbortError") throw error;
     throw new Refused(0, "The server does not answer. Is `whenabouts serve` still running?");
   }
-  const values = await answer.json().catch(() => ({}));
+  const values = await answer.json().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    if (answer.ok) throw new Refused(0, "The server's answer broke off. Is `whenabouts serve` still running?");
+    return {};
+  });
   if (!answer.ok) throw new Refused(answer.status, values.error ?? `The server answered ${answer.status}.`);
   return values;
 }
