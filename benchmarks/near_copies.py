@@ -43,11 +43,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where edited videos are kept")
     given = parser.parse_args()
     begun = time.process_time()
-    takes = sorted((given.shared / "yoga6" / "videos").glob("*.mp4"))
-    persons = sorted({path.name[:3] for path in takes})
-    tuning = [path for path in takes if path.name[:3] in persons[::2]]
-    others = [path for path in takes if path.name[:3] in persons[1::2]]
-    clips = [path for path in sorted((given.shared / "clips").glob("*/*")) if usable(path)]
+    tuning, others, clips = sources(given.shared)
     how, grid = chosen(tuning, given.work)
     rows = [measured("yoga takes of other persons", others, how, given.work),
             measured("other real clips", clips, how, given.work)]  # fmt: skip
@@ -58,6 +54,15 @@ def main() -> None:
     }  # fmt: skip
     write_result(given.out, "near_copies", told, page(told))
     print(page(told))
+
+
+def sources(shared: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Takes of every second person, to choose by; those of the others; and other real clips."""
+    takes = sorted((shared / "yoga6" / "videos").glob("*.mp4"))
+    persons = sorted({path.name[:3] for path in takes})
+    tuning = [path for path in takes if path.name[:3] in persons[::2]]
+    others = [path for path in takes if path.name[:3] in persons[1::2]]
+    return tuning, others, [path for path in sorted((shared / "clips").glob("*/*")) if usable(path)]
 
 
 def usable(path: Path) -> bool:

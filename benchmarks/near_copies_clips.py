@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from near_copies import CHOSEN_ON, EDITS, MOST_ALARMS, SHARES, edited, usable
+from near_copies import CHOSEN_ON, EDITS, MOST_ALARMS, SHARES, edited, sources
 from provenance import write_result
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.progress import Silent
@@ -52,11 +52,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=3, help="of the takes only each so-many-th is compared")
     given = parser.parse_args()
     begun = time.process_time()
-    takes = sorted((given.shared / "yoga6" / "videos").glob("*.mp4"))
-    persons = sorted({path.name[:3] for path in takes})
-    tuning = [path for path in takes if path.name[:3] in persons[::2]]
-    others = [path for path in takes if path.name[:3] in persons[1::2]]
-    clips = [path for path in sorted((given.shared / "clips").glob("*/*")) if usable(path)]
+    tuning, others, clips = sources(given.shared)
     looks = Looks(backbone_of(tuning, given.work), given.work)
     how, grid = chosen(tuning[:: given.every], looks)
     rows = [

@@ -23,29 +23,14 @@ from whenabouts.data.object_store import ObjectStore, take
 from whenabouts.data.project import Project
 from whenabouts.media.fetching import FOLDER
 
+from .tiny_recipe import TINY_RECIPE
+
 # The server and s3fs leave sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore")
 TINY = DemoArchiveSettings(
     short_videos=4, long_videos=3, test_videos=1, short_seconds=(3, 4), long_seconds=(5, 6), moment_seconds=(1, 1.6),
     width=64, height=48, missing_tags=0, wrong_tags=0,
 )  # fmt: skip
-RECIPE = """
-[vocabulary]
-min_count = 1
-[backbone]
-widths = [4]
-blocks = [1]
-stem = 4
-short_side = 16
-frames = 4
-[pretrain]
-steps = 2
-batch = 4
-[train]
-localizer = "winners-out"
-epochs = 2
-attentions = 2
-"""
 
 
 class Road:
@@ -62,7 +47,7 @@ class Road:
                 name = path.relative_to(self.archive.train_folder).as_posix()
                 self.files.put_file(str(path), f"road/videos/{name}")
         self.recipe = folder / "recipe.toml"
-        self.recipe.write_text(RECIPE)
+        self.recipe.write_text(TINY_RECIPE)
 
     def words(self, verb: str, project: object, *words: object) -> list[str]:
         device = () if verb in ("import", "export", "check") else ("--device", "cpu")

@@ -13,27 +13,12 @@ from whenabouts.core.progress import Silent
 from whenabouts.data.demo.archive import DemoArchive, render_archive
 from whenabouts.data.demo.plan import DemoArchiveSettings
 
+from .tiny_recipe import TINY_RECIPE
+
 TINY = DemoArchiveSettings(
     short_videos=6, long_videos=4, test_videos=2, short_seconds=(3, 4), long_seconds=(8, 9), moment_seconds=(1.5, 2.5),
     width=64, height=48, missing_tags=0, wrong_tags=0,
 )  # fmt: skip
-RECIPE = """
-[vocabulary]
-min_count = 1
-[backbone]
-widths = [4]
-blocks = [1]
-stem = 4
-short_side = 16
-frames = 4
-[pretrain]
-steps = 2
-batch = 4
-[train]
-localizer = "winners-out"
-epochs = 2
-attentions = 2
-"""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +30,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> DemoArchive:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "recipe.toml"
-    path.write_text(RECIPE)
+    path.write_text(TINY_RECIPE)
     return path
 
 

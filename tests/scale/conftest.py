@@ -61,6 +61,17 @@ def _started(started: Any) -> Iterator[Any]:
         started.shutdown()
 
 
+@pytest.fixture(scope="module")
+def ray(cluster: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Ray's module, connected; workers get the functions of the test's file by value, as they can't import it."""
+    import ray
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(request.module)
+    yield ray
+    cloudpickle.unregister_pickle_by_value(request.module)
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

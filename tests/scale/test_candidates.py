@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,6 @@ from whenabouts.scale.candidates import candidates_on
 pytestmark = pytest.mark.filterwarnings("ignore")
 IDS = [f"video {number:03d}" for number in range(90)]
 LIMITS = [1, 7, 40]
-
-
-@pytest.fixture(scope="module")
-def ray(cluster: Any) -> Iterator[Any]:
-    """Ray's module, connected; workers get the functions of this file by value, as they can't import it."""
-    import ray
-    from ray import cloudpickle
-
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield ray
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 def scores_of(video_id: str) -> NDArray[np.float32]:

@@ -14,12 +14,13 @@ from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from whenabouts.cli import app
-from whenabouts.core.progress import Silent
 from whenabouts.data.doctor.check import check_project
 from whenabouts.data.manifest import Manifest
 from whenabouts.data.project import Project
 from whenabouts.scale.checking import looks_on
 from whenabouts.scale.crew import Lost
+
+from .telling import Telling
 
 # Ray leaves handles and sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -88,14 +89,6 @@ class Losing:
             yield (asked,), Lost("3 workers have ended at it") if lost else [seen]
 
 
-class Told(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
 def test_a_video_that_ends_workers_is_told_and_costs_nothing_else(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +97,7 @@ def test_a_video_that_ends_workers_is_told_and_costs_nothing_else(
             return Losing
 
     monkeypatch.setattr("whenabouts.scale.checking.Crew", Making)
-    told = Told()
+    told = Telling()
     with looks_on(None, told) as looks:
         report = check_project(archive, frames=True, files=True, progress=told, looks=looks)
     (unread,) = [finding for finding in report.findings if "could not be looked into" in finding.text]

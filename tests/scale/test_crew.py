@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +17,10 @@ from whenabouts.core.progress import Silent
 from whenabouts.scale.cluster import check_place, connected
 from whenabouts.scale.crew import Crew, Lost
 
+from .telling import Telling
+
 # Ray leaves handles and sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-class Telling(Silent):
-    """Keeps what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
-@pytest.fixture(scope="module")
-def ray(cluster: Any) -> Iterator[Any]:
-    """Ray's module, connected; workers get the functions of this file by value, as they can't import it."""
-    import ray
-    from ray import cloudpickle
-
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield ray
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 def deadly(folder: Path) -> Callable[[tuple[str, ...]], list[str]]:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +11,10 @@ from whenabouts.core.errors import InvalidData, ProcessLost
 from whenabouts.core.progress import Progress, Silent
 from whenabouts.scale.processes import run_together, size_of
 
+from .telling import Telling
+
 # Ray leaves handles and sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-class Telling(Silent):
-    """Keeps what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
-@pytest.fixture(scope="module")
-def ray(cluster: Any) -> Iterator[Any]:
-    """Ray's module, connected; workers get the functions of this file by value, as they can't import it."""
-    import ray
-    from ray import cloudpickle
-
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield ray
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 def meeting(given: tuple[str, Path], progress: Progress) -> list[str]:
