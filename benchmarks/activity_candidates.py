@@ -215,7 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("activity-candidates.json"))
-    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(3)))
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
     options = parser.parse_args()
     torch.set_num_threads(1)
     values, page = report(cells(options.seeds, options.work), options.seeds)

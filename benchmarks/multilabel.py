@@ -3,8 +3,8 @@
     python benchmarks/multilabel.py --out benchmarks/results      writes multilabel.json and multilabel.md there
 
 Every cell (world, model, seed) is one JSON file in --work and is not done again unless its rate or dropout is no longer
-the one that did best in tuning; so a run can be stopped at any time
-and goes on where it was. With --report only the tables are written, from the cells that there are.
+the one that did best in tuning; so a run can be stopped at any time and goes on where it was. With --report only the
+tables are written, from the cells that there are.
 """
 
 import argparse
@@ -36,18 +36,18 @@ def cell_path(place: Place, world: str, model: str, seed: int) -> Path:
 
 
 def tune(place: Place, stop: float) -> bool:
-    """Make the trials of every rival on the tuning seed; False where time ran out before the last."""
+    """Make the trials of every rival on the tuning seeds; False where time ran out before the last."""
     path = place.work / "tuning.json"
     tried = read_json(path) if path.exists() else {}
-    for model, rate, dropout in trials():
+    for model, rate, dropout, seed in trials():
         mine = tried.setdefault(model.name, [])
-        if any((each["rate"], each["dropout"]) == (rate, dropout) for each in mine):
+        if any((each["rate"], each["dropout"], each["seed"]) == (rate, dropout, seed) for each in mine):
             continue
         if time.monotonic() > stop:
             return False
-        mine.append(tuning_trial(model, rate, dropout, place))
+        mine.append(tuning_trial(model, rate, dropout, seed, place))
         write_json(path, tried, indent=None)
-        sys.stderr.write(f"tuning {model.name} {rate:g} {dropout:g}: {mine[-1]['map']:.4f}\n")
+        sys.stderr.write(f"tuning {model.name} {rate:g} {dropout:g} {seed}: {mine[-1]['map']:.4f}\n")
     return True
 
 

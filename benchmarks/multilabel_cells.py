@@ -1,6 +1,7 @@
 """One cell: a head trained on one world and seed, and its figures for every set of views and output that rows ask."""
 
 import copy
+import itertools
 import os
 import resource
 import time
@@ -34,9 +35,8 @@ from whenabouts.training import Compute, Measured, Plan, Trainee, fit
 
 Values = dict[str, Any]
 STEPS, FURTHER, JOINT_STEPS, BATCH = 250, 80, 120, 32
-TUNING_SEED = 100
-TRIALS = ((1e-3, 0.5), (3e-3, 0.5), (1e-2, 0.5), (3e-3, 0.0))  # rate and dropout, for each rival
-MORE_TRIALS = ((3e-2, 0.5), (1e-1, 0.5), (3e-2, 0.0))  # for the rivals of Table 1 with more trials
+TUNING_SEEDS = (100, 101)
+TRIALS = tuple(itertools.product((3e-3, 1e-2, 3e-2, 1e-1), (0.5, 0.0)))  # rate and dropout, for each rival
 CPU = Compute(torch.device("cpu"), torch.float32)
 USUAL = {"observations": 64, "hidden": 128, "groups": 32}
 
@@ -127,11 +127,17 @@ def figures(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> Values:
 
 
 def chosen(model: Model, place: Place) -> tuple[float, float]:
-    """Rate and dropout that did best for this rival on the tuning seed, of the trials that it may choose from."""
-    allowed = (*TRIALS, *MORE_TRIALS) if model.more_trials else TRIALS
-    tried = read_json(place.work / "tuning.json")[model.tuned]
-    best = max((each for each in tried if (each["rate"], each["dropout"]) in allowed), key=lambda each: each["map"])
-    return best["rate"], best["dropout"]
+    """Rate and dropout that did best for this rival, on the mean of the tuning seeds."""
+    means = tuning_means(read_json(place.work / "tuning.json")[model.tuned])
+    return max((trial for trial in TRIALS if trial in means), key=lambda trial: means[trial])
+
+
+def tuning_means(tried: Sequence[Values]) -> dict[tuple[float, float], float]:
+    """The mean mAP over the tuning seeds of each trial of one rival."""
+    found: dict[tuple[float, float], list[float]] = {}
+    for each in tried:
+        found.setdefault((each["rate"], each["dropout"]), []).append(each["map"])
+    return {trial: float(np.mean(maps)) for trial, maps in found.items()}
 
 
 def cell(world: str, model: Model, seed: int, place: Place) -> Values:
@@ -159,20 +165,18 @@ def cell(world: str, model: Model, seed: int, place: Place) -> Values:
             "wall_seconds": round(time.perf_counter() - began, 2), "load": round(os.getloadavg()[0], 1)}  # fmt: skip
 
 
-def tuning_trial(model: Model, rate: float, dropout: float, place: Place) -> Values:
-    """One trial of a rival on the tuning seed of the base world."""
-    features = held_features("base", TUNING_SEED, place)
-    net = head_of(model, features, dropout, TUNING_SEED)
-    learn(net, [(features.train, features.labels)], STEPS, rate, TUNING_SEED)
+def tuning_trial(model: Model, rate: float, dropout: float, seed: int, place: Place) -> Values:
+    """One trial of a rival on a tuning seed of the base world."""
+    features = held_features("base", seed, place)
+    net = head_of(model, features, dropout, seed)
+    learn(net, [(features.train, features.labels)], STEPS, rate, seed)
     scores = told(net, features.test["4"], len(features.test_labels))["mean"]
-    return {"rate": rate, "dropout": dropout, **figures(scores, features.test_labels)}
+    return {"rate": rate, "dropout": dropout, "seed": seed, **figures(scores, features.test_labels)}
 
 
-def trials() -> list[tuple[Model, float, float]]:
-    """The same trials for each rival, and the same more for each of those that get more."""
-    more = {model.tuned for model in MODELS.values() if model.more_trials}
-    first = [(model, rate, dropout) for model in RIVALS for rate, dropout in TRIALS]
-    return first + [(model, *each) for model in RIVALS if model.name in more for each in MORE_TRIALS]
+def trials() -> list[tuple[Model, float, float, int]]:
+    """The same trials for each rival, on each tuning seed."""
+    return [(model, *each, seed) for seed in TUNING_SEEDS for model in RIVALS for each in TRIALS]
 
 
-__all__ = ["MODELS", "Model", "cell", "chosen", "trials", "tuning_trial"]
+__all__ = ["MODELS", "Model", "cell", "chosen", "trials", "tuning_means", "tuning_trial"]

@@ -8,9 +8,7 @@ from multilabel_worlds import WORLDS
 
 @dataclass(frozen=True)
 class Model:
-    """A head, its options, and how it learns: `tuned` names the rival whose rate and dropout it takes, the best of a
-    few trials or, with `more_trials`, of those and some at higher rates.
-    """
+    """A head, its options, and how it learns: `tuned` names the rival whose rate and dropout it takes."""
 
     name: str
     kind: str
@@ -18,7 +16,6 @@ class Model:
     options: dict[str, Any] = field(default_factory=dict)
     speeds: tuple[int, ...] = ()
     joint: bool = False
-    more_trials: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,15 +74,10 @@ _JOINT = tuple(
     replace(BY_NAME[name], name=f"{name}, jointly", joint=True)
     for name in ("mean", "mean, as many weights", "log-sum-exp", HEAD, PLAIN)
 )
-_MORE = tuple(
-    replace(BY_NAME[name], name=f"{name}, more trials", more_trials=True)
-    for name in ("mean", "mean, as many weights", "log-sum-exp", "max", "log-sum-exp, as many weights", HEAD)
-)
-MODELS = {model.name: model for model in (*RIVALS, *_SIZES, *_SPEEDS, *_JOINT, *_MORE)}
+MODELS = {model.name: model for model in (*RIVALS, *_SIZES, *_SPEEDS, *_JOINT)}
 
-T1, T1M, T1J, T3A, T3B, T3C, T3D, T3E = (
-    "Table 1: against the baselines, frozen backbone", "Table 1 with more trials, at rates up to 0.1",
-    "Table 1, trained jointly", "Table 3a: groups",
+T1, T1J, T3A, T3B, T3C, T3D, T3E = (
+    "Table 1: against the baselines, frozen backbone", "Table 1, trained jointly", "Table 3a: groups",
     "Table 3b: observations", "Table 3c: parts of the model", "Table 3d: speeds", "Table 3e: other attention",
 )  # fmt: skip
 OUTPUTS, CHOICES, SOUND = "Outputs: F_OA, F_OC, their mean", "Choices that the paper leaves open", "Sound"
@@ -106,7 +98,6 @@ ROWS: tuple[Row, ...] = (
     Row(T1, "log-sum-exp, as many weights", "log-sum-exp, as many weights"),
     Row(T1, "ours", HEAD, paper="49.2"),
     Row(T1, "ours + speed-invariant", "head, tuned 2+4+8", views="2+4+8", paper="50.3"),
-    *(Row(T1M, model.name.removesuffix(", more trials"), model.name) for model in _MORE),
     *(Row(T1J, name.removesuffix(", jointly"), name) for name in MODELS if name.endswith(", jointly")),
     *_floors(T3A), Row(T3A, "n = 1", "n = 1", paper="47.9"), Row(T3A, "n = 8", "n = 8", paper="48.3"),
     Row(T3A, "n = 32", PLAIN, paper="48.4"), Row(T3A, "n = 64", "n = 64", paper="48.1"),
