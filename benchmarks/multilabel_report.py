@@ -75,7 +75,8 @@ def _head(cells: Cells) -> Iterator[str]:
         f"Each of {len(RIVALS)} rivals had the same {len(TRIALS)} trials of rate and dropout on seeds "
         f"{' and '.join(map(str, TUNING_SEEDS))} of the base world, which no table uses; variants of the head take "
         "those of the head. mAP in percent (official rule: not interpolated), mean over seeds with 95 % intervals "
-        "(Student's t); `lead` is the paired difference from the table's first row. `paper` is Charades: compare signs, not heights.\n"
+        "(Student's t); `lead` is the paired difference from the table's first row. "
+        "`paper` is Charades: compare signs, not heights.\n"
     )
     if made:
         yield (f"Machine: {os.cpu_count()} shared cores, one thread; {len(made)} cells, {cpu:.0f} CPU minutes; load "
