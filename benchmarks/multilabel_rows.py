@@ -56,6 +56,7 @@ BY_NAME = {model.name: model for model in RIVALS}
 _SIZES = (
     *(replace(BY_NAME[PLAIN], name=f"n = {n}", options={**_OWN, "groups": n}) for n in (1, 8, 64)),
     *(replace(BY_NAME[PLAIN], name=f"K = {k}", options={**_OWN, "observations": k}) for k in (16, 32, 128)),
+    replace(BY_NAME[PLAIN], name="K = 16, n = 1", options={**_OWN, "observations": 16, "groups": 1}),
     replace(BY_NAME[HEAD], name="mean query", options={**_ROWS, "query": "last"}),
     replace(BY_NAME[HEAD], name="scaled", options={**_ROWS, "scaled": True}),
     replace(BY_NAME[HEAD], name="viewpoint", options={**_ROWS, "viewpoint": "mean"}),
@@ -101,8 +102,9 @@ ROWS: tuple[Row, ...] = (
     *(Row(T1J, name.removesuffix(", jointly"), name) for name in MODELS if name.endswith(", jointly")),
     *_floors(T3A), Row(T3A, "n = 1", "n = 1", paper="47.9"), Row(T3A, "n = 8", "n = 8", paper="48.3"),
     Row(T3A, "n = 32", PLAIN, paper="48.4"), Row(T3A, "n = 64", "n = 64", paper="48.1"),
-    *_floors(T3B), Row(T3B, "K = 16", "K = 16", paper="46.1"), Row(T3B, "K = 32", "K = 32", paper="47.5"),
-    Row(T3B, "K = 64", PLAIN, paper="48.4"), Row(T3B, "K = 128", "K = 128", paper="48.4"),
+    *_floors(T3B), Row(T3B, "K = 16", "K = 16", paper="46.1"), Row(T3B, "K = 16, n = 1", "K = 16, n = 1"),
+    Row(T3B, "K = 32", "K = 32", paper="47.5"), Row(T3B, "K = 64", PLAIN, paper="48.4"),
+    Row(T3B, "K = 128", "K = 128", paper="48.4"),
     *_floors(T3C, mean="46.4"), Row(T3C, "no activity-specific", "no activity-specific", paper="46.6"),
     Row(T3C, "no correlation", PLAIN, paper="48.4"), Row(T3C, "complete", HEAD, paper="49.2"),
     *_floors(T3D),
@@ -133,6 +135,9 @@ ROWS: tuple[Row, ...] = (
     *(Row(_world_table("one tempo"), name, model, "one tempo", views) for name, model, views in (
         ("4 only", "head, further at 4", "4"), ("2 + 4 + 8", "head, tuned 2+4+8", "2+4+8"))),
     *(Row(_world_table("single"), name, name, "single") for name in ("K = 16", "non-local")),
+    *(Row(_world_table("large"), name, name, "large") for name in (
+        "temporal attention", "non-local", "decoupled attention")),
+    Row(_world_table("always together"), "no activity-specific", "no activity-specific", "always together"),
     *(Row(_world_table("shifted"), name, HEAD, "shifted", output=output) for name, output in (
         ("own features (F_OA)", "own"), ("correlated features (F_OC)", "correlated"))),
 )  # fmt: skip
