@@ -74,6 +74,7 @@ def _moved(entry: Entry, known: Mapping[str, Entry], root: Path) -> Entry | None
 
 def _joined(known: Entry, fresh: Entry, source: str, now_ns: int) -> Entry:
     """The fresh entry under the known id, with what other sources say kept."""
+    timed = {clock.modality for clock in fresh.clocks}
     other = known.stamp is not None and fresh.stamp is not None and known.stamp.fingerprint != fresh.stamp.fingerprint
     return replace(
         fresh,
@@ -82,7 +83,7 @@ def _joined(known: Entry, fresh: Entry, source: str, now_ns: int) -> Entry:
         segments=(*(part for part in known.segments if not _from(part.source, source)), *fresh.segments),
         title=fresh.title or known.title,
         uploader=fresh.uploader or known.uploader,
-        clocks=fresh.clocks or known.clocks,
+        clocks=(*(clock for clock in known.clocks if clock.modality not in timed), *fresh.clocks),
         changed_ns=now_ns if other else known.changed_ns,
     )
 

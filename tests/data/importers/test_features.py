@@ -264,6 +264,23 @@ def test_features_join_the_projects_own_videos_and_change_no_label(tmp_path: Pat
     assert not project.truth_path.exists()
 
 
+def test_a_modality_of_any_name_stands_beside_the_others(tmp_path: Path, said: str) -> None:
+    """Features of objects, one file a video, odd in width; those that were there, and their clocks, stay."""
+    for name, steps in ((TRAIN, 10), (TEST, 20)):
+        saved(tmp_path / "i3d" / "rgb" / f"{name}.npy", steps)
+    into(tmp_path / "p", tmp_path / "i3d", annotations=said)
+    values = saved(tmp_path / "f" / f"{TRAIN}.npy", 8, width=5)
+    outcome = into(tmp_path / "p", tmp_path / "f", modality="objects", fps=25.0, hop_frames=20)
+    project = Project(tmp_path / "p")
+    assert project.features().modalities() == ("objects", "rgb")
+    found = project.features().read(TRAIN, "objects")
+    np.testing.assert_array_equal(found.values, values)
+    assert (len(found), found.grid.centre(1)) == (8, pytest.approx(1.2))  # Frames 20 to 40.
+    assert outcome.imported.counts["videos_with_features"] == 1
+    clocks = {entry.id: [clock.modality for clock in entry.clocks] for entry in project.manifest()}
+    assert clocks == {TRAIN: ["rgb", "objects"], TEST: ["rgb"]}
+
+
 def test_without_videos_files_or_plain_arrays_it_says_what_to_do(tmp_path: Path, said: str) -> None:
     (tmp_path / "f").mkdir()
     with pytest.raises(InvalidData, match=r"There is no \.npy file below"):

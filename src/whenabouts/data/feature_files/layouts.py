@@ -15,7 +15,8 @@ class Layout:
     """One way of keeping features.
 
     `ending` of its files; `pairs`: a file each for RGB and flow, else one for both; whether halves of that one are the
-    two streams (`split`). `fps` 0 is the video's own rate; a `hop_frames` of 0 cuts the video into equal parts.
+    two streams (`split`), or it is the modality `whole`. `fps` 0 is the video's own rate; a `hop_frames` of 0 cuts the
+    video into equal parts.
     """
 
     ending: str
@@ -24,6 +25,7 @@ class Layout:
     fps: float = 25.0
     hop_frames: int = 16
     window_frames: int = 16
+    whole: str = JOINT
 
 
 LayoutName = Literal["i3d", "wtalc", "actionformer", "activitynet-csv"]

@@ -92,7 +92,7 @@ def _settle(
             do = "Give annotations that say it: steps are equal parts of it."
             plan.faults.append((video_id, "its duration is unknown, so nothing says when its steps are", "", do))
             continue
-        modalities = files if JOINT not in files else (RGB, FLOW) if layout.split else (JOINT,)
+        modalities = files if JOINT not in files else (RGB, FLOW) if layout.split else (layout.whole,)
         clocks = tuple(
             FeatureClock(name, parts_seconds=parts)
             if parts

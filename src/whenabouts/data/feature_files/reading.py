@@ -45,11 +45,14 @@ class FeatureFiles:
 
     def _of_video(self, video: Planned) -> list[FeatureSequence]:
         matrices: dict[str, Matrix] = {name: read_matrix(path) for name, path in sorted(video.files.items())}
-        if JOINT in matrices and len(video.clocks) == 2:
+        if JOINT in matrices:
             joint = matrices.pop(JOINT)
-            if joint.shape[1] % 2:
+            if len(video.clocks) == 1:
+                matrices[video.clocks[0].modality] = joint
+            elif joint.shape[1] % 2:
                 raise InvalidData(f"{joint.shape[1]} columns are no two streams of one width.")
-            matrices[RGB], matrices[FLOW] = np.hsplit(joint, 2)
+            else:
+                matrices[RGB], matrices[FLOW] = np.hsplit(joint, 2)
         return [self._sequence(video, clock, matrices[clock.modality]) for clock in video.clocks]
 
     def _sequence(self, video: Planned, clock: FeatureClock, matrix: Matrix) -> FeatureSequence:

@@ -68,12 +68,14 @@ def import_features(
 def _layout(how: FeatureSettings) -> Layout:
     """The layout with what the settings say otherwise."""
     layout = LAYOUTS[how.layout]
+    if how.modality:
+        layout = replace(layout, pairs=False, split=False, whole=how.modality)
     return replace(
         layout,
         fps=how.fps or layout.fps,
         hop_frames=how.hop_frames or layout.hop_frames,
         window_frames=how.window_frames or how.hop_frames or layout.window_frames,
-        split=layout.split if how.joint == "auto" else how.joint == "split",
+        split=layout.split if how.joint == "auto" or how.modality else how.joint == "split",
     )
 
 

@@ -178,8 +178,9 @@ class FeatureSettings:
 
     `annotations` names the data set's file or folder; "" takes the videos that the project knows. Of `fps`,
     `hop_frames` and `window_frames`, 0 is the layout's own; the first window begins at `offset_frames`. A file for both
-    streams is cut in halves, rgb before flow, or kept as modality "joint" ("auto": as the layout says). With
-    `covered_frames`, equal parts are those of the frames that ActivityNet's features cover, not of the duration.
+    streams is cut in halves, rgb before flow, or kept as modality "joint" ("auto": as the layout says). With a
+    `modality`, such as objects, each video has one file, of that alone. With `covered_frames`, equal parts are those
+    of the frames that ActivityNet's features cover, not of the duration.
     `maker` names the backbone; `storage` float16 halves the store.
     """
 
@@ -190,6 +191,7 @@ class FeatureSettings:
     window_frames: int = Field(default=0, ge=0)
     offset_frames: int = 0
     joint: Literal["auto", "split", "whole"] = "auto"
+    modality: str = ""
     covered_frames: bool = False
     maker: str = ""
     storage: Literal["float32", "float16"] = "float32"
