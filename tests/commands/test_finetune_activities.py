@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from whenabouts.cli import app
@@ -17,6 +18,9 @@ from whenabouts.data.manifest import Entry, Manifest, WeakLabel
 from whenabouts.data.project import Project
 from whenabouts.media.probe import probe
 from whenabouts.media.writing import Encoding, write_video
+from whenabouts.recognition.activity_model import ActivityModel
+from whenabouts.recognition.backbone import Backbone
+from whenabouts.recognition.taking import trainable_backbone
 
 RECIPE = """
 [backbone]
@@ -113,6 +117,20 @@ def test_learn_test_and_learn_again(project: Path) -> None:
     with pytest.raises(SettingsError, match="--start models/activities"):
         typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", recipe,
               "--set", "activities.learns=correlation")  # fmt: skip
+
+
+def test_its_backbone_makes_features_and_begins_other_trainings(project: Path) -> None:
+    recipe, where, model = project.parent / "recipe.toml", ("--project", str(project)), project / "models" / "activities"
+    typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", str(recipe))
+    typed("extract", *where, "--backbone", str(model))
+    kept, learned = Backbone.load(project / "models" / "backbone"), ActivityModel.load(model)
+    assert learned.net.backbone is not None
+    for name, weights in learned.net.backbone.state_dict().items():
+        assert torch.equal(kept.net.state_dict()[name], weights), name
+    store = Project(project).features()
+    assert store.video_ids("rgb") == tuple(f"video{number}" for number in range(8))
+    assert store.source_of("video0", "rgb") == kept.source == learned.backbone.source
+    assert isinstance(trainable_backbone(str(model)), Backbone)  # What `finetune --start` takes.
 
 
 def test_a_split_of_any_name_stays_in_the_project(project: Path) -> None:

@@ -25,6 +25,7 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.nets.activity_net import ActivityNet, Learns, PeopleAs
 from whenabouts.recognition.activity_clips import ClipSettings, ExtraShape
 from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
+from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BackboneSettings
 from whenabouts.recognition.label_kinds import Joining
 
@@ -95,6 +96,13 @@ class ActivityModel:
     vocabulary: Vocabulary
     extra: ExtraShape | None = None
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The part of the net that makes features; InvalidData where it has none."""
+        if self.net.backbone is None:
+            raise InvalidData("This net was made for features that are there: it holds no backbone.")
+        return Backbone(self.shape, self.net.backbone)
 
     def save(self, folder: Path) -> None:
         """Write model.safetensors, settings.toml, vocabulary.json and card.json, whole or not at all."""

@@ -11,6 +11,7 @@ from whenabouts.config import read_toml
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.files import read_json, reading_folder
 from whenabouts.data.project import Project
+from whenabouts.recognition.activity_model import ActivityModel
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.encoder_files import is_encoder
 from whenabouts.recognition.encoders import Encoder, load_encoder, saved_encoder
@@ -61,10 +62,12 @@ def trainable_backbone(given: str, *, architecture: str | None = None, say: Say 
 
 
 def saved_backbone(folder: Path) -> Backbone | Encoder:
-    """What was saved in a folder: a backbone, or a note of an encoder whose files are elsewhere."""
+    """What was saved in a folder: a backbone, the one in a net for activities, or a note of an encoder elsewhere."""
     with reading_folder(folder) as there:
-        encoder = (there / "settings.toml").is_file() and "encoder" in read_toml(there / "settings.toml")
-    return saved_encoder(folder) if encoder else Backbone.load(folder)
+        tables = read_toml(there / "settings.toml") if (there / "settings.toml").is_file() else {}
+    if "activities" in tables:
+        return ActivityModel.load(folder).backbone
+    return saved_encoder(folder) if "encoder" in tables else Backbone.load(folder)
 
 
 def take_backbone(
