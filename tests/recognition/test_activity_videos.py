@@ -255,6 +255,36 @@ def test_thirty_views_are_the_mean_of_each_looked_at_alone(
     np.testing.assert_allclose(looker.video(cached, VIEW_SETS["2+4+8"], speed), total / 30, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("change", "views"),
+    [
+        ({}, "4"),
+        ({"tuning": TuningSettings(steps=1)}, "2+4+8"),
+        ({"tuning": TuningSettings(steps=1, rates=(4,))}, "4"),
+        ({"clips": ClipSettings(rates=(2, 4))}, "2+4+8"),
+    ],
+)
+def test_a_net_is_tested_at_the_speeds_that_it_learned(
+    gathered: tuple[Gathered, Vocabulary, Backbone, Run],
+    archive: Project,
+    tmp_path: Path,
+    change: dict[str, Any],
+    views: str,
+) -> None:
+    _, vocabulary, start, _ = gathered
+    assert isinstance(start.settings, BackboneSettings)
+    told = dataclasses.replace(TOLD, **change)
+    model = ActivityModel(start.settings, told, new_net(start.settings, TOLD, 2, None, None), vocabulary)
+    entry = archive.manifest().of_split("test")[:1]
+
+    def seen(how: ViewSettings) -> np.ndarray:
+        return recognize(model, entry, Look(how, archive.features(), tmp_path, CPU, Silent())).probabilities
+
+    assert model.views(ViewSettings(views="centre")) == "centre"
+    assert model.views(ViewSettings()) == views
+    np.testing.assert_array_equal(seen(ViewSettings()), seen(ViewSettings(views=views)))  # type: ignore[arg-type]
+
+
 def test_moments_are_the_clips_around_them(
     gathered: tuple[Gathered, Vocabulary, Backbone, Run], archive: Project, tmp_path: Path
 ) -> None:

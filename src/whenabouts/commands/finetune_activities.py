@@ -96,8 +96,9 @@ def activities(
     """Look at videos with models/activities and measure what it says: views as [activities] testing asks.
 
     Writes activities/SPLIT.csv, or boxes/SPLIT-judged.csv for a net that judges persons. Choose views with
-    --set activities.testing.views=2+4+8, 2+4, 4 or centre; with --set activities.testing.moments=25 what is said of 25
-    moments of each video is written to activities/SPLIT-moments.csv.
+    --set activities.testing.views=2+4+8, 2+4, 4 or centre; unless said, they are at the speeds that the net has learned
+    at. With --set activities.testing.moments=25 what is said of 25 moments of each video is written to
+    activities/SPLIT-moments.csv.
     """
     from whenabouts.config import as_table, load, merged, tables
     from whenabouts.core.errors import ProjectError

@@ -50,12 +50,12 @@ class TuningSettings:
 class ViewSettings:
     """How videos are looked at: which `views` (Table 3d), and how what is said of them is joined.
 
-    A view is a square of `side` pixels; None: the backbone's `crop`, or all of the picture where it has none. With
+    Without `views` they are "2+4+8" for a net that has learned at several speeds, and "4" for any other. A view is a square of `side` pixels; None: the backbone's `crop`, or all of the picture where it has none. With
     `keep_frames` decoded frames stay in the cache. With `moments` what is said of so many moments of each video is told
     too, the first at its start, evenly; Charades asks for 25.
     """
 
-    views: Views = "2+4+8"
+    views: Views | None = None
     joining: Joining = "sum"
     side: Count | None = None
     batch: Count = 8
@@ -103,6 +103,12 @@ class ActivityModel:
         if self.net.backbone is None:
             raise InvalidData("This net was made for features that are there: it holds no backbone.")
         return Backbone(self.shape, self.net.backbone)
+
+    def views(self, how: ViewSettings) -> Views:
+        """The views of a test: those asked for, else at as many speeds as the net knows."""
+        told = self.settings
+        speeds = {*told.clips.rates, *(told.tuning.rates if told.tuning.steps else ())}
+        return how.views or ("2+4+8" if len(speeds) > 1 else "4")
 
     def save(self, folder: Path) -> None:
         """Write model.safetensors, settings.toml, vocabulary.json and card.json, whole or not at all."""

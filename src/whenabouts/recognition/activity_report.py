@@ -47,7 +47,7 @@ def tested(project: Project, model: ActivityModel, split: str, look: Look) -> di
     write_activities(activities_path(project.folder, split), model.vocabulary.names, rows)
     measured = KINDS[model.settings.head.kind].measure(model.vocabulary.names, scores, labels)
     left = {video.id: video.reason for video in broken}
-    return {**measured.to_json(), "views": look.how.views, "broken": left, "problems": list(problems)}
+    return {**measured.to_json(), "views": model.views(look.how), "broken": left, "problems": list(problems)}
 
 
 def _people(project: Project, model: ActivityModel, entries: Sequence[Entry], split: str, look: Look) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _people(project: Project, model: ActivityModel, entries: Sequence[Entry], sp
         np.asarray([row[2] for row in rows], np.int64), np.asarray([row[3] for row in rows], np.float64),
     )  # fmt: skip
     frame = evaluate_ava(real, found, tuple(range(1, len(names) + 1)))
-    return {**told, "frame_map": None if np.isnan(frame.mean) else frame.mean, "views": look.how.views}
+    return {**told, "frame_map": None if np.isnan(frame.mean) else frame.mean, "views": model.views(look.how)}
 
 
 def _one_each(labels: FloatArray) -> bool:

@@ -110,7 +110,7 @@ class _Watch:
 
     def __init__(self, model: ActivityModel, look: Look) -> None:
         self.model, self.look, self.broken = model, look, list[Video]()
-        self.speeds = VIEW_SETS[look.how.views]
+        self.speeds = VIEW_SETS[model.views(look.how)]
         self.rates = tuple(dict.fromkeys(each.rate for each in self.speeds))
         self.speed = CachedSpeed.of(self.rates)
         self.looker = Looker(model, look.how, look.compute)
