@@ -120,7 +120,11 @@ def test_learn_test_and_learn_again(project: Path) -> None:
 
 
 def test_its_backbone_makes_features_and_begins_other_trainings(project: Path) -> None:
-    recipe, where, model = project.parent / "recipe.toml", ("--project", str(project)), project / "models" / "activities"
+    recipe, where, model = (
+        project.parent / "recipe.toml",
+        ("--project", str(project)),
+        project / "models" / "activities",
+    )
     typed("finetune", *where, "--head", "activities", "--start", "random", "--recipe", str(recipe))
     typed("extract", *where, "--backbone", str(model))
     kept, learned = Backbone.load(project / "models" / "backbone"), ActivityModel.load(model)

@@ -11,7 +11,7 @@ import torch
 pytest.importorskip("matplotlib")
 
 from whenabouts.commands.show import show
-from whenabouts.core import InvalidData, ProjectError, SegmentLabels
+from whenabouts.core import InvalidData, ProjectError, SegmentLabels, VideoLabels
 from whenabouts.core.progress import Silent
 from whenabouts.data.project import Project
 from whenabouts.nets.activity_heads import ActivityHead, co_occurrence
@@ -71,7 +71,10 @@ def test_pictures_tell_of_labels_or_of_what_is_asked_for(looked: tuple[ActivityM
     assert set(activity_picture(each, model.vocabulary).boxed) == set(labels)
     asked = activity_picture(each, model.vocabulary, names[:1])
     assert list(asked.boxed) == [names[0]]
-    assert asked.notes[names[0]] == f"p = {each.outcome.probabilities[0, 0]:.2f}"
+    likely = each.outcome.probabilities[0, 0]
+    assert asked.notes[names[0]] == f"p = {likely:.2f}{', labelled' if names[0] in labels else ''}"
+    nowhere = dataclasses.replace(each, labels=VideoLabels.of([]))
+    assert activity_picture(nowhere, model.vocabulary, names[:1]).notes[names[0]] == f"p = {likely:.2f}"
     assert len(asked.frames) == len(asked.boxed[names[0]]) == len(asked.seconds)
     assert asked.boxed[names[0]].max() == 1.0
 

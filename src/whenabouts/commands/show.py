@@ -40,7 +40,8 @@ Split = Annotated[str, typer.Option("--split", help="Which videos: all, or a spl
 Videos = Annotated[int, typer.Option("--videos", min=1, help="So many videos, or concepts, in a picture.")]
 Format = Annotated[Literal["png", "svg", "pdf"], typer.Option("--format", help="What kind of files to write.")]
 Concept = Annotated[
-    list[str] | None, typer.Option("--concept", help="best, why: which; again for more.", show_default=False)
+    list[str] | None,
+    typer.Option("--concept", help="best, why, activities: which; again for more.", show_default=False),
 ]
 Video = Annotated[str | None, typer.Option("--video", help="why: a moment of this video.", show_default=False)]
 At = Annotated[float | None, typer.Option("--at", help="why: the moment at this second.", show_default=False)]
@@ -77,8 +78,9 @@ def show(
     one moment, the best one where --concept, --video and --at do not say which.
 
     activities: what each activity looks at in the middle clips of the videos with most labels, over frames, and the
-    backbone's own map. observation: what one observation looks at in several videos. correlation: which activity looks
-    at which other one. These three read models/activities and the videos themselves.
+    backbone's own map; those of --concept, else the video's labels. observation: what one observation looks at in several
+    videos. correlation: which activity looks at which other one. These three read models/activities and the videos
+    themselves.
 
     all draws what can be drawn. Reads the manifest, the features and models/localizer; needs matplotlib and, for
     classes, precision and together, scikit-learn (extra plots).

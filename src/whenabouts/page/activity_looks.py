@@ -118,8 +118,8 @@ def _missing_extras(model: ActivityModel) -> Tensor | None:
 def activity_picture(each: LookedAt, vocabulary: Vocabulary, asked: Sequence[str] = ()) -> ClipPicture:
     """The maps of the activities of a video: those asked for, else its labels, else the two most probable.
 
-    Beside each name stands the probability and, where checked segments tell when it is on, how high its map is then and
-    at other times.
+    Beside each name stands the probability, whether the video is labelled with it and, where checked segments tell when
+    it is on, how high its map is then and at other times.
     """
     likely = each.outcome.probabilities[0].numpy()
     classes = [vocabulary.index(name) for name in asked] or sorted(
@@ -131,7 +131,8 @@ def activity_picture(each: LookedAt, vocabulary: Vocabulary, asked: Sequence[str
     for place, index in enumerate(classes):
         name = vocabulary.names[index]
         boxed[name] = shown[place][each.columns]
-        notes[name] = "\n".join([f"p = {likely[index]:.2f}", *_height_note(each, index)])
+        label = ", labelled" if index in each.labels.classes else ""
+        notes[name] = "\n".join([f"p = {likely[index]:.2f}{label}", *_height_note(each, index)])
     title = f"{each.entry.title or each.entry.id}"
     return _pictured(each, title, boxed, {"backbone": normalised(each.maps.backbone)[each.columns]}, notes)
 

@@ -50,9 +50,10 @@ class TuningSettings:
 class ViewSettings:
     """How videos are looked at: which `views` (Table 3d), and how what is said of them is joined.
 
-    Without `views` they are "2+4+8" for a net that has learned at several speeds, and "4" for any other. A view is a square of `side` pixels; None: the backbone's `crop`, or all of the picture where it has none. With
-    `keep_frames` decoded frames stay in the cache. With `moments` what is said of so many moments of each video is told
-    too, the first at its start, evenly; Charades asks for 25.
+    Without `views` they are "2+4+8" for a net that has learned at several speeds, and "4" for any other. A view is a
+    square of `side` pixels; None: the backbone's `crop`, or all of the picture where it has none. With `keep_frames`
+    decoded frames stay in the cache. With `moments` what is said of so many moments of each video is told too, the
+    first at its start, evenly; Charades asks for 25.
     """
 
     views: Views | None = None
