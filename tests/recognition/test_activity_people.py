@@ -169,3 +169,31 @@ def test_what_is_missing_is_told(archive: Project, tmp_path: Path) -> None:
         train_activities(found, archive.vocabulary(), start, told, run)
     assert people_clips([], [Keyframe("a", 1.0, np.zeros((1, 4)), np.zeros((1, 2)), np.ones(1))]) == ()
     assert people_of([]).boxes.shape == (0, 4)
+
+
+def test_keyframes_after_the_decoded_part_of_a_video_are_left_out_and_told(archive: Project, tmp_path: Path) -> None:
+    """Their clips would be of the last picture alone, under the labels of another time."""
+    told, start, said = settings("each"), begun(), list[str]()
+
+    class Heard(Silent):
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    assert isinstance(start.settings, BackboneSettings)
+    short = dataclasses.replace(told, clips=ClipSettings(longest_seconds=0.5))
+    entries, both = archive.manifest().of_split("train")[:2], boxes_for(archive)
+    early = dataclasses.replace(both, seconds=np.where(np.asarray(both.persons) == "0", 0.25, 1.0))
+    run = Run(tmp_path, CPU, workers=1, progress=Heard())
+    found = gather(
+        entries, archive.vocabulary(), start.settings, short, run, store=archive.features(), boxes=early
+    )  # fmt: skip
+    assert [clip.keyframe.seconds for clip in found.people] == [0.25, 0.25]
+    model = train_activities(found, archive.vocabulary(), start, short, run)
+    keyframes = [each for each in keyframes_of(early, 2) if each.video_id == entries[0].id]
+    assert len(keyframes) == 2
+    seen = recognize_people(
+        model, entries[:1], keyframes, Look(ViewSettings(), archive.features(), tmp_path, CPU, Heard())
+    )
+    assert [each.seconds for each in seen.keyframes] == [0.25]
+    lost = [line.partition(". Raise")[0] for line in said if "after what was decoded" in line]
+    assert lost == [f"Keyframes after what was decoded of their videos are left out: {count}" for count in (2, 1)]

@@ -78,9 +78,9 @@ def show(
     one moment, the best one where --concept, --video and --at do not say which.
 
     activities: what each activity looks at in the middle clips of the videos with most labels, over frames, and the
-    backbone's own map; those of --concept, else the video's labels. observation: what one observation looks at in several
-    videos. correlation: which activity looks at which other one. These three read models/activities and the videos
-    themselves.
+    backbone's own map; those of --concept, else the video's labels. observation: what one observation looks at in
+    several videos. correlation: which activity looks at which other one. These three read models/activities and the
+    videos themselves.
 
     all draws what can be drawn. Reads the manifest, the features and models/localizer; needs matplotlib and, for
     classes, precision and together, scikit-learn (extra plots).

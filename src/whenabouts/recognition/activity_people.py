@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from whenabouts.core.boxes import Keyframe, usable
+from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
 from whenabouts.nets.activity_net import People
 from whenabouts.recognition.activity_clips import (
@@ -50,6 +51,21 @@ def chosen_people(keyframe: Keyframe, kept: BoolArray) -> Keyframe:
     """The keyframe with some of its persons."""
     boxes, labels, scores = keyframe.boxes[kept], keyframe.labels[kept], keyframe.scores[kept]
     return Keyframe(keyframe.video_id, keyframe.seconds, boxes, labels, scores)
+
+
+def reached(keyframes: Sequence[Keyframe], frames: Mapping[str, int], rate: float) -> list[Keyframe]:
+    """Keyframes that lie in the frames, at `rate` a second, that there are of their videos, or at the very end."""
+    return [each for each in keyframes if each.seconds * rate < frames.get(each.video_id, 0) + 1]
+
+
+def tell_beyond(count: int, progress: Progress) -> None:
+    """Say how many keyframes lie after what there is of their videos."""
+    if count:
+        progress.say(
+            f"Keyframes after what was decoded of their videos are left out: {count}. Raise "
+            "activities.clips.longest_seconds, or see that times count from the start of the files "
+            "(import.ava.start_seconds)."
+        )
 
 
 def numbers_around(seconds: float, stride: int, pictures: int, frames: int, rate: float) -> IntArray:

@@ -20,7 +20,7 @@ from whenabouts.data.manifest import Entry
 from whenabouts.nets.activity_net import People, outputs_of
 from whenabouts.recognition.activity_clips import NORMAL_RATE, CachedSpeed, extras_of, span_of
 from whenabouts.recognition.activity_model import ActivityModel, ViewSettings
-from whenabouts.recognition.activity_people import numbers_around, people_of
+from whenabouts.recognition.activity_people import numbers_around, people_of, reached, tell_beyond
 from whenabouts.recognition.activity_training import placed_people
 from whenabouts.recognition.clip_cuts import Pixels, Square, frames_at, square_at
 from whenabouts.recognition.frame_cache import Cached, FrameCache
@@ -90,18 +90,22 @@ def recognize_people(
 ) -> RecognizedPeople:
     """Look at keyframes, at each speed of the views once, through the middle of the picture.
 
-    A net that judges each person gives (P, A) of a keyframe, one that puts persons beside the scene (1, A).
+    A net that judges each person gives (P, A) of a keyframe, one that puts persons beside the scene (1, A). Keyframes
+    after what was decoded of their videos are left out, and told.
     """
     watch = _Watch(model, look)
     of_video: dict[str, list[Keyframe]] = defaultdict(list)
     for keyframe in keyframes:
         of_video[keyframe.video_id].append(keyframe)
     watch.tell_lacking([entry for entry in entries if entry.id in of_video])
-    found, scores = [], []
+    found, scores, beyond = [], [], 0
     for entry, cached in watch.decoded([entry for entry in entries if entry.id in of_video]):
-        for keyframe in of_video[entry.id]:
+        there = reached(of_video[entry.id], {entry.id: cached.frames}, watch.form.rate)
+        beyond += len(of_video[entry.id]) - len(there)
+        for keyframe in there:
             found.append(keyframe)
             scores.append(watch.looker.people(cached, keyframe, watch.rates, watch.speed, watch.extras(entry)))
+    tell_beyond(beyond, look.progress)
     return RecognizedPeople(tuple(found), tuple(scores), tuple(watch.broken))
 
 
@@ -113,13 +117,13 @@ class _Watch:
         self.speeds = VIEW_SETS[model.views(look.how)]
         self.rates = tuple(dict.fromkeys(each.rate for each in self.speeds))
         self.speed = CachedSpeed.of(self.rates)
+        self.form = self.speed.frame_format(model.shape, model.settings.clips.longest_seconds)
         self.looker = Looker(model, look.how, look.compute)
 
     def decoded(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Cached]]:
         """Videos with their frames, those that can be read."""
         look = self.look
-        form = self.speed.frame_format(self.model.shape, self.model.settings.clips.longest_seconds)
-        frames, there = FrameCache(look.cache / "frames", form), [entry for entry in entries if entry.usable]
+        frames, there = FrameCache(look.cache / "frames", self.form), [entry for entry in entries if entry.usable]
         size = 4 * look.workers
         chunks = [there[first : first + size] for first in range(0, len(there), size)]
         for chunk in look.progress.track(chunks, total=len(chunks), title="looking at videos"):
@@ -135,8 +139,7 @@ class _Watch:
 
     def seconds(self, entry: Entry, cached: Cached) -> float:
         """How long a video is: by its file, else by the frames that are there."""
-        form = self.speed.frame_format(self.model.shape, self.model.settings.clips.longest_seconds)
-        return entry.video.duration_seconds or cached.frames / form.rate
+        return entry.video.duration_seconds or cached.frames / self.form.rate
 
     def extras(self, entry: Entry) -> FeatureSequence | None:
         """The features that a video has beside its pictures."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from whenabouts.core.boxes import Boxes, keyframes_of
+from whenabouts.core.boxes import Boxes, Keyframe, keyframes_of
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.files import sweep
 from whenabouts.core.labels import Absent
@@ -19,7 +19,7 @@ from whenabouts.nets.activity_heads import ActivityHead, co_occurrence
 from whenabouts.nets.activity_net import ActivityNet, Learns
 from whenabouts.recognition.activity_clips import ActivityDraws, ActivityVideo, CachedSpeed, Draws, ExtraShape
 from whenabouts.recognition.activity_model import ActivityModel, ActivitySettings, new_net
-from whenabouts.recognition.activity_people import PeopleClip, PeopleDraws, people_clips
+from whenabouts.recognition.activity_people import PeopleClip, PeopleDraws, people_clips, reached, tell_beyond
 from whenabouts.recognition.activity_training import loop_plan, measured, weights_hash
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BackboneSettings
@@ -83,8 +83,19 @@ def gather(
             f"{lacking} of {len(videos)} videos have no {told.extras!r} features: pictures alone speak there."
         )
     broken = tuple(found.video for found in cached if found.video.status != "complete")
-    people = () if boxes is None else people_clips(videos, keyframes_of(boxes, len(vocabulary)))
+    people = () if boxes is None else _people(videos, keyframes_of(boxes, len(vocabulary)), form.rate, run)
     return Gathered(tuple(videos), broken, speed, extra, people)
+
+
+def _people(
+    videos: Sequence[ActivityVideo], keyframes: Sequence[Keyframe], rate: float, run: Run
+) -> tuple[PeopleClip, ...]:
+    """Keyframes of these videos, but for those after what was decoded of them, which are told."""
+    frames = {video.cached.video.id: video.cached.frames for video in videos}
+    known = [keyframe for keyframe in keyframes if keyframe.video_id in frames]
+    kept = reached(known, frames, rate)
+    tell_beyond(len(known) - len(kept), run.progress)
+    return people_clips(videos, kept)
 
 
 def train_activities(
