@@ -12,7 +12,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="activitynet, boris, chapters, charades-classify, charades-localize, clips, csv, edl, elan, "
+        help="activitynet, ava, boris, chapters, charades-classify, charades-localize, clips, csv, edl, elan, "
         "epic-kitchens, fcpxml, fiftyone, google-video, label-studio, otio, parquet, srt, thumos, via, webvtt, "
         "youtube8m or youtube8m-submission.",
         show_default="by the target's ending",

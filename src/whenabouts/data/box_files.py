@@ -43,7 +43,7 @@ def write_boxes(path: Path, rows: Iterable[BoxRow]) -> None:
     writer.writerow(COLUMNS)
     for row in rows:
         corners = [f"{value:.8g}" for value in row.box]
-        writer.writerow([row.video, f"{row.seconds:.10g}", *corners, row.label, f"{row.score:.6g}", row.person])
+        writer.writerow([row.video, f"{row.seconds:.10g}", *corners, row.label, f"{row.score:.9g}", row.person])
     write_text(path, text.getvalue())
 
 

@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_boxes_labels_and_findings(folder: Path) -> None:
     found = read_ava(folder, start_seconds=900.0)
-    assert found.ids == {"stand": 12, "watch (a person)": 80}
+    assert found.annotations.labels == ("stand", "watch (a person)")
     train = found.boxes["train"]
     assert [(row.seconds, row.label, row.person) for row in train[:3]] == [
         (2.0, "stand", "0"), (2.0, "watch (a person)", "0"), (2.0, "stand", "1"),
@@ -144,6 +144,6 @@ def test_real_rows(shared: Path, tmp_path: Path) -> None:
     for name, kept in (("ava_val_v2.2_first_rows_sample.csv", "ava_val_v2.2.csv"), ("label_map_60.txt",) * 2):
         (tmp_path / kept).write_bytes((labels / name).read_bytes())
     found = read_ava(tmp_path)
-    assert len(found.ids) == 60
+    assert len(found.annotations.labels) == 60
     assert len(found.boxes["test"]) > 20
     assert {row.video for row in found.boxes["test"]} == {"1j20qq1JyX4"}

@@ -30,7 +30,7 @@ from whenabouts.evaluation.reading import read_predictions, read_truth
 NAMES = ("Billiards", "Diving")
 Writing = Callable[..., Exported]
 # Of what nets say of activities and clips: test_charades.py, test_epic_kitchens.py.
-SAID = ("charades-classify", "charades-localize", "epic-kitchens")
+SAID = ("ava", "charades-classify", "charades-localize", "epic-kitchens")
 
 
 @pytest.fixture

@@ -169,7 +169,13 @@ def test_the_target_tells_the_format() -> None:
     assert set(EXPORTERS) > FOLDERS
 
 
-OF_DATA_SETS = ("charades", "epic-kitchens", "thumos", "youtube8m")  # these write moments of their data set alone
+OF_DATA_SETS = (
+    "ava",
+    "charades",
+    "epic-kitchens",
+    "thumos",
+    "youtube8m",
+)  # these write moments of their data set alone
 OF_ANY_PROJECT = sorted(kind for kind in set(EXPORTERS) - {"chapters", "clips"} if not kind.startswith(OF_DATA_SETS))
 
 

@@ -17,12 +17,11 @@ _PROPOSED = ("predicted_boxes", "proposals", "detections")
 
 @dataclass(frozen=True)
 class AvaSet:
-    """Annotations as spans of seconds, boxes by split, proposed boxes by split, and ids of the actions by name."""
+    """Annotations as spans of seconds, boxes by split, and proposed boxes by split."""
 
     annotations: AnnotationSet
     boxes: dict[str, list[BoxRow]]
     found: dict[str, list[BoxRow]]
-    ids: dict[str, int]
 
 
 def read_ava(root: Path, *, least_score: float = 0.8, start_seconds: float = 0.0) -> AvaSet:
@@ -56,7 +55,7 @@ def read_ava(root: Path, *, least_score: float = 0.8, start_seconds: float = 0.0
     told = f"AVA, test: {sum(video.split == 'test' for video in videos):,} videos"
     labels = tuple(names.values())
     whole = AnnotationSet("AVA", told, "test", checked(videos, str(root)), tuple(faults), labels, by_line=True)
-    return AvaSet(whole, boxes, found, {name: number for number, name in names.items()})
+    return AvaSet(whole, boxes, found)
 
 
 def is_ava(root: Path) -> bool:

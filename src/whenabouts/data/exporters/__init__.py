@@ -5,6 +5,7 @@ from pathlib import Path
 
 from whenabouts.core.errors import SettingsError
 from whenabouts.data.exporters.activitynet import export_activitynet
+from whenabouts.data.exporters.ava import export_ava
 from whenabouts.data.exporters.behaviour import export_boris, export_elan
 from whenabouts.data.exporters.charades import export_charades_classify, export_charades_localize
 from whenabouts.data.exporters.edl import export_edl
@@ -24,6 +25,7 @@ from whenabouts.data.exporters.youtube8m import export_youtube8m
 
 EXPORTERS: Mapping[str, Exporter] = {
     "activitynet": export_activitynet,
+    "ava": export_ava,
     "boris": export_boris,
     "chapters": export_chapters,
     "charades-classify": export_charades_classify,

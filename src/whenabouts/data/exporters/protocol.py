@@ -54,6 +54,14 @@ class CharadesFile:
 
 
 @settings
+class AvaFile:
+    """`actions` is the list of numbered actions, AVA's .pbtxt of 60; `start_seconds` as in the import of the boxes."""
+
+    actions: str = ""
+    start_seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
+@settings
 class EpicKitchensFile:
     """`tables` is the folder of the data set's tables, `nouns` a project of nouns beside this one of verbs.
 
@@ -133,6 +141,7 @@ class ExportSettings:
     youtube8m: ShardSettings = field(default_factory=ShardSettings)
     submission: SubmissionFile = field(default_factory=SubmissionFile)
     charades: CharadesFile = field(default_factory=CharadesFile)
+    ava: AvaFile = field(default_factory=AvaFile)
     epic_kitchens: EpicKitchensFile = field(default_factory=EpicKitchensFile)
 
 
