@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from whenabouts.cli import app
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
+from whenabouts.core.locks import claimed
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.box_files import BoxRow, boxes_path, write_boxes
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
@@ -166,6 +167,7 @@ def test_persons_whose_boxes_can_not_be_used_are_told_and_cost_no_other_split(pr
     told = typed(*learn, "--start", "random", "--set", "activities.people=each")
     assert list(told["tests"]) == ["test"]  # type: ignore[call-overload]
     problems = told["tests"]["test"]["problems"]  # type: ignore[index]
+    assert list(told["untested"]) == ["more"]  # type: ignore[call-overload]
     assert problems == [
         "test-found.csv line 2: not video, seconds and four corners",
         "test-found.csv holds no box: nobody was looked at",
@@ -174,3 +176,54 @@ def test_persons_whose_boxes_can_not_be_used_are_told_and_cost_no_other_split(pr
     typed(*learn, "--start", "models/activities")  # It judges persons still.
     with pytest.raises(SettingsError, match="people 'each'"):
         typed(*learn, "--start", "models/activities", "--set", "activities.people=none")
+
+
+def test_what_could_not_be_used_is_told_with_the_figures(project: Path) -> None:
+    """A damaged video, a box without area and a concept that came later: the others are tested, and the line tells."""
+    home, recipe, where = Project.open(project), str(project.parent / "recipe.toml"), ("--project", str(project))
+    broken = project.parent / "broken.mp4"
+    broken.write_bytes(b"no video")
+    more = tuple(Entry(replace(probe(broken), id=f"broken-{split}"), split=split) for split in ("train", "test"))
+    home.write_manifest(Manifest((*home.manifest(), *more)))
+    for split in ("train", "test"):
+        ids = [entry.id for entry in home.manifest().of_split(split)]
+        rows = [BoxRow(name, 0.5, (0.0, 0.0, 1.0, 0.5), NAMES[0], 1.0, "0") for name in ids]
+        write_boxes(boxes_path(project, split), [*rows, BoxRow(ids[0], 0.5, (1e300, 0.0, 1e308, 1.0), NAMES[0])])
+    learn = ("finetune", *where, "--head", "activities", "--recipe", recipe, "--start", "random")
+    for people in ("each", "positions"):
+        told = typed(*learn, "--set", f"activities.people={people}", "--set", "activities.testing.moments=2")
+        assert list(told["training"]["broken"]) == ["broken-train"]  # type: ignore[index]
+        tested = told["tests"]["test"]  # type: ignore[index]
+        assert list(tested["broken"]) == ["broken-test"]
+        assert [problem.split(":")[0] for problem in tested["problems"]] == [
+            "test-people.csv line 7",
+            "Keyframes of videos that are not there, or can't be read, are left out",
+            "moments are not told of by a net that looks at persons",
+        ]
+    told = typed(*learn)
+    assert list(told["tests"]["test"]["broken"]) == ["broken-test"]  # type: ignore[index]
+    home.write_vocabulary(Vocabulary((*NAMES, "later")))
+    done = CliRunner().invoke(app, ["evaluate", "activities", *where], catch_exceptions=False)
+    assert "1 partial or unreadable: broken-test; 1 problems, the first: 1 concepts of the project" in done.output
+    with pytest.raises(SettingsError, match=r"1 concepts less: it does not know \('later'\)"):
+        typed(*learn[:-1], "models/activities")
+
+
+def test_what_another_net_said_goes_with_it(project: Path) -> None:
+    """Even where the new net can't be tested: else a submission would be made of what the old one said."""
+    recipe, where = str(project.parent / "recipe.toml"), ("--project", str(project))
+    learn = ("finetune", *where, "--head", "activities", "--recipe", recipe, "--start", "random")
+    typed(*learn)
+    assert (project / "activities" / "test.csv").is_file()
+    (project / "truth.json").write_text('{"database": {"video4": {"annotations": "x"}}}')
+    told = typed(*learn, "--set", "activities.training.steps=4")
+    assert "no list 'annotations'" in told["untested"]["test"]  # type: ignore[index]
+    assert not (project / "activities" / "test.csv").exists()
+
+
+def test_testing_waits_for_no_training_that_holds_its_frames(project: Path) -> None:
+    """It would remove frames that the other is reading."""
+    recipe, where = str(project.parent / "recipe.toml"), ("--project", str(project))
+    typed("finetune", *where, "--head", "activities", "--recipe", recipe, "--start", "random")
+    with claimed(project / "cache" / "finetune", "a training"), pytest.raises(ProjectError, match="Another process"):
+        typed("evaluate", "activities", *where)

@@ -32,10 +32,9 @@ def learn_activities(
     from whenabouts.core.errors import InvalidData, ProjectError
     from whenabouts.core.files import write_json
     from whenabouts.core.locks import claimed
-    from whenabouts.data.activity_files import activities_path
     from whenabouts.data.box_files import boxes_path, read_boxes
     from whenabouts.recognition.activity_model import ActivityModel, ActivitySettings
-    from whenabouts.recognition.activity_report import line, tested
+    from whenabouts.recognition.activity_report import forget, line, tested
     from whenabouts.recognition.activity_testing import Look
     from whenabouts.recognition.activity_videos import clear_checkpoints, gather, train_activities
     from whenabouts.recognition.backbone import Backbone
@@ -62,27 +61,33 @@ def learn_activities(
     with claimed(run.cache, "a fine-tuning"):
         found = gather(entries, vocabulary, shape, how, run, store=home.features(), absent=absent, boxes=boxes)
         model = train_activities(found, vocabulary, start, how, run)
+        forget(home)
         model.save(folder)
         look = Look(how.testing, home.features(), run.cache, run.compute, terminal, run.workers)
-        report: dict[str, Any] = {"training": dict(model.training), "tests": {}}
+        report: dict[str, Any] = {"training": dict(model.training), "tests": {}, "untested": {}}
         for split in splits:
-            activities_path(home.folder, split, moments=True).unlink(missing_ok=True)  # Of the net before this one.
             try:
                 report["tests"][split] = tested(home, model, split, look)
             except (InvalidData, ProjectError) as error:
+                report["untested"][split] = str(error)
                 terminal.say(f"{split}: {error}")
         write_json(home.reports_folder / "activities.json", report)
         clear_checkpoints(run)
     figures = "; ".join(line(split, one) for split, one in report["tests"].items())
     terminal.result(
         f"Wrote {folder}: {len(vocabulary)} activities from {model.training['videos']} videos. "
-        f"{figures or _untested(splits)}",
+        f"{figures or 'No split was tested'}.{_not_used(report)}",
         {"folder": str(folder), **report},
     )
 
 
-def _untested(splits: list[str]) -> str:
-    return f"None of {', '.join(splits)} could be tested." if splits else "No split to test on."
+def _not_used(report: dict[str, Any]) -> str:
+    """What to say of splits, videos and steps that came to nothing."""
+    untested, training = report["untested"], report["training"]
+    said = f" Could not be tested: {', '.join(untested)}." if untested else ""
+    broken, lost = len(training["broken"]), training["steps_not_taken"]
+    said += f" {broken} training videos are partial or unreadable." if broken else ""
+    return said + (f" {lost} steps were not taken: their loss or gradient was not finite." if lost else "")
 
 
 def activities(
@@ -102,6 +107,7 @@ def activities(
     """
     from whenabouts.config import as_table, load, merged, tables
     from whenabouts.core.errors import ProjectError
+    from whenabouts.core.locks import claimed
     from whenabouts.data.activity_files import activities_path
     from whenabouts.data.box_files import boxes_path
     from whenabouts.data.project import Project
@@ -118,7 +124,8 @@ def activities(
     said = tables(recipe, overrides, sections=("activities",))["activities"].get("testing", {})
     how = load(ViewSettings, merged(as_table(model.settings.testing), said), "[activities.testing]")
     look = Look(how, home.features(), home.cache_folder / "finetune", choose_compute(device), terminal)
-    told = tested(home, model, split, look)
+    with claimed(look.cache, "a fine-tuning"):  # It removes frames that another may be reading.
+        told = tested(home, model, split, look)
     people = model.settings.people == "each"
     path = boxes_path(home.folder, split, "judged") if people else activities_path(home.folder, split)
     terminal.result(f"Wrote {path}: {line(split, told)}.", {"file": str(path), **told})

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,8 @@ def write_boxes(path: Path, rows: Iterable[BoxRow]) -> None:
 def read_boxes(path: Path, vocabulary: Vocabulary) -> tuple[Boxes, tuple[str, ...]]:
     """Boxes with their labels over a vocabulary, and what could not be used, each with its line.
 
-    Labels are found in any spelling; those outside the vocabulary count as none. A missing file raises ProjectError.
+    Corners are clipped to the picture; a box with no area there can't be used. Labels are found in any spelling; those
+    outside the vocabulary count as none. A missing file raises ProjectError.
     """
     if not path.is_file():
         raise ProjectError(f"There are no boxes {path}. Import a data set with boxes: ava or volleyball.")
@@ -58,27 +59,40 @@ def read_boxes(path: Path, vocabulary: Vocabulary) -> tuple[Boxes, tuple[str, ..
     ids, seconds, corners, classes, scores, persons = [], [], [], [], [], []
     problems = []
     for line, row in named_rows(path, frozenset(COLUMNS[:6])):
-        try:
-            numbers = [float(row[name]) for name in COLUMNS[1:6]]
-            score = float(row.get("score") or 1.0)
-        except (KeyError, ValueError):
-            problems.append(f"{path.name} line {line}: not video, seconds and four corners")
+        place, wrong = _placed(row)
+        if place is None:
+            problems.append(f"{path.name} line {line}: {wrong}")
             continue
-        if not all(math.isfinite(number) for number in (*numbers, score)):
-            problems.append(f"{path.name} line {line}: a number is not finite")
-            continue
-        ids.append(row["video"])
-        seconds.append(numbers[0])
-        corners.append(numbers[1:])
+        ids.append(place.video)
+        seconds.append(place.seconds)
+        corners.append(place.box)
         label = row.get("label", "")
         if label not in places:
             places[label] = class_of(label, vocabulary)
-        place = places[label]
-        classes.append(-1 if place is None else place)
-        scores.append(score)
+        index = places[label]
+        classes.append(-1 if index is None else index)
+        scores.append(place.score)
         persons.append(row.get("person", ""))
     boxes = Boxes(
         tuple(ids), np.asarray(seconds), np.asarray(corners).reshape(-1, 4), np.asarray(classes, np.int64),
         np.asarray(scores), tuple(persons),
     )  # fmt: skip
     return boxes, tuple(problems)
+
+
+def _placed(row: Mapping[str, str]) -> tuple[BoxRow | None, str]:
+    """A row's time, score and box within the picture; None, and what is wrong with it."""
+    try:
+        seconds, *corners = (float(row[name]) for name in COLUMNS[1:6])
+        score = float(row.get("score") or 1.0)
+    except (KeyError, ValueError):
+        return None, "not video, seconds and four corners"
+    if not all(math.isfinite(number) for number in (seconds, *corners, score)):
+        return None, "a number is not finite"
+    video = row.get("video", "")
+    if not video or seconds < 0:
+        return None, "a box before its video begins" if video else "a box of no video"
+    x1, y1, x2, y2 = (min(max(corner, 0.0), 1.0) for corner in corners)
+    if x1 >= x2 or y1 >= y2:
+        return None, "a box without area in the picture"
+    return BoxRow(video, seconds, (x1, y1, x2, y2), score=score), ""

@@ -14,6 +14,7 @@ from whenabouts.core.errors import SettingsError
 from whenabouts.core.features import FeatureSequence
 from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.timing import FloatArray, IntArray
+from whenabouts.core.video import Video
 from whenabouts.media.fingerprints import size_and_time
 from whenabouts.recognition.activity_training import FeatureBatch, drawn_rows
 from whenabouts.recognition.backbone import BackboneSettings
@@ -242,3 +243,8 @@ class ActivityDraws:
 def span_of(numbers: IntArray, rate: float) -> tuple[float, float]:
     """When the first of some frames begins and the last ends, in seconds."""
     return float(numbers.min()) / rate, (float(numbers.max()) + 1) / rate
+
+
+def reasons(videos: Sequence[Video]) -> dict[str, str]:
+    """Why videos are partial or unreadable, by id."""
+    return {video.id: video.reason or "its file is gone" for video in videos}

@@ -58,14 +58,17 @@ def reached(keyframes: Sequence[Keyframe], frames: Mapping[str, int], rate: floa
     return [each for each in keyframes if each.seconds * rate < frames.get(each.video_id, 0) + 1]
 
 
-def tell_beyond(count: int, progress: Progress) -> None:
-    """Say how many keyframes lie after what there is of their videos."""
-    if count:
-        progress.say(
-            f"Keyframes after what was decoded of their videos are left out: {count}. Raise "
-            "activities.clips.longest_seconds, or see that times count from the start of the files "
-            "(import.ava.start_seconds)."
-        )
+def tell_lost(beyond: int, unread: int, progress: Progress) -> tuple[str, ...]:
+    """Say how many keyframes lie after what there is of their videos, and how many are of no video that can be read."""
+    told = [] if not beyond else [
+        f"Keyframes after what was decoded of their videos are left out: {beyond}. Raise "
+        "activities.clips.longest_seconds, or see that times count from the start of the files "
+        "(import.ava.start_seconds)."
+    ]  # fmt: skip
+    told += [f"Keyframes of videos that are not there, or can't be read, are left out: {unread}."] if unread else []
+    for line in told:
+        progress.say(line)
+    return tuple(told)
 
 
 def numbers_around(seconds: float, stride: int, pictures: int, frames: int, rate: float) -> IntArray:

@@ -16,7 +16,7 @@ from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import class_of, labels_of
 from whenabouts.evaluation.ava import evaluate_ava
 from whenabouts.evaluation.ava_files import BoxRows
-from whenabouts.recognition.activity_clips import label_row
+from whenabouts.recognition.activity_clips import label_row, reasons
 from whenabouts.recognition.activity_model import ActivityModel
 from whenabouts.recognition.activity_testing import Look, Recognized, RecognizedPeople, recognize, recognize_people
 from whenabouts.recognition.label_kinds import KINDS
@@ -33,21 +33,45 @@ def tested(project: Project, model: ActivityModel, split: str, look: Look) -> di
     entries = project.manifest().of_split(split)
     if model.settings.people == "each":
         return _people(project, model, entries, split, look)
+    unknown = _unknown(project, model)
     if model.settings.people == "positions":
         boxes, problems = read_boxes(boxes_path(project.folder, split), model.vocabulary)
         seen = recognize_people(model, entries, keyframes_of(boxes, len(model.vocabulary)), look)
+        problems += (*seen.problems, *_without_moments(look))
         ids: Sequence[str] = [keyframe.video_id for keyframe in seen.keyframes]
         scores, broken = _rows([row[0] for row in seen.probabilities], len(model.vocabulary)), seen.broken
     else:
         found, problems = recognize(model, entries, look), ()
         ids, scores, broken = found.video_ids, found.probabilities, found.broken
-        _write_moments(project, split, model, found)
+        _write_moments(project, split, model, found, look.how.moments)
     labels = _labels(project, {entry.id: entry for entry in entries}, ids, model)
     rows = [ActivityRow(video_id, row) for video_id, row in zip(ids, scores, strict=True)]
     write_activities(activities_path(project.folder, split), model.vocabulary.names, rows)
     measured = KINDS[model.settings.head.kind].measure(model.vocabulary.names, scores, labels)
-    left = {video.id: video.reason for video in broken}
-    return {**measured.to_json(), "views": model.views(look.how), "broken": left, "problems": list(problems)}
+    told = {"views": model.views(look.how), "broken": reasons(broken), "problems": [*problems, *unknown]}
+    return {**measured.to_json(), **told}
+
+
+def forget(project: Project) -> None:
+    """Remove what the net before said of videos: it is not what the net that comes now will say."""
+    for split in project.manifest().splits:
+        said = (activities_path(project.folder, split, moments=moments) for moments in (False, True))
+        for path in (*said, boxes_path(project.folder, split, "judged")):
+            path.unlink(missing_ok=True)
+
+
+def _unknown(project: Project, model: ActivityModel) -> tuple[str, ...]:
+    """What to say of concepts that have come to the project since the net was trained."""
+    if not project.vocabulary_path.is_file():
+        return ()
+    names = [name for name in project.vocabulary().names if class_of(name, model.vocabulary) is None]
+    told = f"{len(names)} concepts of the project are not known to the net, such as {names[0]!r}" if names else ""
+    return (f"{told}: train again to learn them",) if names else ()
+
+
+def _without_moments(look: Look) -> tuple[str, ...]:
+    told = "moments are not told of by a net that looks at persons: testing.moments is left out"
+    return (told,) if look.how.moments else ()
 
 
 def _people(project: Project, model: ActivityModel, entries: Sequence[Entry], split: str, look: Look) -> dict[str, Any]:
@@ -64,7 +88,8 @@ def _people(project: Project, model: ActivityModel, entries: Sequence[Entry], sp
         )
     seen = recognize_people(model, entries, keyframes_of(given, len(names)), look)
     write_boxes(boxes_path(project.folder, split, "judged"), _judged(seen, names))
-    told: dict[str, Any] = {"broken": {video.id: video.reason for video in seen.broken}, "problems": list(problems)}
+    problems = (*problems, *seen.problems, *_without_moments(look), *_unknown(project, model))
+    told: dict[str, Any] = {"broken": reasons(seen.broken), "problems": list(problems)}
     if given is truth:
         labels = _rows([row for keyframe in seen.keyframes for row in keyframe.labels], len(names))
         scores = _rows([row for each in seen.probabilities for row in each], len(names))
@@ -136,19 +161,22 @@ def _rows(rows: Sequence[FloatArray], width: int) -> FloatArray:
     return np.stack(rows) if rows else np.zeros((0, width))
 
 
-def _write_moments(project: Project, split: str, model: ActivityModel, found: Recognized) -> None:
+def _write_moments(project: Project, split: str, model: ActivityModel, found: Recognized, count: int) -> None:
     rows = [
         ActivityRow(video_id, row, number, second)
         for video_id, seconds, each in zip(found.video_ids, found.seconds, found.at_moments, strict=False)
         for number, (second, row) in enumerate(zip(seconds.tolist(), each, strict=True), start=1)
     ]
-    if rows:
+    if count:
         path = activities_path(project.folder, split, moments=True)
         write_activities(path, model.vocabulary.names, rows, moments=True)
 
 
 def line(split: str, told: dict[str, Any]) -> str:
-    """A split's figures in a few words."""
+    """A split's figures in a few words, and how much could not be used."""
     shown = ("map", "top1", "frame_map")
     said = [f"{name} {told[name]:.3f}" for name in shown if told.get(name) is not None]
-    return f"{split}: {', '.join(said) or 'nothing to measure by'}"
+    broken, problems = told["broken"], told["problems"]
+    left = [f"{len(broken)} partial or unreadable: {next(iter(broken))}"] if broken else []
+    left += [f"{len(problems)} problems, the first: {problems[0]}"] if problems else []
+    return f"{split}: {', '.join(said) or 'nothing to measure by'}" + (f" ({'; '.join(left)})" if left else "")

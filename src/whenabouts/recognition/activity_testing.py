@@ -20,7 +20,7 @@ from whenabouts.data.manifest import Entry
 from whenabouts.nets.activity_net import People, outputs_of
 from whenabouts.recognition.activity_clips import NORMAL_RATE, CachedSpeed, extras_of, span_of
 from whenabouts.recognition.activity_model import ActivityModel, ViewSettings
-from whenabouts.recognition.activity_people import numbers_around, people_of, reached, tell_beyond
+from whenabouts.recognition.activity_people import numbers_around, people_of, reached, tell_lost
 from whenabouts.recognition.activity_training import placed_people
 from whenabouts.recognition.clip_cuts import Pixels, Square, frames_at, square_at
 from whenabouts.recognition.frame_cache import Cached, FrameCache
@@ -60,11 +60,12 @@ class Recognized:
 
 @dataclass(frozen=True)
 class RecognizedPeople:
-    """Keyframes with probabilities of everybody there, (P, A) each, and the videos as above."""
+    """Keyframes with probabilities of everybody there, (P, A) each, the videos as above, and what was left out."""
 
     keyframes: tuple[Keyframe, ...]
     probabilities: tuple[FloatArray, ...]
     broken: tuple[Video, ...]
+    problems: tuple[str, ...] = ()
 
 
 def recognize(model: ActivityModel, entries: Sequence[Entry], look: Look) -> Recognized:
@@ -98,15 +99,16 @@ def recognize_people(
     for keyframe in keyframes:
         of_video[keyframe.video_id].append(keyframe)
     watch.tell_lacking([entry for entry in entries if entry.id in of_video])
-    found, scores, beyond = [], [], 0
+    found, scores, beyond, unread = [], [], 0, len(keyframes)
     for entry, cached in watch.decoded([entry for entry in entries if entry.id in of_video]):
         there = reached(of_video[entry.id], {entry.id: cached.frames}, watch.form.rate)
         beyond += len(of_video[entry.id]) - len(there)
+        unread -= len(of_video[entry.id])
         for keyframe in there:
             found.append(keyframe)
             scores.append(watch.looker.people(cached, keyframe, watch.rates, watch.speed, watch.extras(entry)))
-    tell_beyond(beyond, look.progress)
-    return RecognizedPeople(tuple(found), tuple(scores), tuple(watch.broken))
+    lost = tell_lost(beyond, unread, look.progress)
+    return RecognizedPeople(tuple(found), tuple(scores), tuple(watch.broken), lost)
 
 
 class _Watch:
@@ -124,6 +126,7 @@ class _Watch:
         """Videos with their frames, those that can be read."""
         look = self.look
         frames, there = FrameCache(look.cache / "frames", self.form), [entry for entry in entries if entry.usable]
+        self.broken += [entry.video for entry in entries if not entry.usable]
         size = 4 * look.workers
         chunks = [there[first : first + size] for first in range(0, len(there), size)]
         for chunk in look.progress.track(chunks, total=len(chunks), title="looking at videos"):

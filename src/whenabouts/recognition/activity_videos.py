@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from whenabouts.config import as_table
 from whenabouts.core.boxes import Boxes, Keyframe, keyframes_of
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.files import sweep
@@ -17,14 +18,22 @@ from whenabouts.data.manifest import Entry
 from whenabouts.data.vocabulary import labels_of, segments_of
 from whenabouts.nets.activity_heads import ActivityHead, co_occurrence
 from whenabouts.nets.activity_net import ActivityNet, Learns
-from whenabouts.recognition.activity_clips import ActivityDraws, ActivityVideo, CachedSpeed, Draws, ExtraShape
+from whenabouts.recognition.activity_clips import (
+    ActivityDraws,
+    ActivityVideo,
+    CachedSpeed,
+    Draws,
+    ExtraShape,
+    reasons,
+)
 from whenabouts.recognition.activity_model import ActivityModel, ActivitySettings, new_net
-from whenabouts.recognition.activity_people import PeopleClip, PeopleDraws, people_clips, reached, tell_beyond
+from whenabouts.recognition.activity_people import PeopleClip, PeopleDraws, people_clips, reached, tell_lost
 from whenabouts.recognition.activity_training import loop_plan, measured, weights_hash
 from whenabouts.recognition.backbone import Backbone
 from whenabouts.recognition.backbone_settings import BackboneSettings
 from whenabouts.recognition.frame_cache import FrameCache
 from whenabouts.recognition.pretraining import Run
+from whenabouts.training.finite import steps_not_taken
 from whenabouts.training.loop import Trainee, fit
 
 Start = Backbone | ActivityModel
@@ -66,9 +75,10 @@ def gather(
     form = speed.frame_format(told.clips.pictures(shape), told.clips.longest_seconds)
     frames = FrameCache(run.cache / "frames", form)
     cached = frames.fill([entry.video for entry in usable], workers=run.workers, progress=run.progress)
-    for found in cached:
-        if found.video.status != "complete":
-            run.progress.say(f"{found.video.id} is {found.video.status}: {found.video.reason}")
+    broken = [entry.video for entry in entries if not entry.usable]
+    broken += [found.video for found in cached if found.video.status != "complete"]
+    for video in broken:
+        run.progress.say(f"{video.id} is {video.status}: {video.reason or 'its file is gone'}")
     extra = _extra_shape(told, store)
     videos = []
     for entry, found in zip(usable, cached, strict=True):
@@ -82,19 +92,18 @@ def gather(
         run.progress.say(
             f"{lacking} of {len(videos)} videos have no {told.extras!r} features: pictures alone speak there."
         )
-    broken = tuple(found.video for found in cached if found.video.status != "complete")
     people = () if boxes is None else _people(videos, keyframes_of(boxes, len(vocabulary)), form.rate, run)
-    return Gathered(tuple(videos), broken, speed, extra, people)
+    return Gathered(tuple(videos), tuple(broken), speed, extra, people)
 
 
 def _people(
     videos: Sequence[ActivityVideo], keyframes: Sequence[Keyframe], rate: float, run: Run
 ) -> tuple[PeopleClip, ...]:
-    """Keyframes of these videos, but for those after what was decoded of them, which are told."""
+    """Keyframes of these videos, but for those after what was decoded of them; those that are left out are told."""
     frames = {video.cached.video.id: video.cached.frames for video in videos}
     known = [keyframe for keyframe in keyframes if keyframe.video_id in frames]
     kept = reached(known, frames, rate)
-    tell_beyond(len(known) - len(kept), run.progress)
+    tell_lost(len(known) - len(kept), len(keyframes) - len(known), run.progress)
     return people_clips(videos, kept)
 
 
@@ -131,7 +140,8 @@ def train_activities(
     net.learn("all")
     facts = {
         "videos": len(gathered.videos),
-        "broken": [video.id for video in gathered.broken],
+        "broken": reasons(gathered.broken),
+        "steps_not_taken": steps_not_taken(history),
         "seed": run.seed,
         "began_from": _name_of(start),
         "history": history,
@@ -213,23 +223,36 @@ def _begun(
         if net.backbone is not None:
             net.backbone.load_state_dict(start.net.state_dict())
         return net
-    made, asked = ((each.people, each.box_side) for each in (start.settings, told))
-    if made != asked:
-        raise SettingsError(
-            f"The net to go on from was made with activities.people {made[0]!r} and box_side {made[1]}, but now they "
-            f"are {asked[0]!r} and {asked[1]}. Give it the same."
-        )
-    if start.vocabulary.names != vocabulary.names or start.settings.head != told.head or start.extra != extra:
-        raise SettingsError(
-            f"The net to go on from has {len(start.vocabulary)} concepts, {start.settings.head} and extra inputs "
-            f"{start.extra}, but now there are {len(vocabulary)}, {told.head} and {extra}. Give it the same."
-        )
+    differences = _differences(start, vocabulary, told, extra)
+    if differences:
+        raise SettingsError(f"The net to go on from has {'; '.join(differences)}. Give it the same.")
     net = copy.deepcopy(start.net)
     if isinstance(net.head, ActivityHead) and net.head.co_occurrence is not None:
         net.head.co_occurrence.copy_(mask)
     elif told.learns == "correlation":
         raise SettingsError("This net has no correlation map to learn. Train one with head.correlation = true.")
     return net
+
+
+def _differences(
+    start: ActivityModel, vocabulary: Vocabulary, told: ActivitySettings, extra: ExtraShape | None
+) -> list[str]:
+    """What a net was made for and is not asked for now, each in words."""
+    made, asked = (
+        {"people": how.people, "box_side": how.box_side, "extra inputs": given, **as_table(how.head)}
+        for how, given in ((start.settings, start.extra), (told, extra))
+    )
+    told_apart = [f"{name} {made[name]!r} (now {asked[name]!r})" for name in made if made[name] != asked[name]]
+    known, wanted = start.vocabulary.names, vocabulary.names
+    for what, names in (
+        ("that the project lacks", [name for name in known if name not in vocabulary]),
+        ("less: it does not know", [name for name in wanted if name not in start.vocabulary]),
+    ):
+        if names:
+            told_apart.append(f"{len(names)} concepts {what} ({', '.join(map(repr, names[:3]))})")
+    if not told_apart and known != wanted:
+        told_apart.append("its concepts in another order")
+    return told_apart
 
 
 def _shape_of(start: Start) -> BackboneSettings:
