@@ -91,8 +91,11 @@ def test_charades_localize_by_hand(tmp_path: Path) -> None:
     truth = read_truth(charades(tmp_path), tmp_path / "classes.txt")
     path = tmp_path / "frames.txt"
     # Frames are at 0, 0.4, 0.8 ... 9.6 s; c000 is there in A at 1.2 ... 2.8, in C at 0 and at 0.4, its very end.
-    path.write_text("".join(f"A {frame} {1.0 if 3 <= frame <= 7 else 0.0} 0.5 0\n" for frame in range(25)))
+    path.write_text(
+        "".join(f"A {frame} {1.0 if 3 <= frame <= 7 else 0.0} 0.5 0\n" for frame in range(25)) + "A 2.5 9 9 9\n"
+    )
     given = read_submission(path, 3, frames=True)
+    assert given.problems == ("frames.txt line 26: not id, frame and numbers: 'A 2.5 9 9 9'",)
     assert min(frame for _, frame in given.scores) == 1  # The file counted from 0.
     scores = evaluate_charades_localize(truth, given)
     assert scores.positives.tolist() == [7, 25, 0]

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,19 +85,23 @@ def read_keyframes(path: Path) -> tuple[tuple[tuple[str, float], ...], tuple[str
 
 
 def read_actions(path: Path) -> dict[int, str]:
-    """Ids and names of the actions that are measured: AVA's `.pbtxt`, or lines "1: bend/bow (at the waist)"."""
+    """Ids and names of the actions that are measured: AVA's `.pbtxt`, or lines "1: bend/bow (at the waist)".
+
+    One without a name is called by its id, and names that stand there twice have their ids behind them.
+    """
     text = text_of(path)
     found: dict[int, str] = {}
     for item in _ITEM.findall(text):
         number, name = _ID.search(item), _NAME.search(item)
         if number is None:
             raise InvalidData(f"{path}: an item has no id: {item.strip()[:60]!r}.")
-        found[int(number[1])] = name[1][1:-1] if name else number[1]
+        found[int(number[1])] = (name[1][1:-1].strip() if name else "") or number[1]
     if not found:
         found = {int(match[1]): match[2].strip() for match in map(_LINE.fullmatch, text.splitlines()) if match}
     if not found:
         raise InvalidData(f"{path} lists no action. Give AVA's .pbtxt, or lines like '1: bend/bow'.")
-    return found
+    counts = Counter(found.values())
+    return {number: name if counts[name] == 1 else f"{name} ({number})" for number, name in found.items()}
 
 
 def _class_id(text: str) -> int:

@@ -55,6 +55,8 @@ def read_truth(path: Path, classes: Path | None = None) -> CharadesTruth:
             problems.append(f"{path.name} line {line}: no id")
         elif name in videos:
             problems.append(f"{path.name} line {line}: {name} stands there twice; the first row counts")
+        elif "actions" not in row:  # A quote that is never closed takes the rows behind it along, too.
+            problems.append(f"{path.name} line {line}: {name[:60]!r} ends after {len(row)} columns; it is left out")
         else:
             actions, wrong = _actions(row.get("actions"), numbers)
             problems += [f"{path.name} line {line}: {told}" for told in wrong]
@@ -88,7 +90,7 @@ def read_submission(path: Path, classes: int, *, frames: bool) -> Submission:
             continue
         try:
             values = np.asarray(words[first:], np.float64)
-            frame = int(float(words[1])) if frames else 0
+            frame = _frame_number(words[1]) if frames else 0
         except (ValueError, IndexError, OverflowError):
             problems.append(
                 f"{path.name} line {number}: not {'id, frame' if frames else 'id'} and numbers: {line[:60]!r}"
@@ -121,6 +123,14 @@ def _actions(text: str | None, numbers: dict[str, int]) -> tuple[list[tuple[int,
         else:
             actions.append((numbers[words[0]], start, end))
     return actions, problems
+
+
+def _frame_number(text: str) -> int:
+    """A whole number, as 7 or 7.0; ValueError for another."""
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
 
 
 def _number(text: str | None) -> float:

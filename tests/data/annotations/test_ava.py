@@ -147,3 +147,13 @@ def test_real_rows(shared: Path, tmp_path: Path) -> None:
     assert len(found.annotations.labels) == 60
     assert len(found.boxes["test"]) > 20
     assert {row.video for row in found.boxes["test"]} == {"1j20qq1JyX4"}
+
+
+def test_actions_of_one_name_or_none_are_told_apart(folder: Path, tmp_path: Path) -> None:
+    (folder / "ava_action_list_v2.2.pbtxt").write_text(
+        'item { name: "stand" id: 12 } item { name: "stand" id: 80 } item { name: "" id: 3 }'
+    )
+    project = Project.create(tmp_path / "project")
+    settings = ImportSettings(ava=AvaSettings(start_seconds=900.0))
+    import_into(project, "ava", folder, settings, VocabularySettings(), now_ns=1, progress=Silent())
+    assert project.vocabulary().names == ("3", "stand (12)", "stand (80)")

@@ -104,3 +104,16 @@ def test_one_table_alone_and_none(folder: Path) -> None:
         read_charades(folder / "empty")
     (folder / "Charades_v1_classes.txt").unlink()
     assert read_charades(folder / "Charades_v1_train.csv").labels[156] == "c156"
+
+
+def test_rows_that_end_early_and_classes_of_one_name_are_told_apart(folder: Path) -> None:
+    """A quote that is never closed takes the rows behind it into one cell: that row is no video without actions."""
+    table = folder / "Charades_v1_train.csv"
+    table.write_text("\n".join((HEADER, ROWS[1], 'FFFFF,S1,Bedroom,5,6,Yes,"never closed', *ROWS[2:])))
+    (folder / "Charades_v1_classes.txt").write_text("c000 Holding\nc001 Putting\nc002 Holding\n")
+    found = read_charades(folder)
+    assert found.labels == ("c000 Holding", "Putting", "c002 Holding")
+    assert [video.id for video in found.of_split("train")] == ["BBBBB"]
+    assert (f"{table.name} line 6", "'FFFFF' ends after 7 columns; it is left out") in {
+        (fault.where, fault.what) for fault in found.faults
+    }

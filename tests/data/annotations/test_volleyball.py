@@ -13,6 +13,7 @@ from whenabouts.data.annotations.volleyball import read_volleyball
 from whenabouts.data.box_files import boxes_path, read_boxes
 from whenabouts.data.importers import ImportSettings
 from whenabouts.data.importers.protocol import VolleyballSettings
+from whenabouts.data.importers.volleyball import import_volleyball
 from whenabouts.data.importing import import_into
 from whenabouts.data.project import Project
 from whenabouts.data.vocabulary import VocabularySettings
@@ -99,3 +100,16 @@ def test_real_lines(shared: Path) -> None:
         assert [len(clip.players) for clip in clips] == [12, 12]
         assert faults == ()
         assert {clip.game for clip in clips} == {name[24:26]}
+
+
+def test_players_outside_the_picture_are_told_and_do_not_tell_its_size(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "annotations.txt").write_text(
+        "1.jpg r_set 640 360 64 72 standing 99999 2 30 4 standing\n2.jpg r_set 0 0 128 72 standing\n"
+    )
+    made = import_volleyball(tmp_path, ImportSettings())
+    rows = made.boxes["train", "people"]
+    assert [row.box for row in rows] == [(0.5, 0.5, 0.55, 0.6), (0.0, 0.0, 0.1, 0.1)]
+    assert [(problem.file, problem.seen) for problem in made.problems] == [
+        ("1/annotations.txt line 1", "1 of 2 players")
+    ]

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from whenabouts.core.errors import InvalidData
@@ -34,7 +35,7 @@ def read_charades(root: Path) -> AnnotationSet:
     labels: tuple[str, ...] = ()
     for split, path in files:
         truth = read_truth(path, listed[0] if listed else None)
-        labels = tuple(name.partition(" ")[2].strip() or name for name in truth.classes)
+        labels = _labels(truth.classes)
         faults += [_told(problem) for problem in truth.problems]
         for row in truth.videos:
             video = _video(row, split, labels)
@@ -70,6 +71,13 @@ def _files(root: Path) -> list[tuple[str, Path]]:
     if not root.is_file():
         raise InvalidData(f"There is no {root}. Give the folder of Charades' annotations, or one of its tables.")
     return [("test" if "test" in root.stem.casefold() else "train", root)]
+
+
+def _labels(classes: Sequence[str]) -> tuple[str, ...]:
+    """The words of classes, "c000 Holding some clothes"; with their numbers where others have the same words."""
+    words = [name.partition(" ")[2].strip() or name for name in classes]
+    counts = Counter(words)
+    return tuple(word if counts[word] == 1 else name for word, name in zip(words, classes, strict=True))
 
 
 def _video(row: CharadesVideo, split: str, labels: tuple[str, ...]) -> AnnotatedVideo:

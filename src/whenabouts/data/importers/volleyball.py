@@ -12,6 +12,7 @@ from whenabouts.data.annotations.volleyball import (
     GROUPS,
     MIDDLE,
     RATE,
+    Player,
     Task,
     VolleyballClip,
     read_volleyball,
@@ -42,9 +43,9 @@ def import_volleyball(
     labels = GROUPS if how.task == "group" else ACTIONS
     whole = AnnotationSet("Volleyball", name, "test", videos, faults, labels, by_line=True)
     made = imported_of(whole, root, SOURCE, settings, media=how.media, known=known, progress=progress)
-    rows = _boxes(clips, {entry.id: entry for entry in made.entries})
+    rows, outside = _boxes(clips, {entry.id: entry for entry in made.entries})
     boxes = {(split, "people"): [row for row, of in rows if of == split] for split in ("train", "test")}
-    return replace(made, boxes=boxes, problems=(*problems, *made.problems))
+    return replace(made, boxes=boxes, problems=(*problems, *outside, *made.problems))
 
 
 def _video(clip: VolleyballClip, task: Task) -> AnnotatedVideo:
@@ -55,20 +56,28 @@ def _video(clip: VolleyballClip, task: Task) -> AnnotatedVideo:
     )
 
 
-def _boxes(clips: Sequence[VolleyballClip], entries: Mapping[str, Entry]) -> list[tuple[BoxRow, str]]:
-    """Rows of all players, with the splits of their clips."""
-    reach: dict[str, bool] = {}
-    for clip in clips:
-        far = any(player.x > SMALL[0] or player.y > SMALL[1] for player in clip.players)
-        reach[clip.game] = reach.get(clip.game, False) or far
-    rows = []
+def _boxes(
+    clips: Sequence[VolleyballClip], entries: Mapping[str, Entry]
+) -> tuple[list[tuple[BoxRow, str]], list[Problem]]:
+    """Rows of all players, with the splits of their clips; and clips some of whose players are outside the picture."""
+    large = {clip.game for clip in clips if any(_is_beyond(player, SMALL) for player in clip.players)}
+    rows, outside = [], []
     for clip in clips:
         video = entries[clip.id].video
-        guessed = LARGE if reach[clip.game] else SMALL
+        guessed = LARGE if clip.game in large else SMALL
         size = (video.width, video.height) if video.width and video.height else guessed
-        seconds = MIDDLE / float(video.fps or RATE)
-        rows += [(row, clip.split) for row in clip.rows(seconds, size)]
-    return rows
+        found = list(clip.rows(MIDDLE / float(video.fps or RATE), size))
+        rows += [(row, clip.split) for row in found]
+        if len(found) < len(clip.players):
+            lost = f"{len(clip.players) - len(found)} of {len(clip.players)} players"
+            outside.append(Problem(clip.line, f"players outside the picture of {size[0]} x {size[1]} left out", lost))
+    return rows, outside
+
+
+def _is_beyond(player: Player, size: tuple[int, int]) -> bool:
+    """True for a player outside of pictures of a size, but not of the largest that there are: that would be damage."""
+    within = player.x < LARGE[0] and player.y < LARGE[1]
+    return within and (player.x > size[0] or player.y > size[1])
 
 
 def _join(clips: Sequence[VolleyballClip], root: Path, media: Path, progress: Progress) -> list[Problem]:
