@@ -11,7 +11,7 @@ from whenabouts.commands.train import train
 from whenabouts.core import Moments
 from whenabouts.core.progress import Silent
 from whenabouts.data.exporters.protocol import ExportSettings
-from whenabouts.data.exporters.submission import export_submission, read_submission
+from whenabouts.data.exporters.submission import export_submission
 from whenabouts.data.importers.protocol import ImportSettings
 from whenabouts.data.importing import import_into
 from whenabouts.data.project import Project
@@ -19,6 +19,7 @@ from whenabouts.data.vocabulary import VocabularySettings
 from whenabouts.data.worlds.youtube8m_plan import ClassPlan, RatingCount, ShardWorldSettings
 from whenabouts.data.worlds.youtube8m_shards import ShardWorld
 from whenabouts.data.youtube8m.vocabulary import ClassRow, ClassTable
+from whenabouts.evaluation.ranked_lists import read_ranked_lists
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "two-stage-paper.toml"
 CLASSES, TRAINED, HELD_OUT = 6, 72, 24
@@ -70,6 +71,6 @@ def test_rated_shards_teach_both_stages(project: Project, tmp_path: Path, capsys
     written = export_submission(project, tmp_path / "s.csv", ExportSettings(), progress=Silent())
     assert written.figures == {"segments": len(found) - short.sum(), "cut_by_the_end": short.sum()}
     assert 0 < short.sum() < len(found)
-    submitted = {(one.class_id, segment) for one in read_submission(tmp_path / "s.csv") for segment in one.segments}
+    submitted = {(one.class_id, segment) for one in read_ranked_lists(tmp_path / "s.csv") for segment in one.segments}
     rows = zip(found.classes, found.video_ids, found.spans[:, 0], short, strict=True)
     assert submitted == {(index, f"{video}:{int(start)}") for index, video, start, gone in rows if not gone}

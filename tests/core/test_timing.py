@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,3 +151,14 @@ def test_clock_reads_as_people_write() -> None:
     assert [clock(0), clock(63.4), clock(3723.4), clock(59.9996)] == ["0:00.000", "1:03.400", "1:02:03.400", "1:00.000"]
     with pytest.raises(InvalidData, match="is not a time"):
         seconds_of("soon")
+
+
+@pytest.mark.golden
+def test_videos_are_cut_as_in_youtube8ms_inference(shared: Path) -> None:
+    cases = json.loads((shared / "golden/y8m/metrics/segments_of_video.json").read_text(encoding="utf-8"))
+    assert len(cases) == 8
+    for case in cases:
+        grid = TimeGrid.of_length(case["num_frames"], 5.0)
+        ends = np.minimum(grid.windows()[:, 1], case["num_frames"])
+        assert grid.begin(np.arange(grid.steps)).tolist() == case["segment_start_times"]
+        assert (ends - grid.windows()[:, 0]).tolist() == case["segment_num_frames"]

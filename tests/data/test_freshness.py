@@ -38,7 +38,8 @@ def model(project: Project, name: str, weights: str) -> None:
 
 
 def manifest(project: Project, *entries: Entry) -> None:
-    project.write_manifest(project.manifest().updated(entries))
+    others = {each.id: each for each in (*project.manifest(), *entries)}
+    project.write_manifest(Manifest(tuple(others.values())))
 
 
 def search(project: Project, split: str = "all") -> MomentsCard:

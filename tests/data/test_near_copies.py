@@ -77,6 +77,32 @@ def test_frames_with_nothing_to_see_and_the_video_itself_do_not_count() -> None:
     assert len(copies_by_frames([video("a", same), video("b", same)], None, HOW)) == 2
 
 
+def test_frames_count_from_the_least_quality_on_and_videos_from_the_least_frames_on() -> None:
+    random = np.random.default_rng(6)
+    rows = bits(random, 4)
+    how = NearCopySettings(radius=60, share=0.5, least_quality=3.0, least_frames=4)
+    assert [pair.compared for pair in copies_by_frames([video("a", rows, quality=3.0)], [video("b", rows)], how)] == [4]
+    assert copies_by_frames([video("a", rows, quality=2.9)], [video("b", rows)], how) == []
+    assert copies_by_frames([video("a", rows[:3])], [video("b", rows)], how) == []
+
+
+def test_the_strongest_evidence_is_kept_and_of_equal_evidence_the_first() -> None:
+    random = np.random.default_rng(8)
+    rows = bits(random, 10)
+    half = bits(random, 10)
+    half[:5, 0], half[:, 2] = rows[:5, 0], rows[:, 2]
+    assert [pair.matched for pair in copies_by_frames([video("a", half)], [video("b", rows)], HOW)] == [10]
+    found = copies_by_frames([video("a", rows)], [video("b", rows, mirrored=rows)], HOW)
+    assert [pair.how for pair in found] == ["frames"]
+
+
+def test_rows_are_compared_in_blocks_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near_copies, "_BLOCK", 20)
+    lengths = [10, 10, 1, 19, 30, 20, 5]
+    blocks = list(near_copies._blocks([np.zeros((length, 1)) for length in lengths]))
+    assert blocks == [[0, 1], [2, 3], [4], [5], [6]]
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(4)
     base = [bits(random, int(random.integers(3, 30))) for _ in range(12)]

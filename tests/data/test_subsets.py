@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.data.subsets import (
-    class_shares,
+    Piece,
     equal_seconds,
     equal_videos,
     label_subset,
@@ -28,20 +28,13 @@ def sizes(classes: dict[str, int], kept: tuple[str, ...]) -> list[int]:
     return np.bincount([classes[video_id] for video_id in kept], minlength=max(classes.values()) + 1).tolist()
 
 
-def test_shares_of_the_worked_case() -> None:
-    counts = [10_000, 100, 1]
-    np.testing.assert_allclose(class_shares(counts), np.asarray([100, 10, 1]) / 111, rtol=1e-12)
-    np.testing.assert_allclose(class_shares(counts, 1), np.asarray(counts) / 10_101, rtol=1e-12)
-    np.testing.assert_allclose(class_shares([10_000, 0, 1], 0), [0.5, 0, 0.5])
-
-
 def test_repeat_factors_are_at_least_one_and_the_root_of_what_is_missing() -> None:
     factors = repeat_factors([90, 9, 1, 0], 0.09)
     np.testing.assert_allclose(factors, [1, 1, 3, 1])
     # With threshold 1 factors are proportional to frequency ** -0.5: square-root sampling.
     counts = np.asarray([10_000, 100, 1])
     drawn = repeat_factors(counts, 1.0) * counts
-    np.testing.assert_allclose(drawn / drawn.sum(), class_shares(counts))
+    np.testing.assert_allclose(drawn / drawn.sum(), np.sqrt(counts) / np.sqrt(counts).sum())
 
 
 def test_fractions_of_factors_are_chances() -> None:
@@ -60,6 +53,11 @@ def test_fractions_of_factors_are_chances() -> None:
 def test_only_large_classes_are_cut(count: int, left: list[int]) -> None:
     classes = archive(1000, 100, 10)
     assert sizes(classes, tail_preserving(classes, count, seed=3)) == left
+
+
+def test_what_is_left_goes_to_classes_above_the_cap() -> None:
+    classes = archive(5, 10, 10)
+    assert sizes(classes, tail_preserving(classes, 16, seed=0)) == [5, 6, 5]
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.data())
@@ -109,6 +107,35 @@ def test_budgets_have_equal_counts_of_each_class() -> None:
         equal_videos(durations, classes, seed=0, long=(100.0, 200.0))
 
 
+@pytest.mark.parametrize(
+    ("seconds", "other", "counts"),
+    [(1.0, 57.0, True), (5.0, 57.0, True), (0.9, 57.0, False), (5.1, 57.0, False),
+     (55.0, 3.0, True), (60.0, 3.0, True), (54.9, 3.0, False), (60.1, 3.0, False)],
+)  # fmt: skip
+def test_bounds_of_budgets_are_inclusive(seconds: float, other: float, counts: bool) -> None:
+    durations, classes = {"a": seconds, "b": other}, {"a": 0, "b": 0}
+    if counts:
+        assert len(equal_videos(durations, classes, seed=0).long) == 1
+    else:
+        with pytest.raises(InvalidData, match="nothing to compare"):
+            equal_videos(durations, classes, seed=0)
+
+
+def test_centres_are_no_longer_than_their_videos() -> None:
+    budgets = equal_videos({"a": 1.0, "b": 3.0}, {"a": 0, "b": 0}, seed=0, short=(1, 1), long=(3, 3))
+    assert budgets.long_centre == (Piece("b", 0.0, 3.0, 0),)
+    assert Piece("b", 26.5, 30.5, 0).seconds == 4.0
+
+
+def test_equal_seconds_keep_a_video_of_each_class_and_never_more_than_there_are() -> None:
+    videos = [("a", 4.0, 0), ("b", 4.0, 1), ("c", 4.0, 1), ("d", 60.0, 0), ("e", 60.0, 1), ("f", 60.0, 1)]
+    durations, classes = {name: long for name, long, _ in videos}, {name: index for name, _, index in videos}
+    cut = equal_seconds(equal_videos(durations, classes, seed=0), seed=0)
+    assert [piece.label for piece in cut.long] == [0, 1]
+    turned = equal_videos(durations, classes, seed=0, short=(55.0, 60.0), long=(1.0, 5.0))
+    assert equal_seconds(turned, seed=0) == turned
+
+
 def test_equal_seconds_cut_the_long_set() -> None:
     durations = {f"s{n}": 4.0 for n in range(60)} | {f"l{n}": 60.0 for n in range(60)}
     classes = {name: int(name[1:]) % 2 for name in durations}
@@ -123,9 +150,10 @@ def test_equal_seconds_cut_the_long_set() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: class_shares([0, 0]),
-        lambda: class_shares([-1, 2]),
         lambda: repeat_factors([1, 2], 0.0),
+        lambda: repeat_factors([1, 2], 1.1),
+        lambda: repeat_factors([0, 0], 0.5),
+        lambda: repeat_factors([-1, 2], 0.5),
         lambda: random_subset(["a"], 2, seed=0),
         lambda: tail_preserving({"a": 0}, 2, seed=0),
         lambda: label_subset(["a"], -1, seed=0),

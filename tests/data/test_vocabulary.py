@@ -2,18 +2,15 @@
 
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whenabouts.core.errors import InvalidData
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Entry, RatedSegment, WeakLabel
 from whenabouts.data.vocabulary import (
     VocabularySettings,
     build_vocabulary,
-    checked,
     labels_of,
     segments_of,
     spelling,
@@ -144,12 +141,6 @@ def test_a_report_without_training_videos_says_so() -> None:
     held_out = [entry(number, "cake", split="3") for number in range(6)]
     assert "no video is in split train" in build_vocabulary(held_out, VocabularySettings())[1].to_text()
     assert "no video" not in build_vocabulary([*held_out, entry(9)], VocabularySettings())[1].to_text()
-
-
-def test_an_empty_vocabulary_says_why() -> None:
-    vocabulary, report = build_vocabulary(many((2, ("a",)), (1, ())), VocabularySettings())
-    with pytest.raises(InvalidData, match=r"a \(2 videos: fewer than 5 training videos\).*lower --min-count"):
-        checked(vocabulary, report)
 
 
 def test_labels_follow_aliases_weights_segments_and_policy() -> None:

@@ -4,28 +4,26 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from whenabouts.core import InvalidData
 from whenabouts.evaluation.ranking import (
-    ROWS_BEFORE_TRIMMING,
-    PrecisionStream,
     average_precision,
-    mean_average_precision,
     precision_of_ranked,
     precision_per_class,
     recall_at,
 )
-from whenabouts.evaluation.video_ranking import (
-    VideoRanking,
-    best_classes,
-    global_average_precision,
-    hit_at_one,
-    precision_at_equal_recall,
-)
+from whenabouts.evaluation.video_ranking import VideoRanking, VideoScores, best_classes
 
 # Two videos, four classes. Best first, video 0 ranks classes 2, 0, 3, 1 and video 1 ranks classes 1, 3, 0, 2.
 SCORES = np.array([[0.7, 0.1, 0.9, 0.3], [0.2, 0.8, 0.1, 0.6]])
 LABELS = np.array([[1, 0, 1, 0], [1, 0, 0, 1]])
+
+
+def measured(scores: ArrayLike, labels: ArrayLike, *, top: int = 20) -> VideoScores:
+    stream = VideoRanking(top=top)
+    stream.add(scores, labels)
+    return stream.scores()
 
 
 def test_average_precision_by_hand() -> None:
@@ -54,28 +52,15 @@ def test_recall_by_hand() -> None:
     assert np.isnan(recall_at(hits, 0, [1])).all()
 
 
-def test_mean_average_precision_by_hand() -> None:
-    # Class 0: hit, miss -> 1. Class 1: empty list, but one positive -> 0. Class 2: no positive -> left out.
-    # Class 3: miss, hit -> 1/2. Mean of 1, 0, 1/2 = 1/2; with class 2 as 0: 3/8.
-    scores = [[0.9, 0.1], [], [0.4], [0.8, 0.3]]
-    labels = [[1, 0], [], [0], [0, 1]]
-    found = mean_average_precision(scores, labels, positives=[1, 1, 0, 1])
-    assert found.classes.tolist() == [0, 1, 3]
-    assert found.average_precision.tolist() == [1, 0, 0.5]
-    assert found.mean == 0.5
-    assert mean_average_precision(scores, labels, positives=[1, 1, 0, 1], skip_empty=False).mean == 3 / 8
-    assert np.isnan(mean_average_precision([], []).mean)
-
-
 def test_video_measures_by_hand() -> None:
     # Hit@1: video 0's best class 2 is right, video 1's best class 1 is wrong: 1/2.
-    assert hit_at_one(SCORES, LABELS) == 0.5
+    assert measured(SCORES, LABELS).hit_at_one == 0.5
     # PERR: both videos have 2 labels. Video 0: classes 2, 0: both right, 2/2. Video 1: 1, 3: one right, 1/2. Mean 3/4.
-    assert precision_at_equal_recall(SCORES, LABELS) == 0.75
+    assert measured(SCORES, LABELS).perr == 0.75
     # GAP@2: pooled best first .9 hit, .8 miss, .7 hit, .6 hit; 4 labels in all: (1 + 2/3 + 3/4) / 4 = 29/48.
-    assert global_average_precision(SCORES, LABELS, top=2) == pytest.approx(29 / 48)
+    assert measured(SCORES, LABELS, top=2).gap == pytest.approx(29 / 48)
     # GAP@20: then .3 miss, .2 hit (rank 6, 4th hit), .1, .1 misses: (1 + 2/3 + 3/4 + 4/6) / 4 = 37/48.
-    assert global_average_precision(SCORES, LABELS) == pytest.approx(37 / 48)
+    assert measured(SCORES, LABELS).gap == pytest.approx(37 / 48)
     stream = VideoRanking(top=2)
     stream.add(SCORES[:1], LABELS[:1])
     stream.add(SCORES[1:], LABELS[1:])
@@ -89,9 +74,9 @@ def test_video_measures_by_hand() -> None:
 
 def test_a_video_without_labels_counts_as_nothing_found() -> None:
     # One video with a right label, one without any: PERR (1 + 0) / 2.
-    assert precision_at_equal_recall([[0.9, 0.1], [0.9, 0.1]], [[1, 0], [0, 0]]) == 0.5
+    assert measured([[0.9, 0.1], [0.9, 0.1]], [[1, 0], [0, 0]]).perr == 0.5
     # A right class of score 0 is no hit.
-    assert precision_at_equal_recall([[0.0, 0.0]], [[1, 0]]) == 0.0
+    assert measured([[0.0, 0.0]], [[1, 0]]).perr == 0.0
 
 
 def looped(scores: list[float], labels: list[int], n: int | None, positives: int | None) -> float:
@@ -118,12 +103,6 @@ def test_thousand_random_lists_agree_with_loops() -> None:
         positives = None if generator.random() < 0.5 else int(generator.integers(0, 40))
         expected = looped(scores, labels, n, positives)
         assert average_precision(scores, labels, n=n, positives=positives) == pytest.approx(expected, abs=1e-12)
-        stream = PrecisionStream(n)
-        cuts = np.sort(generator.integers(0, count + 1, 3))
-        for part_scores, part_labels in zip(np.split(scores, cuts), np.split(np.array(labels), cuts), strict=True):
-            stream.add(part_scores, part_labels, positives=None if positives is None else 0)
-        stream.add([], [], positives=positives)
-        assert stream.value() == pytest.approx(expected, abs=1e-12)
         tied += len(set(scores)) < count
     assert tied > 500
 
@@ -151,29 +130,18 @@ def test_random_videos_agree_with_loops() -> None:
         labels = generator.integers(0, 2, (videos, count))
         ranked = [sorted(range(count), key=lambda one, row=row: (-row[one], one)) for row in scores.tolist()]
         hits = [labels[video, order[0]] for video, order in enumerate(ranked)]
-        assert hit_at_one(scores, labels) == pytest.approx(np.mean(hits))
+        found = measured(scores, labels, top=top)
+        assert found.hit_at_one == pytest.approx(np.mean(hits))
         shares = []
         for video, order in enumerate(ranked):
             wanted = int(labels[video].sum())
             right = sum(labels[video, one] for one in order[:wanted] if scores[video, one] > 0)
             shares.append(right / wanted if wanted else 0.0)
-        assert precision_at_equal_recall(scores, labels) == pytest.approx(np.mean(shares))
+        assert found.perr == pytest.approx(np.mean(shares))
         pooled = [(float(scores[video, one]), int(labels[video, one])) for video, order in enumerate(ranked)
                   for one in order[:top]]  # fmt: skip
         gap = looped([score for score, _ in pooled], [label for _, label in pooled], None, int(labels.sum()))
-        assert global_average_precision(scores, labels, top=top) == pytest.approx(gap, abs=1e-12)
-
-
-def test_a_long_stream_holds_little_and_loses_nothing() -> None:
-    generator = np.random.default_rng(8)
-    scores = generator.integers(0, 5000, 300_000) / 5000  # many ties at the cut
-    labels = generator.random(300_000) < 0.1
-    stream = PrecisionStream(1000)
-    for part in range(0, 300_000, 10_000):
-        stream.add(scores[part : part + 10_000], labels[part : part + 10_000])
-        assert stream.held <= ROWS_BEFORE_TRIMMING + 2_000
-    assert stream.value() == average_precision(scores, labels, n=1000)
-    assert (stream.size, stream.positives) == (1000, labels.sum())
+        assert found.gap == pytest.approx(gap, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -184,11 +152,9 @@ def test_a_long_stream_holds_little_and_loses_nothing() -> None:
         (lambda: average_precision([0.1], [1], n=0), "at least 1"),
         (lambda: average_precision([0.1], [1], positives=-1), "negative"),
         (lambda: precision_of_ranked(np.array([True]), float("nan")), "NaN"),
-        (lambda: mean_average_precision([[0.1]], []), "1 and 0 lists"),
-        (lambda: mean_average_precision([[0.1]], [[1]], positives=[1, 1]), "1 classes"),
         (lambda: precision_per_class(np.array([2]), [0.1], [1], [1, 1]), "0..1"),
-        (lambda: hit_at_one([[0.1, 0.2]], [[1]]), "videos, classes"),
-        (lambda: hit_at_one([[0.1, np.nan]], [[1, 0]]), r"\[0, 1\]"),
+        (lambda: measured([[0.1, 0.2]], [[1]]), "videos, classes"),
+        (lambda: measured([[0.1, np.nan]], [[1, 0]]), r"\[0, 1\]"),
         (lambda: VideoRanking().scores(), "no batch"),
         (lambda: VideoRanking(top=0), "at least 1"),
     ],

@@ -11,7 +11,7 @@ import pytest
 
 from whenabouts.core.errors import InvalidData, MediaError
 from whenabouts.media import audio
-from whenabouts.media.audio import read_audio, stream_audio
+from whenabouts.media.audio import Wave, stream_audio
 from whenabouts.media.mel import stream_log_mel
 from whenabouts.media.reader import VideoReader
 from whenabouts.media.writing import Sound
@@ -29,6 +29,10 @@ KINDS = {
     "h.ts": {"sound_codec": "mp2"},
     "i.mp4": {"sound_codec": "libmp3lame"},
 }
+
+
+def read_audio(path: Path, *, rate: int = RATE) -> Wave:
+    return np.concatenate(list(stream_audio(path, rate=rate)))
 
 
 def clicking() -> np.ndarray:

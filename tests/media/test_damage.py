@@ -11,7 +11,7 @@ import pytest
 
 from whenabouts.core.video import Video
 from whenabouts.media.fingerprints import file_fingerprint
-from whenabouts.media.parts import frame_parts, sound_parts, video_parts
+from whenabouts.media.parts import frame_parts, log_mel_parts, video_parts
 from whenabouts.media.watch import Limits
 from whenabouts.media.workers import Job, decode_many
 
@@ -74,13 +74,13 @@ def test_damage_ends_no_run_and_is_noticed(files: ModuleType, tmp_path: Path) ->
 def test_sound_and_single_frames_of_damaged_files_end_no_run_either(files: ModuleType, tmp_path: Path) -> None:
     sources = files.make_sources(tmp_path, ("mp4", "mkv", "webm", "avi", "ts"))
     mutants = files.make_mutants(tmp_path, sources, 40, seed=4)
-    jobs = [Job(sound_parts, mutant.path) for mutant in mutants]
+    jobs = [Job(log_mel_parts, mutant.path) for mutant in mutants]
     jobs += [Job(frame_parts, mutant.path, {"seconds": [2.0, 0.5, 1.0], "size": (24, 32)}) for mutant in mutants]
     heard = seen = 0
     for under_way in decode_many(jobs, workers=2, limits=Limits(silence_seconds=30.0, memory_bytes=1 << 30)):
         parts = list(under_way.parts())
         assert not under_way.failure or under_way.failure.startswith(("The file ", "No frame can be read"))
-        heard += sum("wave" in part for part in parts) > 0
+        heard += sum("rows" in part for part in parts) > 0
         seen += sum("frames" in part for part in parts)
     assert heard > 20
     assert seen > 20

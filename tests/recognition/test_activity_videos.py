@@ -34,8 +34,9 @@ from whenabouts.recognition.activity_testing import Look, Looker, recognize
 from whenabouts.recognition.activity_training import CPU
 from whenabouts.recognition.activity_videos import Gathered, gather, train_activities
 from whenabouts.recognition.backbone import Backbone
-from whenabouts.recognition.backbone_settings import BACKBONES, BackboneSettings
+from whenabouts.recognition.backbone_settings import BackboneSettings
 from whenabouts.recognition.clip_cuts import Square, names_sides, random_square, scaled, square_at
+from whenabouts.recognition.families import FAMILIES
 from whenabouts.recognition.frame_cache import Cached
 from whenabouts.recognition.pretraining import Run
 from whenabouts.recognition.views import VIEW_SETS
@@ -70,7 +71,7 @@ def boxed(backbone: Backbone) -> Backbone:
     return dataclasses.replace(backbone, settings=backbone.settings.boxed(1.5))
 
 
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+@pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_the_head_plugs_into_every_family(name: str) -> None:
     """Maps of every family, pictures or clips, are what the head takes; gradients reach the first layer."""
     shape = dataclasses.replace(

@@ -15,7 +15,7 @@ from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
 from whenabouts.core.files import sha256_of
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.recognition.backbone import Backbone, BackboneSettings, backbone_at
-from whenabouts.recognition.backbone_settings import BACKBONES
+from whenabouts.recognition.families import FAMILIES
 from whenabouts.recognition.pretrain_settings import PretrainSettings
 
 SHAPE = BackboneSettings(widths=(4, 8), blocks=(1, 1), stem=4, height=16, width=24)
@@ -174,7 +174,7 @@ def test_a_backbone_saved_by_an_earlier_version_loads_and_keeps_its_source(tmp_p
     assert found.source == EARLIER[differences]
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_named_net_builds_from_settings_and_comes_back_from_its_folder(tmp_path: Path, name: str) -> None:
     stem = 4 if name in ("r2plus1d", "resnet") else BackboneSettings().stem
     shape = BackboneSettings(name=name, widths=(4, 8), blocks=(1, 1), stem=stem, height=16, width=24, input="rgb")

@@ -18,9 +18,10 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.project import Project
 from whenabouts.recognition.backbone import Backbone
-from whenabouts.recognition.backbone_settings import BACKBONES, BackboneSettings, NonLocalSettings, SlowFastSettings
+from whenabouts.recognition.backbone_settings import BackboneSettings, NonLocalSettings, SlowFastSettings
 from whenabouts.recognition.extraction import ExtractSettings, extract
 from whenabouts.recognition.extraction_report import ExtractionReport
+from whenabouts.recognition.families import FAMILIES
 from whenabouts.recognition.first_weights import first_net, settings_from
 from whenabouts.recognition.labelled_videos import labelled_videos
 from whenabouts.recognition.pretrain_settings import PretrainSettings
@@ -51,7 +52,7 @@ SHAPES = {
 
 
 def test_no_family_is_left_out() -> None:
-    assert SHAPES.keys() == BACKBONES.keys()
+    assert SHAPES.keys() == FAMILIES.keys()
 
 
 @pytest.mark.parametrize("name", SHAPES)

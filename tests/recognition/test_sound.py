@@ -17,7 +17,7 @@ from whenabouts.core.progress import Silent
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.feature_store import FeatureStore
 from whenabouts.data.manifest import Entry, Manifest, WeakLabel
-from whenabouts.media.audio import read_audio
+from whenabouts.media.audio import stream_audio
 from whenabouts.media.mel import LOG_OFFSET, log_mel
 from whenabouts.media.probe import probe
 from whenabouts.media.writing import Encoding, Sound, write_video
@@ -66,7 +66,7 @@ def test_vggishs_own_patches_follow_each_other_without_gap(tmp_path: Path) -> No
     """96 rows each 0.96 s are the spectrogram cut into pieces, as VGGish's authors frame it; the rest is silence."""
     entry = write(tmp_path / "a.mp4", 4.0, np.random.default_rng(1).normal(0, 0.1, 16000 * 3))
     found, end = cut(entry, SoundForm(rows=96), 0.96)
-    rows = log_mel(read_audio(tmp_path / "a.mp4"))
+    rows = log_mel(np.concatenate(list(stream_audio(tmp_path / "a.mp4"))))
     assert end.finished.grid is not None
     assert (end.finished.grid.start_seconds, end.finished.grid.window_seconds) == (0.0, 0.96)
     assert len(found) == end.finished.grid.steps == 4
@@ -79,7 +79,7 @@ def test_vggishs_own_patches_follow_each_other_without_gap(tmp_path: Path) -> No
 def test_each_window_is_where_its_grid_says(tmp_path: Path, rows: int, hop: float) -> None:
     entry = write(tmp_path / "a.mp4", 3.0, np.random.default_rng(2).normal(0, 0.1, 16000 * 3))
     found, end = cut(entry, SoundForm(rows=rows), hop)
-    spectrogram, grid = log_mel(read_audio(tmp_path / "a.mp4")), end.finished.grid
+    spectrogram, grid = log_mel(np.concatenate(list(stream_audio(tmp_path / "a.mp4")))), end.finished.grid
     assert grid is not None
     assert len(found) == grid.steps
     for step, window in enumerate(found):

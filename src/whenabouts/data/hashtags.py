@@ -142,7 +142,6 @@ class SeedIndex:
         for tags in made:
             for tag in tags.tags:
                 self._seeds[tag] = (*self._seeds.get(tag, ()), tags.seed)
-        self.shared = {tag: seeds for tag, seeds in self._seeds.items() if len(seeds) > 1}
 
     def __len__(self) -> int:
         """Number of hashtags known."""

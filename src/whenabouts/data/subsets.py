@@ -30,17 +30,6 @@ def one_label(seed: int, video_id: str, classes: Sequence[int]) -> int:
     return distinct[int(place(seed, f"label\0{video_id}") * len(distinct))]
 
 
-def class_shares(counts: ArrayLike, exponent: float = 0.5) -> FloatArray:
-    """How often each class (L,) is drawn: proportional to count ** exponent; 1 as it is, 0.5 square root, 0 evenly.
-
-    Classes without a video have share 0.
-    """
-    numbers = _counts(counts)
-    weights = np.where(numbers > 0, numbers.astype(np.float64) ** exponent, 0.0)
-    shares: FloatArray = weights / weights.sum()
-    return shares
-
-
 def repeat_factors(counts: ArrayLike, threshold: float) -> FloatArray:
     """How often a video of each class (L,) is repeated in an epoch: max(1, sqrt(threshold / frequency)) (Mahajan 2018).
 
@@ -159,7 +148,7 @@ def equal_seconds(budgets: Budgets, *, seed: int) -> Budgets:
     """
     wanted = sum(piece.seconds for piece in budgets.short)
     whole = sum(piece.seconds for piece in budgets.long)
-    share = min(1.0, wanted / whole)
+    share = wanted / whole
     groups: dict[int, list[Piece]] = {}
     for piece in budgets.long:
         groups.setdefault(piece.label, []).append(piece)

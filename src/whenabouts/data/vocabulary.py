@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import Field
 
 from whenabouts.config import settings
-from whenabouts.core.errors import InvalidData
 from whenabouts.core.labels import Absent, SegmentLabels, VideoLabels
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Entry
@@ -212,15 +211,4 @@ def segments_of(entry: Entry, vocabulary: Vocabulary) -> SegmentLabels:
         np.asarray([row[:2] for row in rows], np.float64).reshape(-1, 2),
         np.asarray([row[2] for row in rows], np.int64),
         np.asarray([row[3] for row in rows], bool),
-    )
-
-
-def checked(vocabulary: Vocabulary, report: VocabularyReport) -> Vocabulary:
-    """The vocabulary, where it holds a concept at all; else InvalidData says what was seen and what to do."""
-    if len(vocabulary):
-        return vocabulary
-    seen = ", ".join(f"{row.name} ({row.videos} videos: {row.reason})" for row in report.dropped[:5]) or "no label"
-    raise InvalidData(
-        f"No concept is left of {report.videos} training videos ({report.unlabelled} without labels, {report.unusable} "
-        f"unusable). Most frequent: {seen}. Add labels, or lower --min-count."
     )

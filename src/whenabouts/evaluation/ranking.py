@@ -1,20 +1,15 @@
 """Average precision and recall of ranked lists, as the YouTube-8M challenges count them.
 
-A label above 0 is relevant. Ties: of equal scores the row that was given first ranks first, within a chunk and across
-chunks. The official code shuffles ties with a fixed seed; the rule here lies within the same bounds and never depends
-on the machine, nor on what the labels say.
+A label above 0 is relevant. Ties: of equal scores the row that was given first ranks first. The official code shuffles
+ties with a fixed seed; the rule here lies within the same bounds and never depends on the machine, nor on what the
+labels say.
 """
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
-
-ROWS_BEFORE_TRIMMING = 65_536  # sorting rarely and in bulk is cheaper than keeping a heap in order
 
 
 def average_precision(
@@ -75,92 +70,6 @@ def precision_per_class(
     sums = np.bincount(owner, weights=precision, minlength=count)
     totals = totals if depth is None else np.minimum(totals, depth)
     return np.divide(sums, totals, out=np.zeros(count), where=totals > 0)
-
-
-@dataclass(frozen=True)
-class ClassPrecision:
-    """Average precision (K,) of the classes (K,) that count, ascending."""
-
-    classes: IntArray
-    average_precision: FloatArray
-
-    @property
-    def mean(self) -> float:
-        """Mean over these classes; NaN where there is none."""
-        return float(self.average_precision.mean()) if len(self.classes) else float("nan")
-
-
-def mean_average_precision(
-    scores: Sequence[ArrayLike],
-    labels: Sequence[ArrayLike],
-    *,
-    n: int | None = None,
-    positives: ArrayLike | None = None,
-    skip_empty: bool = True,
-) -> ClassPrecision:
-    """Average precision of each class from its own list of scores and labels (L lists of any lengths).
-
-    positives (L,) as in `precision_per_class` (default: as many as each list holds). Classes without positives are
-    left out, or count 0 without `skip_empty`. Raises InvalidData where the numbers of lists differ.
-    """
-    if len(scores) != len(labels):
-        raise InvalidData(f"Each class needs scores and labels, but got {len(scores)} and {len(labels)} lists.")
-    pairs = [_columns(values, truth) for values, truth in zip(scores, labels, strict=True)]
-    totals = np.asarray([truth.sum() for _, truth in pairs] if positives is None else positives, np.float64)
-    if totals.shape != (len(pairs),):
-        raise InvalidData(f"{len(pairs)} classes need as many counts of positives, but got shape {totals.shape}.")
-    rows = np.repeat(np.arange(len(pairs)), [len(values) for values, _ in pairs])
-    values = np.concatenate([np.zeros(0), *(column for column, _ in pairs)])
-    relevant = np.concatenate([np.zeros(0, bool), *(column for _, column in pairs)])
-    precision = precision_per_class(rows, values, relevant, totals, n=n)
-    kept = np.flatnonzero(totals > 0) if skip_empty else np.arange(len(pairs))
-    return ClassPrecision(kept, precision[kept])
-
-
-class PrecisionStream:
-    """Average precision of one list that arrives in chunks; with `n` it holds little more than the best `n` rows."""
-
-    def __init__(self, n: int | None = None) -> None:
-        """`n`: how many of the best rows count (default: all). Raises InvalidData below 1."""
-        self.n = checked_depth(n)
-        self.positives = 0.0
-        self._scores: list[FloatArray] = []
-        self._relevant: list[BoolArray] = []
-        self._held = 0
-
-    def add(self, scores: ArrayLike, labels: ArrayLike, *, positives: float | None = None) -> None:
-        """Take scores (N,) and labels (N,), with `positives` relevant rows in all (default: those in `labels`)."""
-        values, relevant = _columns(scores, labels)
-        _check_positives(0 if positives is None else positives)
-        self.positives += int(relevant.sum()) if positives is None else positives
-        self._scores.append(values)
-        self._relevant.append(relevant)
-        self._held += len(values)
-        if self.n is not None and self._held > 2 * self.n + ROWS_BEFORE_TRIMMING:
-            self._trim()
-
-    @property
-    def size(self) -> int:
-        """How many rows count so far: all, or `n` once there are as many."""
-        return self._held if self.n is None else min(self._held, self.n)
-
-    @property
-    def held(self) -> int:
-        """How many rows lie in memory."""
-        return self._held
-
-    def value(self) -> float:
-        """Average precision of what has arrived, as `average_precision` of all chunks joined; 0 where nothing has."""
-        self._trim()
-        return precision_of_ranked(self._relevant[0], self.positives, n=self.n)
-
-    def _trim(self) -> None:
-        """Keep the best `n` rows, best first. A stable sort keeps the earlier of equal rows, so chunks never matter."""
-        values = np.concatenate([np.zeros(0), *self._scores])
-        best = falling(values)[: self.n]
-        self._scores = [values[best]]
-        self._relevant = [np.concatenate([np.zeros(0, bool), *self._relevant])[best]]
-        self._held = len(best)
 
 
 def falling(scores: NDArray[np.floating]) -> IntArray:

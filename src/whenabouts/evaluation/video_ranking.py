@@ -17,31 +17,6 @@ from whenabouts.evaluation.report import Report
 TOP_CLASSES = 20
 
 
-def hit_at_one(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Share of videos whose best class is right."""
-    values, relevant = _matrices(scores, labels)
-    return float(_hits(values, relevant).mean())
-
-
-def precision_at_equal_recall(scores: ArrayLike, labels: ArrayLike) -> float:
-    """PERR: precision among each video's best k classes, k being its number of labels; mean over videos.
-
-    A class of score 0 or less is never a hit. A video without labels counts 0, as in the official code.
-    """
-    values, relevant = _matrices(scores, labels)
-    return float(_equal_recall(values, relevant).mean())
-
-
-def global_average_precision(scores: ArrayLike, labels: ArrayLike, *, top: int = TOP_CLASSES) -> float:
-    """GAP@`top`: one average precision over the best `top` classes of all videos, pooled.
-
-    Divided by the number of all labels, those outside the best `top` included.
-    """
-    stream = VideoRanking(top=top)
-    stream.add(scores, labels)
-    return stream.scores().gap
-
-
 def best_classes(scores: NDArray[np.floating], count: int) -> IntArray:
     """Class numbers (V, k) of the best k = min(`count`, L) classes of each video (V, L), best first."""
     videos, classes = scores.shape

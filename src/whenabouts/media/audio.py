@@ -33,17 +33,12 @@ _LONGEST_GAP_SECONDS = 3600.0
 _PIECE = 1 << 20
 
 
-def read_audio(path: Path, *, rate: int = 16000) -> Wave:
-    """All sound of a file as mono float32 (samples,); sample 0 is at the video's second 0.
-
-    Late starts, gaps and damaged packets are filled with silence. Raises MediaError where there is no sound or none
-    that can be decoded. Twelve hours at 16 kHz take 2.8 GB: use `stream_audio` for those.
-    """
-    return np.concatenate(list(stream_audio(path, rate=rate)))
-
-
 def stream_audio(path: Path, *, rate: int = 16000, chunk_seconds: float = 30.0) -> Iterator[Wave]:
-    """What `read_audio` gives, cut into chunks of `chunk_seconds` (the last may be shorter), in bounded memory."""
+    """All sound of a file as mono float32 in chunks of `chunk_seconds` (the last may be shorter), in bounded memory.
+
+    Sample 0 is at the video's second 0. Late starts, gaps and damaged packets are filled with silence. Raises
+    MediaError where there is no sound or none that can be decoded.
+    """
     length = round(chunk_seconds * rate)
     if rate < 1 or length < 1:
         raise InvalidData(f"Chunks hold at least one sample, but got {chunk_seconds} s at {rate} Hz.")

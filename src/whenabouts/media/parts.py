@@ -104,15 +104,6 @@ def frame_parts(path: Path, *, seconds: Sequence[float], size: tuple[int, int] |
     yield {"seconds": times, "frames": frames}
 
 
-def sound_parts(path: Path, *, rate: int = 16000, chunk_seconds: float = 30.0) -> Iterator[Part]:
-    """The sound of a file as `stream_audio` gives it: `wave` (samples,). A file without sound gives no part."""
-    try:
-        for wave in stream_audio(path, rate=rate, chunk_seconds=chunk_seconds):
-            yield {"wave": wave}
-    except MediaError:
-        return
-
-
 def log_mel_parts(path: Path, *, bands: int = 64) -> Iterator[Part]:
     """The sound of a file as `stream_log_mel` gives it: `rows` (T, bands). A file without sound gives no part."""
     try:

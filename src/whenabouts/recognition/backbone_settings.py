@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -77,7 +77,7 @@ class NonLocalSettings:
 class BackboneSettings:
     """Which net, its shape, and the clips that it takes.
 
-    `name` is one of `BACKBONES`. A net that has no use for a setting refuses any value but the default: `mid` is of
+    `name` is one of `FAMILIES`. A net that has no use for a setting refuses any value but the default: `mid` is of
     "r2plus1d", `stem` of that and of "resnet", `block` and `pool` (a max pool behind the stem) of both and of "r3d",
     `slowfast` of that net, `nonlocals` of it and of "i3d". `last_stride` 1 keeps the last stage's pictures at twice the
     size, for boxes: all nets on clips have it.
@@ -271,9 +271,3 @@ def _refuse(shape: BackboneSettings, *names: str) -> None:
         if getattr(shape, name) != getattr(usual, name):
             owner = f"input {shape.input!r}" if name in ("flow", "colours", "resize") else repr(shape.name)
             raise ValueError(f"{owner} has no {name!r}, but it is {getattr(shape, name)!r}. Leave it out.")
-
-
-BACKBONES: Mapping[str, Callable[[BackboneSettings], ClipNet]] = {
-    name: family.build for name, family in FAMILIES.items()
-}
-"""Every backbone by name: a function from its settings to a fresh net. A new one is a line in `FAMILIES`."""

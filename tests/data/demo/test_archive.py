@@ -12,7 +12,7 @@ from whenabouts.core.progress import Silent
 from whenabouts.data.demo.archive import DemoArchive, DemoArchiveSettings, render_archive, render_video
 from whenabouts.data.demo.plan import CONCEPTS, Stretch, VideoPlan
 from whenabouts.data.importers import IMPORTERS, ImportSettings
-from whenabouts.media.audio import read_audio
+from whenabouts.media.audio import stream_audio
 from whenabouts.media.reader import VideoReader
 
 SMALL = DemoArchiveSettings(
@@ -170,7 +170,7 @@ def test_pixels_turn_as_the_name_says(tmp_path: Path, name: str, sign: int) -> N
 
 def heard_frames(path: Path, rate: int = 16000, length: int = 800) -> np.ndarray:
     """How far the strongest tone between 1700 and 2700 Hz stands out, for every 50 ms."""
-    wave = read_audio(path, rate=rate)
+    wave = np.concatenate(list(stream_audio(path, rate=rate)))
     count = len(wave) // length
     power = abs(np.fft.rfft(wave[: count * length].reshape(count, length) * np.hanning(length), axis=1)) ** 2
     hertz = np.fft.rfftfreq(length, 1 / rate)

@@ -18,7 +18,7 @@ from whenabouts.data.demo.plan import (
     plan_archive,
 )
 from whenabouts.data.demo.scenes import Body, motion_of
-from whenabouts.data.demo.sidecars import IRRELEVANT, sidecar, truth_of
+from whenabouts.data.demo.sidecars import CATEGORIES, PLACES, SPAM, sidecar, truth_of
 from whenabouts.data.importers.tags import hashtags_in
 from whenabouts.data.vocabulary import spelling
 
@@ -61,8 +61,8 @@ def test_held_out_sidecars_name_no_concept() -> None:
         assert not [name for name in CONCEPTS if name in text.replace("_", " ").replace("-", " ")]
 
 
-def test_all_other_names_are_declared_irrelevant() -> None:
-    known = {spelling(name) for name in IRRELEVANT} | set(CONCEPTS)
+def test_all_other_names_are_of_known_lists() -> None:
+    known = {spelling(name) for name in (*SPAM, *PLACES, *CATEGORIES, "pause")} | set(CONCEPTS)
     spelt: Counter[str] = Counter()
     for _, info in SIDECARS:
         assert said(info) | {spelling(name) for name in info["categories"]} <= known  # type: ignore[attr-defined]

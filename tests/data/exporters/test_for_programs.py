@@ -18,7 +18,7 @@ from whenabouts.core.progress import Silent
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.decisions import Decided
-from whenabouts.data.exporters import ENDINGS, EXPORTERS, FOLDERS, ExportSettings, format_of
+from whenabouts.data.exporters import ENDINGS, EXPORTERS, ExportSettings, format_of
 from whenabouts.data.exporters.films import chapters_of
 from whenabouts.data.exporters.marked import marked_videos
 from whenabouts.data.exporters.protocol import EditSettings
@@ -166,7 +166,6 @@ def test_the_target_tells_the_format() -> None:
     with pytest.raises(SettingsError, match="no format 'doc'"):
         format_of(Path("dives"), "doc")
     assert set(ENDINGS.values()) <= set(EXPORTERS)
-    assert set(EXPORTERS) > FOLDERS
 
 
 OF_DATA_SETS = (

@@ -13,14 +13,7 @@ from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.data.youtube8m import example_protos
-from whenabouts.data.youtube8m.frames import (
-    dequantised,
-    every_segment,
-    nearest_bytes,
-    padded_frames,
-    quantised,
-    segment_frames,
-)
+from whenabouts.data.youtube8m.frames import dequantised, nearest_bytes, quantised
 from whenabouts.data.youtube8m.reader import OFFICIAL, FrameRecord, Layout, SegmentRatings, VideoRecord, parsed
 from whenabouts.data.youtube8m.shards import ReadReport, located, read_shards, shards_below, write_shards
 from whenabouts.data.youtube8m.tfrecord import RecordError, read_records, write_records
@@ -63,6 +56,12 @@ def one_record(tmp_path: Path, context: object, lists: object = None, layout: La
     return parsed(record, layout)
 
 
+def official_matrix(record: FrameRecord, first: int, count: int) -> np.ndarray:
+    """Frames (`count`, rgb + audio) from `first` on as the official reader gives them: 0 behind the video's end."""
+    frames = dequantised(np.concatenate([record.rgb, record.audio], axis=1)[first : first + count])
+    return np.pad(frames, ((0, count - len(frames)), (0, 0)))
+
+
 def digest(values: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
@@ -94,9 +93,9 @@ def test_frames_dequantised_and_padded_bit_for_bit(shared: Path) -> None:
     for record, expected in zip(*golden(shared, "frame"), strict=True):
         assert isinstance(record, FrameRecord)
         official = expected["official_reader"]
-        matrix, count = padded_frames(record)
+        matrix = official_matrix(record, 0, 300)
         assert [1, *matrix.shape] == official["video_matrix_shape"]  # type: ignore[index]
-        assert count == official["num_frames"]  # type: ignore[index]
+        assert min(len(record), 300) == official["num_frames"]  # type: ignore[index]
         assert digest(matrix) == official["video_matrix_float32_sha256"]  # type: ignore[index]
 
 
@@ -109,11 +108,14 @@ def test_rated_segments_and_their_frames_bit_for_bit(shared: Path) -> None:
         rows = zip(rated.starts, rated.ends, rated.labels, rated.scores, strict=True)
         assert [dict(zip(("start", "end", "label", "score"), row, strict=True)) for row in rows] == expected["segments"]
         official = expected["official_reader"]
-        starts, matrix = segment_frames(record)
-        assert starts.tolist() == official["unique_starts_in_order"]  # type: ignore[index]
+        starts = list(dict.fromkeys(rated.starts.tolist()))
+        matrix = np.zeros((len(starts), 5, 1152), np.float32)
+        for row, start in enumerate(starts):
+            matrix[row] = official_matrix(record, start, 5)
+        assert starts == official["unique_starts_in_order"]  # type: ignore[index]
         assert list(matrix.shape) == official["video_matrix_shape"]  # type: ignore[index]
         assert digest(matrix) == official["video_matrix_float32_sha256"]  # type: ignore[index]
-        past_the_end += int((starts >= len(record)).sum())
+        past_the_end += sum(start >= len(record) for start in starts)
     assert past_the_end
 
 
@@ -150,7 +152,6 @@ def test_all_odd_and_damaged_files_in_one_run(shared: Path) -> None:
     (long,) = found["more_than_300_frames.tfrecord"]
     assert isinstance(long, FrameRecord)
     assert len(long) == 303
-    assert padded_frames(long)[1] == odd["more_than_300_frames.tfrecord"]["official_reader"][0]["num_frames"][0]
     assert found["no_labels_test_split.tfrecord"][0].labels.tolist() == []
     assert found["old_key_video_id.tfrecord"][0].id
     (silent,) = read_shards([folder / "no_audio.tfrecord"], layout=Layout(audio=0))
@@ -158,25 +159,6 @@ def test_all_odd_and_damaged_files_in_one_run(shared: Path) -> None:
     assert (silent.rgb.shape, silent.audio.shape) == ((4, 1024), (4, 0))
     with pytest.raises(RecordError, match=r"no_audio\.tfrecord, record 1 at byte 0: the feature list 'audio' is miss"):
         list(read_shards([folder / "no_audio.tfrecord"]))
-
-
-@pytest.mark.golden
-def test_whole_videos_in_segments_as_the_official_inference_cuts_them(shared: Path) -> None:
-    cases = json.loads((shared / "golden/y8m/metrics/segments_of_video.json").read_text(encoding="utf-8"))
-    assert len(cases) == 8
-    for case in cases:
-        count = case["num_frames"]
-        if count > 255:  # a byte tells frames apart up to here
-            rgb = np.stack([np.arange(count) // 250, np.arange(count) % 250], axis=1).astype(np.uint8)
-        else:
-            rgb = np.stack([np.zeros(count), np.arange(count)], axis=1).astype(np.uint8)
-        starts, frames, matrix = every_segment(FrameRecord("v", np.zeros(0, np.int64), rgb, rgb[:, :0]))
-        assert starts.tolist() == case["segment_start_times"]
-        assert frames.tolist() == case["segment_num_frames"]
-        assert len(matrix) == case["n_segments"]
-        wanted = np.asarray(case["last_segment_frame_index_plus_one"], int)
-        for row, number in zip(matrix[-1], wanted, strict=True):
-            assert row.tolist() == (dequantised(rgb[number - 1]).tolist() if number else [0, 0])
 
 
 @pytest.mark.golden
@@ -201,18 +183,6 @@ def test_the_two_ways_into_bytes() -> None:
     for into in (quantised, nearest_bytes):
         with pytest.raises(InvalidData, match="NaN"):
             into([0.0, np.nan])
-
-
-def test_segments_past_the_end_and_twice_rated() -> None:
-    record = frame_record(steps=7, ratings=ratings((5, 10, 1, 1), (0, 5, 1, 0), (5, 10, 2, 0), (7, 12, 1, 1)))
-    starts, matrix = segment_frames(record)
-    assert starts.tolist() == [5, 0, 7]
-    assert matrix.shape == (3, 5, 6)
-    assert np.array_equal(matrix[0, :2], dequantised(np.concatenate([record.rgb, record.audio], axis=1)[5:7]))
-    assert not matrix[0, 2:].any()
-    assert not matrix[2].any()
-    padded, count = padded_frames(record, frames=3)
-    assert (padded.shape, count) == ((3, 6), 3)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 300])

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from whenabouts.core.errors import InvalidData
-from whenabouts.data.youtube8m.crc32c import crc32c, masked_crc32c
+from whenabouts.data.youtube8m.crc32c import masked_crc32c
 from whenabouts.data.youtube8m.tfrecord import Record, RecordError, read_records, write_records
 
 EMPTY_RECORD = bytes.fromhex("00000000 00000000 29039807 d8ea82a2".replace(" ", ""))
@@ -63,13 +63,13 @@ def accounted(records: list[Record], problems: list[RecordError]) -> int:
         (bytes(reversed(range(32))), 0x113FDB5C),
     ],
 )
-def test_crc32c_gives_the_published_values(data: bytes, crc: int) -> None:
-    assert crc32c(data) == plain_crc32c(data) == crc
+def test_checksums_are_the_published_values(data: bytes, crc: int) -> None:
+    assert plain_crc32c(data) == crc
+    assert masked_crc32c(data) == plain_mask(crc)
 
 
 @given(st.binary(max_size=300))
-def test_crc32c_and_its_mask_follow_the_definition(data: bytes) -> None:
-    assert crc32c(data) == plain_crc32c(data)
+def test_masked_checksums_follow_the_definition(data: bytes) -> None:
     assert masked_crc32c(data) == plain_mask(plain_crc32c(data))
 
 

@@ -7,8 +7,9 @@ from whenabouts.core import Vocabulary
 from whenabouts.core.labels import SegmentLabels
 from whenabouts.data.examples import Example
 from whenabouts.evaluation.candidate_recall import RecallCurve, recall_curve
+from whenabouts.evaluation.ranked_lists import RankedList
 from whenabouts.evaluation.rated_pairs import RatedPairs
-from whenabouts.localizers.concepts.candidates import Ranked, best_videos, candidate_list
+from whenabouts.localizers.concepts.candidates import Ranked, best_videos
 from whenabouts.localizers.concepts.frames import FrameVideos
 from whenabouts.localizers.concepts.networks import NetKind
 from whenabouts.localizers.concepts.video_models import VideoModelSettings, train_video_model
@@ -35,10 +36,17 @@ def rated_blocks(examples: tuple[Example, ...]) -> RatedPairs:
     return RatedPairs.of(SegmentLabels(ids, spans, np.asarray(classes), np.asarray(present)))
 
 
+def kept_of(ranked: Ranked, index: int) -> list[str]:
+    return [ranked.video_ids[row] for row in ranked.of_class(index).videos]
+
+
 def curve_of(ranked: Ranked, examples: tuple[Example, ...]) -> RecallCurve:
     by_id = {example.video_id: starts_of(example) for example in examples}
     segments = sum(map(len, by_id.values()))
-    lists = [candidate_list(ranked, index, index, by_id.__getitem__) for index in range(CLASSES)]
+    lists = [
+        RankedList(index, [f"{name}:{start}" for name in kept_of(ranked, index) for start in by_id[name]])
+        for index in range(CLASSES)
+    ]
     return recall_curve(rated_blocks(examples), lists, [10, 20, segments], segments=segments)
 
 
@@ -64,7 +72,7 @@ def test_fewer_videos_keep_fewer_segments(
     curve = curve_of(ranked, held_out)
     by_id = {example.video_id: starts_of(example) for example in held_out}
     for index, limit in enumerate(limits):
-        kept = [ranked.video_ids[row] for row in ranked.of_class(index).videos]
+        kept = kept_of(ranked, index)
         assert len(kept) == limit
         share = sum(len(by_id[video_id]) for video_id in kept) / sum(map(len, by_id.values()))
         assert curve.kept_share[index, -1] == pytest.approx(share)

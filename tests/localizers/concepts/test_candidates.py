@@ -20,7 +20,6 @@ from whenabouts.localizers.concepts.candidates import (
     Ranked,
     best_videos,
     candidate_limits,
-    candidate_segments,
     ranked_segments,
 )
 
@@ -227,21 +226,6 @@ def test_limits_are_a_count_or_a_multiple_of_the_prior() -> None:
     assert limits(prior_multiple=1.0, least=3) == [5, 3, 3, 50]
     assert limits(videos=7) == [7, 7, 7, 7]
     assert limits(videos=70) == [50, 50, 50, 50]
-
-
-def test_segments_of_candidates_are_asked_for_video_by_video() -> None:
-    best = kept([("a", np.asarray([[1.0]])), ("b", np.asarray([[3.0]])), ("c", np.asarray([[2.0]]))], [3])
-    asked: list[str] = []
-
-    def starts_of(video_id: str) -> np.ndarray:
-        asked.append(video_id)
-        return np.arange(3) * 5
-
-    found = candidate_segments(best, 0, starts_of, most=5)
-    assert asked == []
-    assert [(name, starts.tolist()) for name, starts in found] == [("b", [0, 5, 10]), ("c", [0, 5])]
-    assert asked == ["b", "c"]
-    assert [name for name, _ in candidate_segments(best, 0, starts_of)] == ["b", "c", "a"]
 
 
 def test_best_segments_as_a_list_to_submit() -> None:

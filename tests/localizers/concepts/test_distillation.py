@@ -15,7 +15,6 @@ from whenabouts.localizers.concepts.distillation import (
     DistillationSettings,
     distil,
     folds_of,
-    paper_members,
     teacher_scores,
     usual_members,
 )
@@ -129,8 +128,7 @@ def test_a_killed_distillation_keeps_what_members_said(
 def test_four_members_at_least(videos: FrameVideos, vocabulary: Vocabulary) -> None:
     with pytest.raises(InvalidData, match="4 models or more, but got 3"):
         teacher_scores(videos, MEMBERS[:3], run_of(), vocabulary=vocabulary)
-    for members in (paper_members(), usual_members(STUDENT)):
-        assert [member.net.kind for member in members] == ["logistic", "lstm", "netvlad", "netfv"]
+    assert [member.net.kind for member in usual_members(STUDENT)] == ["logistic", "lstm", "netvlad", "netfv"]
     assert {member.net.hidden for member in usual_members(STUDENT)} == {16}
 
 

@@ -1,11 +1,13 @@
 """Sizes: the paper's nets counted by hand."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 from whenabouts.config import load
 from whenabouts.core.errors import SettingsError
-from whenabouts.localizers.concepts.networks import KINDS, NetKind, NetSettings, build_net
+from whenabouts.localizers.concepts.networks import NetKind, NetSettings, build_net
 from whenabouts.localizers.protocol import Stream
 
 YOUTUBE8M = (Stream("audio", 128, "vggish"), Stream("rgb", 1024, "inception"))
@@ -38,7 +40,7 @@ BY_HAND = {
 WRITTEN_OUT = {"lstm": 16_245_736, "netvlad": 287_845_736, "netfv": 325_929_008, "transformer": 11_151_336}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", get_args(NetKind))
 def test_parameters_at_the_papers_size(kind: NetKind) -> None:
     with torch.device("meta"):
         net = build_net(NetSettings.paper(kind), YOUTUBE8M, 1000)
@@ -72,7 +74,7 @@ def test_batch_norm_and_experts_are_switches_that_are_off() -> None:
 
 def test_weights_come_from_the_seed_alone() -> None:
     streams = (Stream("rgb", 6, "x"),)
-    for kind in KINDS:
+    for kind in get_args(NetKind):
         shape = NetSettings(kind=kind, hidden=8, other_clusters=2)
         torch.manual_seed(1)
         one = build_net(shape, streams, 3, seed=5).state_dict()

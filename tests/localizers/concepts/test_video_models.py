@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from whenabouts.data.examples import Example
 from whenabouts.data.worlds.features import PlantedWorld
 from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
 from whenabouts.localizers.concepts.model import ConceptModel
-from whenabouts.localizers.concepts.networks import KINDS, NetKind
+from whenabouts.localizers.concepts.networks import NetKind
 from whenabouts.localizers.concepts.video_models import (
     VideoModelSettings,
     all_video_scores,
@@ -28,7 +29,7 @@ def settings(kind: NetKind = "convnet", **choices) -> VideoModelSettings:
     return VideoModelSettings(net=small(kind), fit=QUICK, **choices)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=get_args(NetKind))
 def model(request: pytest.FixtureRequest, videos: FrameVideos, vocabulary: Vocabulary) -> ConceptModel:
     return train_video_model(videos, settings(request.param), run_of(), vocabulary=vocabulary)
 
@@ -100,7 +101,7 @@ def test_a_video_without_a_step_scores_nothing(model: ConceptModel, held_out: tu
     assert not model.video_scores(empty).any()
     assert model.span_scores(empty, [[0.0, 1.0]]).shape == (1, 3)
     assert model.span_scores(held_out[0].features, np.zeros((0, 2))).shape == (0, 3)
-    encoded = model.span_encodings(held_out[0].features, [[0.0, 3.0], [2.0, 4.0]])
+    encoded = model.of_runs(model.reader.read(held_out[0].features)[1], [[0, 3], [2, 4]], "encodings")
     assert encoded.shape == (2, 16)
     assert encoded.dtype == np.float32
 

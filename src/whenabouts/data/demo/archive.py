@@ -21,10 +21,10 @@ from whenabouts.core.files import replacing_folder, write_json
 from whenabouts.core.progress import Progress
 from whenabouts.data.demo.plan import CONCEPTS, DemoArchiveSettings, VideoPlan, plan_archive
 from whenabouts.data.demo.scenes import draw_frames
-from whenabouts.data.demo.sidecars import IRRELEVANT, sidecar, truth_of
+from whenabouts.data.demo.sidecars import sidecar, truth_of
 from whenabouts.data.demo.sounds import soundtrack
 
-__all__ = ["CONCEPTS", "IRRELEVANT", "DemoArchive", "DemoArchiveSettings", "render_archive", "render_video"]
+__all__ = ["CONCEPTS", "DemoArchive", "DemoArchiveSettings", "render_archive", "render_video"]
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,6 @@ class DemoArchive:
     def concepts(self) -> tuple[str, ...]:
         """Names of the concepts, seen and heard."""
         return CONCEPTS
-
-    @property
-    def irrelevant(self) -> tuple[str, ...]:
-        """Names in the sidecars that are no concepts: for the drop list of a vocabulary."""
-        return IRRELEVANT
 
     @property
     def duration_seconds(self) -> float:

@@ -10,8 +10,6 @@ from whenabouts.data.demo.plan import CONCEPTS, DemoArchiveSettings, VideoPlan
 SPAM = ("fyp", "viral", "vlog", "2024", "shorts", "foryou")
 PLACES = ("kitchen", "garage", "balcony", "attic", "hallway", "garden", "cellar", "office", "workshop", "porch")
 CATEGORIES = ("Entertainment", "People & Blogs", "Science & Technology")
-IRRELEVANT = (*SPAM, *PLACES, *CATEGORIES, "pause")
-"""Everything that sidecars say and that is no concept: what a person who reviews the vocabulary would drop."""
 
 UPLOADERS = ("odd shapes", "paper theatre", "window cam", "slow afternoon", "bench tests")
 

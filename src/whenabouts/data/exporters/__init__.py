@@ -48,9 +48,6 @@ EXPORTERS: Mapping[str, Exporter] = {
     "youtube8m": export_youtube8m,
     "youtube8m-submission": export_submission,
 }
-FOLDERS = frozenset({"chapters", "clips", "edl", "elan", "fiftyone", "srt", "webvtt", "youtube8m"})
-"""Formats that write a folder: a file per video, or several."""
-
 ENDINGS: Mapping[str, str] = {".csv": "csv", ".fcpxml": "fcpxml", ".otio": "otio", ".parquet": "parquet",
                               ".txt": "thumos"}  # fmt: skip
 """Formats that a target's name tells."""
@@ -67,4 +64,4 @@ def format_of(target: Path, told: str | None) -> str:
     raise SettingsError(f"{target.name} does not tell which format is meant. Say it with --format: {known}.")
 
 
-__all__ = ["ENDINGS", "EXPORTERS", "FOLDERS", "ExportSettings", "Exported", "Exporter", "format_of"]
+__all__ = ["ENDINGS", "EXPORTERS", "ExportSettings", "Exported", "Exporter", "format_of"]

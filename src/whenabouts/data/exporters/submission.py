@@ -21,7 +21,7 @@ from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.exporters.protocol import Exported, ExportSettings, moments_of
 from whenabouts.data.project import Project
 from whenabouts.data.youtube8m.vocabulary import read_class_table
-from whenabouts.evaluation.ranked_lists import HEADER, Convention, RankedList, read_ranked_lists
+from whenabouts.evaluation.ranked_lists import HEADER, Convention, RankedList
 from whenabouts.evaluation.segment_ranking import TOP_SEGMENTS
 
 SEGMENT_SECONDS = 5
@@ -102,16 +102,6 @@ def write_submission(
             file.write(f"{ranked.class_id},{' '.join(segments)}{end}")
             written += len(segments)
     return written
-
-
-def read_submission(path: Path) -> Iterator[RankedList]:
-    """Read the lists back, one at a time, in the file's order; every segment is checked.
-
-    Raises InvalidData as `read_ranked_lists` does, and where `write_submission` would.
-    """
-    for ranked in read_ranked_lists(path):
-        _check(ranked.class_id, ranked.segments)
-        yield ranked
 
 
 def lists_of_moments(moments: Moments, class_ids: Sequence[int], *, top: int = TOP_SEGMENTS) -> Iterator[RankedList]:

@@ -5,11 +5,6 @@ import google_crc32c
 _MASK_DELTA = 0xA282EAD8
 
 
-def crc32c(data: bytes) -> int:
-    """The CRC32C of `data`, 0..2^32-1; computed by the processor's own instruction where it has one."""
-    return int(google_crc32c.value(data))
-
-
 def masked_crc32c(data: bytes) -> int:
     """The CRC32C of `data`, rotated and shifted: TFRecord stores checksums of data that may hold checksums."""
     crc = int(google_crc32c.value(data))

@@ -5,7 +5,7 @@ to the segment models. What is kept never depends on the order of videos, nor on
 and machines: of equal scores the smaller video id ranks first, then the earlier segment.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -281,31 +281,6 @@ def best_videos(stream: Iterable[tuple[str, ArrayLike]], limits: ArrayLike) -> t
         except InvalidData as error:
             left_out[video_id] = str(error)
     return best, left_out
-
-
-def candidate_segments(
-    ranked: Ranked, index: int, starts_of: Callable[[str], ArrayLike], *, most: int = 0
-) -> Iterator[tuple[str, IntArray]]:
-    """The segments of one class's candidate videos, best video first: id, and starts (S,) in seconds.
-
-    `starts_of` is asked for one video at a time, and for no more than are needed for `most` segments (0: no end).
-    """
-    left = most
-    for video in ranked.of_class(index).videos.tolist():
-        video_id = ranked.video_ids[video]
-        starts = np.asarray(starts_of(video_id), np.int64)
-        yield video_id, starts[:left] if most else starts
-        left -= len(starts)
-        if most and left <= 0:
-            return
-
-
-def candidate_list(
-    ranked: Ranked, index: int, class_id: int, starts_of: Callable[[str], ArrayLike], *, most: int = 0
-) -> RankedList:
-    """The segments of one class's candidate videos as a list for `recall_curve`, best video first."""
-    chosen = candidate_segments(ranked, index, starts_of, most=most)
-    return RankedList(class_id, [f"{video_id}:{start}" for video_id, starts in chosen for start in starts.tolist()])
 
 
 def ranked_segments(ranked: Ranked, index: int, class_id: int, *, hop_seconds: int = 5) -> RankedList:

@@ -48,11 +48,6 @@ def usual_members(model: VideoModelSettings) -> tuple[VideoModelSettings, ...]:
     return tuple(replace(model, net=of_kind(model.net, kind)) for kind in MEMBERS)
 
 
-def paper_members() -> tuple[VideoModelSettings, ...]:
-    """The same four at the paper's size."""
-    return tuple(VideoModelSettings.paper(kind) for kind in MEMBERS)
-
-
 def folds_of(count: int, folds: int, seed: int) -> IntArray:
     """The fold (N,) of each of `count` videos, drawn from the seed, of sizes that differ by at most one."""
     if count < folds:

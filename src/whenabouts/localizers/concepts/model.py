@@ -85,11 +85,8 @@ class ConceptModel:
 
     def span_scores(self, features: Mapping[str, FeatureSequence], spans: ArrayLike) -> NDArray[np.float32]:
         """Class probabilities (S, C) of spans (S, 2) in seconds of one video."""
-        return self._of_spans(features, spans, "scores")
-
-    def span_encodings(self, features: Mapping[str, FeatureSequence], spans: ArrayLike) -> NDArray[np.float32]:
-        """Encodings (S, H) of spans (S, 2) in seconds of one video."""
-        return self._of_spans(features, spans, "encodings")
+        grid, frames = self.reader.read(features)
+        return self.of_runs(frames, runs_of_spans(grid, spans))
 
     def of_runs(self, frames: Matrix, runs: ArrayLike, output: Output = "scores") -> NDArray[np.float32]:
         """Class probabilities or encodings (S, .) of runs (S, 2) of frames (T, D); 0 for an empty run."""
@@ -158,13 +155,6 @@ class ConceptModel:
             raise InvalidData(f"Frames are scaled by {width[0]} means and deviations above 0. Train again.")
         reader = FrameReader(streams, how.frames, mean, deviation)
         return cls(net, how, reader, vocabulary=vocabulary, training=training, device=device)
-
-    def _of_spans(
-        self, features: Mapping[str, FeatureSequence], spans: ArrayLike, output: Output
-    ) -> NDArray[np.float32]:
-        grid, frames = self.reader.read(features)
-        runs = runs_of_spans(grid, spans)
-        return self.of_runs(frames, runs, output)
 
     def _scored(self, waiting: Sequence[tuple[str, Matrix]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         scores = self.of_pieces([frames for _, frames in waiting])

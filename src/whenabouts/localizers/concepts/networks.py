@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 import torch
 from torch import nn
@@ -14,7 +14,6 @@ from whenabouts.nets.pooling import PoolingNet
 from whenabouts.nets.sequence import ConvNet, LogisticNet, LstmNet, MixtureOfExperts, TransformerNet
 
 NetKind = Literal["logistic", "lstm", "convnet", "transformer", "netvlad", "netfv", "activities"]
-KINDS: tuple[NetKind, ...] = get_args(NetKind)
 FrameNet = LogisticNet | LstmNet | ConvNet | TransformerNet | PoolingNet | ActivityFrames
 
 

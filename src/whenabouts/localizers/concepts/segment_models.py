@@ -27,8 +27,6 @@ from whenabouts.localizers.concepts.video_models import VideoModelSettings, trai
 from whenabouts.localizers.concepts.weak_negatives import lacked, some_of
 from whenabouts.localizers.segments import Matrix
 
-SEGMENT_MODELS: tuple[NetKind, ...] = ("convnet", "lstm", "transformer", "netvlad", "netfv", "activities")
-
 
 @settings
 class SegmentModelSettings:
