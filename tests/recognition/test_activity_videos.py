@@ -128,7 +128,7 @@ def test_going_on_from_a_model_and_what_does_not_fit(
 ) -> None:
     videos, vocabulary, start, _ = gathered
     model = train_activities(videos, vocabulary, start, TOLD, run_of(tmp_path))
-    only = dataclasses.replace(TOLD, learns="correlation")
+    only = dataclasses.replace(TOLD, learns="correlation", tuning=TuningSettings(steps=2))
     again = train_activities(videos, vocabulary, model, only, run_of(tmp_path))
     before, after = model.net.state_dict(), again.net.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -145,6 +145,11 @@ def test_going_on_from_a_model_and_what_does_not_fit(
     loud = dataclasses.replace(run_of(tmp_path / "unsure"), progress=Heard(heard))
     train_activities(dataclasses.replace(videos, videos=tuple(unsure)), vocabulary, start, TOLD, loud)
     assert any("learn to say yes to all" in line for line in heard)
+    both = [dataclasses.replace(each, labels=VideoLabels.of([0, 1])) for each in videos.videos[:2]]
+    mixed, heard[:] = dataclasses.replace(videos, videos=(*both, *videos.videos[2:])), []
+    single = dataclasses.replace(TOLD, head=dataclasses.replace(HEAD, kind="single-label"))
+    train_activities(mixed, vocabulary, start, single, dataclasses.replace(loud, cache=tmp_path / "single"))
+    assert [line.partition(" have")[0] for line in heard if "several labels" in line] == ["2 of 6 examples"]
     with pytest.raises(InvalidData, match="None of 0 videos"):
         train_activities(dataclasses.replace(videos, videos=()), vocabulary, start, TOLD, run_of(tmp_path))
 

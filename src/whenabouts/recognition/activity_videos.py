@@ -113,8 +113,8 @@ def train_activities(
     """Train a net for activities from a backbone, or go on from such a net; same seed, on a CPU the same bits.
 
     With `tuning.steps` the head is then tuned at several speeds, the backbone and its batch-norm statistics frozen.
-    "correlation" needs a net with a correlation map, over the same vocabulary. Labels without any activity raise
-    InvalidData.
+    "correlation" needs a net with a correlation map, over the same vocabulary, and tunes that alone. Labels without any
+    activity raise InvalidData.
     """
     shape = _shape_of(start)
     if told.people != "none" and not gathered.people:
@@ -126,7 +126,7 @@ def train_activities(
         )
     draws = _draws(gathered, vocabulary, shape, told, run.seed)
     labels = draws.video_labels()
-    _tell_if_only_yes(labels, told, run)
+    _tell_of_labels(labels, told, run)
     net = _begun(start, labels, vocabulary, told, gathered.extra, run.seed)
     began = f"{_name_of(start)} {weights_hash(net)}"
     history = _stage(net, draws, told, told.learns, run, f"{began} stage 1")
@@ -136,7 +136,8 @@ def train_activities(
         training = replace(told.training, steps=told.tuning.steps, learning_rate=rate, drops=(), schedule="cosine")
         tuned = replace(told, training=training, clips=clips)
         several = _draws(gathered, vocabulary, shape, tuned, run.seed + 1)
-        history += _stage(net, several, tuned, "head", run, f"{began} {told.training} stage 2")
+        parts: Learns = "correlation" if told.learns == "correlation" else "head"
+        history += _stage(net, several, tuned, parts, run, f"{began} {told.training} stage 2")
     net.learn("all")
     facts = {
         "videos": len(gathered.videos),
@@ -150,8 +151,16 @@ def train_activities(
     return ActivityModel(shape, told, net.cpu().eval(), vocabulary, gathered.extra, facts)
 
 
-def _tell_if_only_yes(labels: Tensor, told: ActivitySettings, run: Run) -> None:
-    """Warn where no training video is known to lack a concept: saying yes to everything is then always right."""
+def _tell_of_labels(labels: Tensor, told: ActivitySettings, run: Run) -> None:
+    """Warn where saying yes to everything is always right, as no training video is known to lack a concept, and where
+    one of many is to be told of videos with several.
+    """
+    several = int(((labels == 1).sum(dim=1) > 1).sum())
+    if several and told.head.kind == "single-label":
+        run.progress.say(
+            f'{several} of {len(labels)} examples have several labels, but head.kind is "single-label": each label is '
+            'then a part of the answer, and figures are of examples with one label alone. "multi-label" takes all.'
+        )
     bare = int(((labels == 1).any(dim=0) & ~(labels == 0).any(dim=0)).sum())
     if bare and told.head.kind == "multi-label":
         run.progress.say(
