@@ -71,12 +71,23 @@ def test_pictures_tell_of_labels_or_of_what_is_asked_for(looked: tuple[ActivityM
     assert set(activity_picture(each, model.vocabulary).boxed) == set(labels)
     asked = activity_picture(each, model.vocabulary, names[:1])
     assert list(asked.boxed) == [names[0]]
-    likely = each.outcome.probabilities[0, 0]
+    likely = each.probabilities[0]
+    torch.testing.assert_close(torch.from_numpy(each.probabilities).float(), each.outcome.probabilities[0])
     assert asked.notes[names[0]] == f"p = {likely:.2f}{', labelled' if names[0] in labels else ''}"
     nowhere = dataclasses.replace(each, labels=VideoLabels.of([]))
     assert activity_picture(nowhere, model.vocabulary, names[:1]).notes[names[0]] == f"p = {likely:.2f}"
     assert len(asked.frames) == len(asked.boxed[names[0]]) == len(asked.seconds)
     assert asked.boxed[names[0]].max() == 1.0
+
+
+def test_of_one_of_many_probabilities_sum_to_one(archive: Project, tmp_path: Path) -> None:
+    single = dataclasses.replace(TOLD, head=dataclasses.replace(TOLD.head, kind="single-label"))
+    model = model_for(archive, single)
+    each = look(model, list(archive.manifest())[:1], 1, tmp_path, Silent())[0]
+    names = model.vocabulary.names
+    notes = activity_picture(each, model.vocabulary, names).notes
+    told = sum(float(notes[name].splitlines()[0].removeprefix("p = ").partition(",")[0]) for name in names)
+    assert told == pytest.approx(1.0, abs=0.011)
 
 
 def test_checked_segments_tell_when_a_map_should_be_high(looked: tuple[ActivityModel, list[LookedAt]]) -> None:

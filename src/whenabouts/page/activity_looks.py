@@ -22,6 +22,7 @@ from whenabouts.recognition.activity_maps import ClipMaps, clip_maps, heights, n
 from whenabouts.recognition.activity_model import ActivityModel
 from whenabouts.recognition.clip_cuts import Pixels, frames_at, square_at
 from whenabouts.recognition.frame_cache import Cached, FrameCache
+from whenabouts.recognition.label_kinds import KINDS
 from whenabouts.recognition.views import Speed, clip_frames, clip_starts
 
 COLUMNS = 8  # times of a clip that are shown
@@ -31,13 +32,16 @@ _SPEED = CachedSpeed(NORMAL_RATE)
 
 @dataclass(frozen=True)
 class LookedAt:
-    """The middle clip of a video: frames (F, H, W, 3), their seconds, maps, what the head said, labels, segments."""
+    """The middle clip of a video: frames (F, H, W, 3), their seconds, maps, what the head said, its probabilities (A,)
+    by the kind of labels, the video's labels and segments.
+    """
 
     entry: Entry
     frames: Pixels
     seconds: FloatArray
     maps: ClipMaps
     outcome: ActivityOutcome
+    probabilities: FloatArray
     labels: VideoLabels
     segments: SegmentLabels
 
@@ -102,7 +106,8 @@ def _looked_at(model: ActivityModel, entry: Entry, cached: Cached, labels: Video
     outcome = replace(outcome, attention=own)
     seconds = rows / (model.shape.rate * NORMAL_RATE / _SPEED.step)
     segments = segments_of(entry, model.vocabulary)
-    return LookedAt(entry, clip, seconds, clip_maps(outcome, features), outcome, labels, segments)
+    likely = KINDS[model.settings.head.kind].probabilities(outcome.outputs)[0].double().numpy()
+    return LookedAt(entry, clip, seconds, clip_maps(outcome, features), outcome, likely, labels, segments)
 
 
 def _centre(frames: Pixels, side: int | None) -> Pixels:
@@ -121,7 +126,7 @@ def activity_picture(each: LookedAt, vocabulary: Vocabulary, asked: Sequence[str
     Beside each name stands the probability, whether the video is labelled with it and, where checked segments tell when
     it is on, how high its map is then and at other times.
     """
-    likely = each.outcome.probabilities[0].numpy()
+    likely = each.probabilities
     classes = [vocabulary.index(name) for name in asked] or sorted(
         each.labels.classes.tolist(), key=lambda c: -likely[c]
     )
