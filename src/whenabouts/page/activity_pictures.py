@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#4477aa", "#cc3311", "#228833", "#aa3377", "#cc9900", "#009988")
 _WIDTH, _GAP, _LABEL, _TITLE, _WIDEST = 9.0, 0.06, 1.5, 0.34, 1.4  # inches
-_MOST_NAMES = 60  # of a heat map whose cells are labelled
+_LEAST_ROW = 6.0  # points of a heat map's row that can still bear a name
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,11 @@ def draw_correlation(values: FloatArray, names: Sequence[str], path: Path, *, ti
     drawn = axes.imshow(values, cmap="Blues", vmin=0, vmax=max(highest, 1e-12))
     told = textwrap.fill(title, int(8 * side))  # Letters of this size that a line of the map's width holds.
     axes.set_title(told, loc="left", fontsize=9, color=INK, parse_math=False)
-    if count <= _MOST_NAMES:
+    row = 72 * (side - 2.2) / count
+    if row >= _LEAST_ROW:
         axes.set_xticks(range(count), [plain(name) for name in names], rotation=90, parse_math=False)
         axes.set_yticks(range(count), [plain(name) for name in names], parse_math=False)
-    axes.tick_params(labelsize=7, colors=INK, length=0)
+    axes.tick_params(labelsize=min(7.0, 0.8 * row), colors=INK, length=0)
     for side_name in ("top", "left", "right", "bottom"):
         axes.spines[side_name].set_visible(False)
     if count <= 20:
