@@ -175,6 +175,28 @@ def test_what_cannot_be_learned_is_told() -> None:
         load(HeadTraining, {"schedule": "step"}, "[activities]")
 
 
+def test_features_that_do_not_fit_are_told_before_anything_is_learned() -> None:
+    features, labels = world(8)
+    broken = features.clone()
+    broken[3, 0] = torch.inf
+    some = list(features.flatten(2))
+    begun = train_head(features, labels, SMALL, HeadTraining(steps=1))
+    for given, more, told in (
+        (broken, {}, "1 of 8 clips hold what is no finite number; the first is clip 3"),
+        (features[:, :, 0, 0, 0], {}, r"a clip has shape \(16,\)"),
+        ([*some[:7], some[7][:9]], {}, r"widths \[9, 16\]"),
+        (features.numpy(), {}, "one is a ndarray"),
+        (features, {"extras": torch.zeros(8)}, "Extra inputs need a row"),
+        (features, {"extras": torch.full((8, 2), torch.inf)}, "Extra inputs hold infinite"),
+        (features, {"video_labels": torch.ones(4, 7)}, "column for each of 3 activities"),
+        (features[:, :8], {"start": begun}, "width 16, 3 activities and extras of width None, but these have 8, 3"),
+    ):
+        with pytest.raises(InvalidData, match=told):
+            train_head(given, labels, SMALL, HeadTraining(steps=1), **more)  # type: ignore[arg-type]
+    wide = train_head(features.double(), labels, SMALL, HeadTraining(steps=1))  # Any numbers, computed in float32.
+    assert torch.equal(wide.probabilities(features.double()), begun.probabilities(features))
+
+
 def test_rows_come_in_rounds() -> None:
     rows = np.concatenate([drawn_rows(step, 4, 10, 0) for step in range(5)])
     assert sorted(rows[:10]) == sorted(rows[10:]) == list(range(10))

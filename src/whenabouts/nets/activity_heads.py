@@ -111,6 +111,7 @@ class ActivityHead(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        self.width, self.activities = width, activities
         self.query_kind, self.scale = query, 1 / math.sqrt(hidden) if scaled else 1.0
         self.viewpoint, self.row_shares = viewpoint, row_shares
         self.alpha, self.beta, self.gamma = (
@@ -204,6 +205,7 @@ class PooledHead(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        self.width, self.activities = width, activities
         self.pooling: Pooling = pooling
         self.weight = nn.Parameter(_uniform((activities, width), width, generator))
         self.bias = nn.Parameter(torch.zeros(activities))

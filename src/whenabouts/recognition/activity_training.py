@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.core.errors import SettingsError
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import IntArray
 from whenabouts.nets.activity_heads import ActivityHead, co_occurrence
 from whenabouts.nets.activity_net import ActivityNet, Learns, Outcome, People, outputs_of, padded
 from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
+from whenabouts.recognition.head_inputs import Features, check_inputs, check_start
 from whenabouts.recognition.label_kinds import KINDS
 from whenabouts.training import Compute, Measured, Plan, Trainee, fit
 
-Features = Tensor | Sequence[Tensor]
 CPU = Compute(torch.device("cpu"), torch.float32)
 
 
@@ -51,7 +50,9 @@ class TrainedHead:
         self.net.eval()
         device = next(self.net.parameters()).device
         given, valid = _stacked(features)
-        return self.net.judged(given.to(device), _on(device, valid), _on(device, extras))
+        return self.net.judged(
+            given.to(device), _on(device, valid), _on(device, None if extras is None else extras.float())
+        )
 
     def probabilities(self, features: Features, extras: Tensor | None = None, *, batch: int = 64) -> Tensor:
         """Probabilities (B, A) float32 on the CPU, of sigmoids or of a softmax as the kind of labels asks."""
@@ -65,8 +66,7 @@ class TrainedHead:
     @property
     def activities(self) -> int:
         """How many there are (A)."""
-        head = self.net.head
-        return len(head.queries) if isinstance(head, ActivityHead) else len(head.bias)
+        return self.net.head.activities
 
 
 def train_head(
@@ -91,11 +91,14 @@ def train_head(
     further inputs, NaN where one is missing. Co-occurrence (Eq. 10) is counted in `video_labels` (V, A), or in labels.
     With `start` training goes on from a copy of that head, with the `settings` that it has; `learns` "correlation" then
     re-learns the correlation map alone, on new co-occurrences (section 4.1 of the paper). A killed training goes on
-    from `checkpoint`. Labels that don't fit the features raise InvalidData.
+    from `checkpoint`. What does not fit together, and
+    features that are no finite numbers, raise InvalidData.
     """
     settings = start.settings if start is not None else settings or HeadSettings()
     training = training or HeadTraining()
-    _check(features, labels, extras)
+    check_inputs(features, labels, extras, video_labels)
+    if start is not None:
+        check_start(start.net, features, labels, extras)
     known = labels if video_labels is None else video_labels
     net = begun_net(start, learns, known) if start is not None else _new_net(features, known, settings, extras, seed)
     net.learn("head" if learns == "all" else learns)
@@ -128,9 +131,9 @@ class FeatureDraws:
         if isinstance(self.features, Tensor):
             given, valid = _stacked(self.features[torch.from_numpy(rows)])
         else:
-            given, valid = padded([self.features[row] for row in rows])
+            given, valid = _stacked([self.features[row] for row in rows])
         chosen = torch.from_numpy(rows)
-        extras = None if self.extras is None else self.extras[chosen]
+        extras = None if self.extras is None else self.extras[chosen].float()
         return FeatureBatch(given, valid, extras, self.labels[chosen])
 
     def identity(self) -> str:
@@ -206,24 +209,11 @@ def _new_net(
     return ActivityNet(head, extras=settings.extras(None if extras is None else extras.shape[-1], width))
 
 
-def _check(features: Features, labels: Tensor, extras: Tensor | None) -> None:
-    if labels.ndim != 2 or not labels.numel() or len(labels) != len(features):
-        raise InvalidData(
-            f"Labels need one row of activities for each of {len(features)} clips, but have shape "
-            f"{tuple(labels.shape)}. Give (B, A), NaN where a label is unknown."
-        )
-    if not bool(((labels == 0) | (labels == 1) | labels.isnan()).all()):
-        raise InvalidData("Labels are 1, 0, or NaN where unknown, but there are others. Cut them at a threshold first.")
-    if not bool((labels == 1).any()):
-        raise InvalidData("No clip has any activity, so there is nothing to learn. Give labels.")
-    if extras is not None and len(extras) != len(labels):
-        raise InvalidData(f"Extra inputs need a row for each of {len(labels)} clips, but there are {len(extras)}.")
-
-
 def _stacked(features: Features) -> tuple[Tensor, Tensor | None]:
+    """Features as the net takes them, in float32 whatever they are in."""
     if isinstance(features, Tensor):
-        return features.flatten(2), None
-    return padded(features)
+        return features.flatten(2).float(), None
+    return padded([each.float() for each in features])
 
 
 def _on(device: torch.device, tensor: Tensor | None) -> Tensor | None:
