@@ -20,20 +20,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from provenance import made_now
 from relevance_bounds import bounds_cell, hidden_cell, normed_cell
 from relevance_cells import cell, further_cell, variants_cell
-from relevance_claims import former
 from relevance_distilled import distilled_cell
-from relevance_ground import POOL, RETUNED, TEST, TRAIN, Place, settings_hash
+from relevance_ground import POOL, TEST, TRAIN, Place, settings_hash
 from relevance_report import write_report
-from relevance_retuned import retuned_cell
 from whenabouts.core.files import read_json, write_json
 
 MAIN = 20
 
 
 MAKERS = {"core": cell, "variants": variants_cell, "bounds": bounds_cell, "further": further_cell,
-          "hidden": hidden_cell, "distilled": distilled_cell,
-          "normed": normed_cell, "retuned": retuned_cell}  # fmt: skip
-EVERYWHERE = ("core", "retuned")  # at each number of ratings
+          "hidden": hidden_cell, "distilled": distilled_cell, "normed": normed_cell}  # fmt: skip
+EVERYWHERE = ("core", "normed")  # at each number of ratings
 FIRST_SEED = 1  # 0 was seen before settings were chosen
 
 
@@ -48,20 +45,16 @@ def cells_of(seeds: int, numbers: list[int]) -> list[tuple[int, int, str]]:
 
 
 def gathered(paths: Mapping[tuple[int, int, str], Path]) -> dict[tuple[int, int], dict[str, Any]]:
-    """All that is made, by seed and ratings: of models made again the new rows, where all seeds have them."""
-    half = {number for (_, number, part), path in paths.items() if part == "retuned" and not path.exists()}
+    """All that is made, by seed and ratings."""
     made: dict[tuple[int, int], dict[str, Any]] = {}
-    for (seed, number, part), path in paths.items():
-        if not path.exists() or (part == "retuned" and number in half):
+    for (seed, number, _), path in paths.items():
+        if not path.exists():
             continue
         told = read_json(path)
-        whole = made.setdefault((seed, number), {"rows": {}, "recall": {}, "cpu_seconds": 0.0, "parts": []})
-        rows = {**whole["rows"], **told["rows"]}
-        if part == "retuned":
-            rows |= {former(kind): whole["rows"][kind] for kind in RETUNED}
-        made[seed, number] = {**whole, **told, "rows": rows, "recall": {**whole["recall"], **told.get("recall", {})},
-                              "cpu_seconds": whole["cpu_seconds"] + told["cpu_seconds"],
-                              "parts": [*whole["parts"], part]}  # fmt: skip
+        whole = made.setdefault((seed, number), {"rows": {}, "recall": {}, "cpu_seconds": 0.0})
+        made[seed, number] = {**whole, **told, "rows": {**whole["rows"], **told["rows"]},
+                              "recall": {**whole["recall"], **told.get("recall", {})},
+                              "cpu_seconds": whole["cpu_seconds"] + told["cpu_seconds"]}  # fmt: skip
     return made
 
 

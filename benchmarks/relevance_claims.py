@@ -21,11 +21,6 @@ FLOORS = ("video score alone", *SINGLE, *DISTILLED, "video models on segments, n
 LEAST_SEEDS = 3
 
 
-def former(kind: str) -> str:
-    """The row of a segment model that learned labels at its former rate, where it was made again at another."""
-    return f"{kind}, labels at the former rate"
-
-
 def difference(
     made: Made, number: int, first: str, second: str, read: tuple[str, str] = ("with", "with")
 ) -> tuple[float, float, float]:

@@ -44,19 +44,14 @@ WIDTHS = {"transformer": 64}  # the others are as wide as NET
 VIDEO = VideoModelSettings(net=NET, fit=FitSettings(epochs=1, least_steps=800, batch_size=16), sampled_frames=20)
 VIDEO_RATES = {"logistic": 1e-2, "lstm": 1e-2, "netvlad": 1e-2, "netfv": 5e-3}
 SHORT = replace(VIDEO, fit=FitSettings(epochs=1, least_steps=1200, batch_size=16), sampled_frames=FRAMES)
-SHORT_RATES = {"convnet": 1e-2, "lstm": 1e-2, "transformer": 2e-3, "netvlad": 1e-2, "netfv": 1e-2}
+SHORT_RATES = {"convnet": 5e-3, "lstm": 5e-3, "transformer": 2e-3, "netvlad": 5e-3, "netfv": 5e-3}
 TUNED = SegmentModelSettings(net=NET, fit=FitSettings(epochs=8, least_steps=150, batch_size=32))
 TUNED_RATES = {"convnet": 5e-3, "lstm": 5e-3, "transformer": 2e-3, "netvlad": 5e-3, "netfv": 5e-3}
-# Trials at the tables' size found these rates better, (before ratings, after), when main cells were made already:
-# relevance_retuned.py makes those models again. A new table should take them into SHORT_RATES and TUNED_RATES.
-RETUNED: dict[NetKind, tuple[float, float]] = {
-    kind: (5e-3, TUNED_RATES[kind]) for kind in ("convnet", "lstm", "netvlad", "netfv")
-}
 MAKERS = MakerSettings(
     video=VIDEO, video_kinds=("logistic", "lstm", "netvlad", "netfv"), segment=SegmentModelSettings(), segment_kinds=(),
     encoders=("lstm", "netvlad", "netfv"), rates=VIDEO_RATES,
 )  # fmt: skip
-TREES = TreeSettings(learning_rate=0.1, rounds=300, patience=20)
+TREES = TreeSettings(learning_rate=0.05, rounds=300, patience=20)
 LINEAR = LinearSettings()
 OURS = RelevanceSettings(model="trees", trees=TREES, linear=LINEAR)
 PAPER = replace(RelevanceSettings.paper(), trees=TREES, weak_negatives=OURS.weak_negatives)
@@ -119,11 +114,6 @@ class Ground:
 
 def net_of(kind: NetKind) -> NetSettings:
     return replace(NET, kind=kind, hidden=WIDTHS.get(kind, NET.hidden))
-
-
-def rates_of(kind: NetKind) -> tuple[float, float]:
-    """The learning rates of a segment model by itself, before ratings and after."""
-    return RETUNED.get(kind, (SHORT_RATES[kind], TUNED_RATES[kind]))
 
 
 def parts_of(fold: Any) -> list[list[int] | None]:

@@ -17,12 +17,10 @@ from relevance_claims import (
     SINGLE,
     claims,
     difference,
-    former,
     lead,
     measured,
 )
 from relevance_figures import Made, centred, interval
-from relevance_ground import RETUNED, SHORT_RATES
 
 PAPER = {"convnet": ".7454 -> .8036", "lstm": ".7681 -> .8023", "transformer": ".6524 -> .7955",
          "netvlad": ".7243 -> .8023", "netfv": ".7203 -> .8028", "CCRL, the paper's features": ".7711 -> .8091",
@@ -71,7 +69,7 @@ def rows_of(made: Made, number: int) -> dict[str, dict[str, Any]]:
 
 
 def page(made: Made, tables: Mapping[int, Any], sizes: Mapping[str, Any], host: Mapping[str, Any]) -> list[str]:
-    lines = introduction(made, tables, sizes, host) + retuned(made)
+    lines = introduction(made, tables, sizes, host)
     lines += claims(made, tables)
     lines += recall_table(made)
     if MAIN in tables:
@@ -103,41 +101,6 @@ def introduction(made: Made, tables: Mapping[int, Any], sizes: Mapping[str, Any]
         "models. [ ]: 95 % over seeds and test videos, both drawn again, of `all` with candidates. A claim holds where "
         "the whole interval of the difference lies above 0; differences are paired by seed and video.",
     ]  # fmt: skip
-
-
-def retuned(made: Made) -> list[str]:
-    """What the trials changed after the main cells had been made, and which rows know of it."""
-    if not RETUNED:
-        return []
-    numbers = sorted({number for _, number in made})
-    done = [number for number in numbers
-            if all("retuned" in each.get("parts", ()) for (_, own), each in made.items() if own == number)]  # fmt: skip
-    left = [number for number in numbers if number not in done]
-    rates = ", ".join(f"{kind} {SHORT_RATES[kind]:g} -> {before:g}" for kind, (before, _) in RETUNED.items())
-    again = f"With {listed(done)} ratings a class they were made again" if done else "They were not made again yet"
-    rest = f", not with {listed(left)}" if done and left else ""
-    lines = ["", "**Some segment models learned labels faster than is good**: trials found slower rates better when "
-             f"cells were there already ({rates}; by 0.03 to 0.08 before any rating, without candidates, on the world "
-             f"of the trials). {again}{rest}. Rows that join all five segment models (CCRL + segment models, "
-             "ensembles, segment models before any rating) hear them at the former rate, and so does what varies "
-             "NetVLAD (batch norm, experts, CCRL + NetVLAD, every segment known)."]  # fmt: skip
-    return lines + [line for number in done for line in made_again(made, number)]
-
-
-def made_again(made: Made, number: int) -> list[str]:
-    """What the slower rates change of segment models, and of CCRL's lead over the best at a former rate."""
-    rows = rows_of(made, number)
-    lines = ["", f"MAP with candidates, {number} ratings a class:", "",
-             "| | at the former rate | made again | difference |", "|---|---|---|---|"]  # fmt: skip
-    lines += [f"| {kind} | {rows[former(kind)]['with']:.3f} | {rows[kind]['with']:.3f} | "
-              f"{lead(*difference(made, number, kind, former(kind)))} |" for kind in RETUNED]  # fmt: skip
-    best = max((former(kind) for kind in RETUNED), key=lambda name: rows[name]["with"])
-    told = ", ".join(f"{name} {lead(*difference(made, number, name, best))}" for name in CCRL if name in rows)
-    return [*lines, "", f"Over the best at a former rate ({best}): {told}."]
-
-
-def listed(numbers: Sequence[int]) -> str:
-    return " and ".join(map(str, numbers))
 
 
 def recall_table(made: Made) -> list[str]:
@@ -189,7 +152,6 @@ def main_tables(made: Made, rows: Mapping[str, Any]) -> list[str]:
         "Batch norm and mixture of experts: NetVLAD": [name for name in rows if name.startswith("netvlad, ")
                                                        and "batch norm" in name],
         "Ratings alone, and what weak negatives bring": alone,
-        "Segment models before they were made again": [former(kind) for kind in RETUNED],
     }  # fmt: skip
     lines = []
     for title, names in parts.items():

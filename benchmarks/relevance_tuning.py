@@ -36,6 +36,7 @@ from relevance_ground import (
     TEST,
     TRAIN,
     TUNED,
+    TUNED_RATES,
     VIDEO_RATES,
     Ground,
     Place,
@@ -46,7 +47,6 @@ from relevance_ground import (
     net_of,
     on_few_frames,
     on_test,
-    rates_of,
     run_of,
     settings_hash,
     world_of,
@@ -127,7 +127,7 @@ class Bench:
 
     def after(self, kind: NetKind, rate: float) -> Any:
         """Test scores of a segment model that has learned ratings."""
-        start = self._start(kind, rates_of(kind)[0])
+        start = self._start(kind, SHORT_RATES[kind])
         return on_test(tuned(self.videos, start, TUNED, self.run, None, rate=rate), self.world)
 
     def unrated(self, name: str, rate: float) -> Any:
@@ -178,7 +178,7 @@ def trainings(bench: Any) -> dict[str, Training]:
 
 def of_segments(bench: Any, kind: NetKind) -> dict[str, Training]:
     """Both trainings of a segment model."""
-    before, after = rates_of(kind)
+    before, after = SHORT_RATES[kind], TUNED_RATES[kind]
     return {
         f"{kind}, labels": Training("rate", LABEL_RATES, before, lambda rate: bench.before(kind, rate)),
         f"{kind}, ratings": Training("rate", RATING_RATES, after, lambda rate: bench.after(kind, rate), before),

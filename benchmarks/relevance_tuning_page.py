@@ -52,7 +52,6 @@ def page(made: Mapping[str, Any], lacking: Sequence[str], host: Mapping[str, Any
         "no table: as large as the tables' and with 80 ratings a class. MAP over all true segments of its test "
         "streams, without candidates. In bold: the value in use. It gives way to one that is clearly better, that is "
         "by the whole 95 % interval of the difference over the test videos; so what is not told apart changes nothing. "
-        "Where these trials changed a value, that is the new one; relevance.md tells which tables are of the former. "
         "A segment model is trained twice, on labels and then on ratings. "
         "Everything else (widths, steps, batches, depth of trees) is the same for all or was set once, without "
         "trials for any one model. What varies a model (more features or fewer, batch norm, experts, ratings alone, "
@@ -68,7 +67,7 @@ def page(made: Mapping[str, Any], lacking: Sequence[str], host: Mapping[str, Any
     ahead = [f"{name} {better(row)[0]} ({lead(row['trials'][better(row)[0]], row['trials'][used(row)])[0]:+.3f})"
              for name, row in made.items() if better(row)]  # fmt: skip
     if ahead:
-        lines += ["", f"Better than what is in use, and not in the tables, made before: {', '.join(ahead)}."]
+        lines += ["", f"Better than what is in use: {', '.join(ahead)}."]
     told = f"Without all of their trials: {'; '.join(lacking)}. {BEFORE}"
     return [*lines, "", told] if lacking else lines
 

@@ -9,10 +9,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from relevance import cells_of
-from relevance_claims import difference, former, verdict
+from relevance_claims import difference, verdict
 from relevance_figures import Judge, interval, repeated_precision
 from relevance_ground import settings_hash
-from relevance_report import retuned, rows_of, write_report
+from relevance_report import rows_of, write_report
 from relevance_tuning import trainings
 from relevance_tuning_page import better, page
 
@@ -71,11 +71,11 @@ def test_the_main_cells_come_first_and_the_largest_number_of_ratings_last() -> N
     cells = cells_of(2, [5, 20, 80])
     assert cells[:2] == [(1, 20, "core"), (2, 20, "core")]
     assert cells[2:4] == [(1, 5, "core"), (2, 5, "core")]
-    assert cells[-4:] == [(seed, 80, part) for part in ("core", "retuned") for seed in (1, 2)]
-    parts = ("variants", "bounds", "further", "hidden", "distilled", "normed")
+    assert cells[-4:] == [(seed, 80, part) for part in ("core", "normed") for seed in (1, 2)]
+    parts = ("variants", "bounds", "further", "hidden", "distilled")
     assert {(seed, 20, part) for seed in (1, 2) for part in parts} < set(cells)
-    assert {(seed, number, "retuned") for seed in (1, 2) for number in (5, 20, 80)} < set(cells)
-    assert len(cells) == len(set(cells)) == 24
+    assert {(seed, number, "normed") for seed in (1, 2) for number in (5, 20, 80)} < set(cells)
+    assert len(cells) == len(set(cells)) == 22
 
 
 def test_other_settings_make_other_cells() -> None:
@@ -123,7 +123,7 @@ def test_a_value_in_use_leaves_for_a_clearly_better_one_alone() -> None:
     lines = page({"net": row}, ["other"], {"cores": 2, "load": 1.0})
     assert lines[-1].startswith("Without all of their trials: other.")
     assert "| net | rate | 0.002: 0.700, **0.005: 0.500**, 0.01: 0.600 | 0.01 |" in lines
-    assert "Better than what is in use, and not in the tables, made before: net 0.01 (+0.100)." in lines
+    assert "Better than what is in use: net 0.01 (+0.100)." in lines
     assert "1 trainings, 3 trials each" in "".join(lines)
 
 
@@ -132,22 +132,3 @@ def test_every_training_has_as_many_trials_and_what_is_in_use_is_one_of_them() -
     assert {len(each.values) for each in found.values()} == {3}
     assert all(each.used in each.values for each in found.values())
     assert {"video.lstm", "convnet, ratings", "CCRL", "winners-out, no ratings"} < set(found)
-
-
-def test_the_page_says_which_numbers_of_ratings_know_of_changed_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relevance_report.RETUNED", {"convnet": (5e-3, 5e-3)})
-
-    def cell(*parts: str) -> dict[str, object]:
-        values = {"convnet": 0.5, former("convnet"): 0.4}
-        rows = {name: {**dict.fromkeys(("without", "with", "rated without", "rated with"), value),
-                       **{key: [value, value] for key in ("resampled", "resampled without")}}
-                for name, value in values.items()}  # fmt: skip
-        return {"parts": ["core", *parts], "rows": rows}
-
-    made = {(1, 20): cell("retuned"), (2, 20): cell("retuned"), (1, 80): cell("retuned"), (2, 80): cell()}
-    told = retuned(made)
-    assert "With 20 ratings a class they were made again, not with 80." in told[1]
-    assert "| convnet | 0.400 | 0.500 | +0.100 [+0.100, +0.100] |" in told
-    assert "They were not made again yet." in retuned({(1, 80): cell()})[1]
-    monkeypatch.setattr("relevance_report.RETUNED", {})
-    assert retuned(made) == []
