@@ -36,7 +36,7 @@ from whenabouts.training import Compute, Measured, Plan, Trainee, fit
 Values = dict[str, Any]
 STEPS, FURTHER, JOINT_STEPS, BATCH = 250, 80, 120, 32
 TUNING_SEEDS = (100, 101)
-TRIALS = tuple(itertools.product((3e-3, 1e-2, 3e-2, 1e-1, 3e-1), (0.5, 0.0)))  # rate and dropout, for each rival
+TRIALS = tuple(itertools.product((3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0), (0.5, 0.0)))  # rate and dropout, for each rival
 CPU = Compute(torch.device("cpu"), torch.float32)
 USUAL = {"observations": 64, "hidden": 128, "groups": 32}
 
