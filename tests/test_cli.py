@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import whenabouts
+from whenabouts import cli
 from whenabouts.cli import app
 
 HEAVY = {"torch", "av", "scipy", "sklearn", "xgboost", "matplotlib"}
@@ -61,3 +62,24 @@ def test_no_pickle_anywhere() -> None:
         )
     }
     assert not imported & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 6400 bytes"), True),
+        (MemoryError(), True),
+        (RuntimeError("something of the program itself"), False),
+    ],
+)
+def test_too_little_memory_is_told_without_a_traceback(
+    error: Exception, told: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit if told else RuntimeError):
+        cli.main()
+    assert ("there is not enough memory" in capsys.readouterr().err) is told

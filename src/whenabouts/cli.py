@@ -91,6 +91,15 @@ def main() -> None:
     except OSError as error:
         sys.stderr.write(f"whenabouts: {error}. Check that it is there, and that you may read and write it.\n")
         raise SystemExit(1) from None
+    except (MemoryError, RuntimeError) as error:  # PyTorch's own word for it is a RuntimeError.
+        said = " ".join(str(error).split())[:300]
+        if not isinstance(error, MemoryError) and "memory" not in said:
+            raise
+        sys.stderr.write(
+            f"whenabouts: there is not enough memory ({said}). Lower what was asked for, such as batch, frames or "
+            "sizes of nets and pictures, or use another --device.\n"
+        )
+        raise SystemExit(1) from None
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -194,7 +194,7 @@ def _told(known: list[str], error: pydantic.ValidationError, where: str) -> str:
     if first["type"] in ("missing", "missing_argument"):
         return f"{where} needs {name!r}. Add a line like: {name} = ..."
     if not name:  # Settings that do not go together.
-        return f"{where}: {first['msg'].removeprefix('Value error, ')}."
+        return f"{where}: {first['msg'].removeprefix('Value error, ').removesuffix('.')}."
     return f"{where}: {name} is {first['input']!r}. {first['msg']}."
 
 

@@ -195,6 +195,7 @@ def test_saved_and_read_a_model_says_the_same_of_videos(
         ("card.json", ("activities 1", "activities 9"), "its card says"),
         ("settings.toml", ("observations = 4", "observations = 1000000000000"), "together"),
         ("settings.toml", ("hidden = 8", "hidden = 1000000000000"), "together"),
+        ("settings.toml", ("[backbone]", "[backbone"), "is broken: .*Train it again"),
     ],
 )
 def test_a_model_that_asks_for_what_it_does_not_hold_is_refused(

@@ -139,7 +139,7 @@ class ActivityModel:
                 check_content(there / "model.safetensors", card.get("sha256"))
                 tensors = safetensors.torch.load_file(there / "model.safetensors")
                 vocabulary = Vocabulary.load(there / "vocabulary.json")
-            except (InvalidData, OSError, safetensors.SafetensorError) as error:
+            except (InvalidData, SettingsError, OSError, safetensors.SafetensorError) as error:
                 raise InvalidData(f"The model in {folder} is broken: {error} Train it again.") from None
         shape = load(BackboneSettings, tables.get("backbone", {}), f"{folder / 'settings.toml'} [backbone]")
         told = load(ActivitySettings, tables.get("activities", {}), f"{folder / 'settings.toml'} [activities]")
@@ -156,7 +156,8 @@ class ActivityModel:
                 net = _empty_net(shape, told, len(vocabulary), extra)
             net.load_state_dict(_sound(tensors, net), assign=True)
         except (RuntimeError, InvalidData, SettingsError) as error:
-            raise InvalidData(f"{folder}: model and settings do not belong together: {error}. Train again.") from None
+            told_of = " ".join(str(error).split())[:300].removesuffix(".")  # PyTorch lists every tensor.
+            raise InvalidData(f"{folder}: model and settings do not belong together: {told_of}. Train again.") from None
         return cls(shape, told, net.eval(), vocabulary, extra, card.get("training", {}))
 
 
