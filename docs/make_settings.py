@@ -5,10 +5,11 @@ import inspect
 import re
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from whenabouts.config import to_toml
+from whenabouts.config import default_of, to_toml
 from whenabouts.data.exporters import ExportSettings
 from whenabouts.data.importers import ImportSettings
 from whenabouts.data.vocabulary import VocabularySettings
@@ -50,16 +51,17 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _tables(where: str, kind: type) -> list[str]:
-    """What a class of settings says of itself, its values, and then those of the tables inside it."""
+def _tables(where: str, kind: type, base: Any = None) -> list[str]:
+    """What a class of settings says of itself, its values (those of `base`, where given), then the tables inside it."""
     hints = typing.get_type_hints(kind)
     rows, inner = [], []
     for field in dataclasses.fields(kind):
         name, hint = f"{where}.{field.name}", hints[field.name]
+        value = default_of(field) if base is None else getattr(base, field.name)
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-            inner += [f"### [{name}]\n", *_tables(name, hint)]
+            inner += [f"### [{name}]\n", *_tables(name, hint, None if value is dataclasses.MISSING else value)]
         else:
-            rows.append(f"| `{name}` | {_kind(hint)} | {_default(field)} |")
+            rows.append(f"| `{name}` | {_kind(hint)} | {_told(value)} |")
     told = [inspect.cleandoc(kind.__doc__ or "").replace("|", "\\|") + "\n"]
     if rows:
         told.append("\n".join(["| setting | kind | default |", "|---|---|---|", *rows]) + "\n")
@@ -77,19 +79,15 @@ def _kind(hint: Any) -> str:
     if origin is tuple:
         listed = [each for each in inner if each is not Ellipsis]
         return f"list of {_kind(listed[0])}" if len(set(listed)) == 1 else "list"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return f"table of {_kind(inner[1])}"
     return {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}.get(
         getattr(hint, "__name__", ""), str(getattr(hint, "__name__", hint))
     )
 
 
-def _default(field: Any) -> str:
-    value = field.default if field.default is not dataclasses.MISSING else dataclasses.MISSING
-    if value is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
-        value = field.default_factory()
-    value = getattr(value, "default", value)
-    if type(value).__name__ == "PydanticUndefinedType" or value is dataclasses.MISSING:
+def _told(value: Any) -> str:
+    if value is dataclasses.MISSING:
         return "(to be told)"
     if value is None:
         return "none"

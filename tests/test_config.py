@@ -1,5 +1,7 @@
+from dataclasses import field
 from pathlib import Path
 
+import pydantic
 import pytest
 
 from whenabouts import config
@@ -28,6 +30,28 @@ def test_a_recipe_is_read_changed_and_written_back(tmp_path: Path) -> None:
     assert trainee == Trainee(epochs=20, name="bare word", schedule=Schedule(learning_rate=1.0, drops=(1, 2)))
     path.write_text(config.to_toml({"train": config.as_table(trainee)}))
     assert config.load(Trainee, config.read_toml(path)["train"], "again") == trainee
+
+
+@config.settings
+class Pair:
+    """Settings with better defaults for the trainees inside than these have for themselves."""
+
+    first: Trainee = Trainee(epochs=3, note="warm", schedule=Schedule(learning_rate=0.5, drops=(2,)))
+    second: Trainee = field(default_factory=lambda: Trainee(epochs=9))
+    third: Schedule = pydantic.Field(default=Schedule(drops=(7,)))
+
+
+def test_who_names_one_value_of_a_table_keeps_the_defaults_of_the_settings_around_it() -> None:
+    told = {"first": {"schedule": {"drops": [4]}}, "second": {"name": "b"}, "third": {"learning_rate": 1}}
+    pair = config.load(Pair, told, "recipe.toml")
+    assert pair.first == Trainee(epochs=3, note="warm", schedule=Schedule(learning_rate=0.5, drops=(4,)))
+    assert pair.second == Trainee(epochs=9, name="b")
+    assert pair.third == Schedule(learning_rate=1.0, drops=(7,))
+    assert config.load(Pair, {"first": {}}, "recipe.toml") == Pair()
+    with pytest.raises(SettingsError, match=r"first, schedule: 'drop' is not a setting\. Did you mean 'drops'"):
+        config.load(Pair, {"first": {"schedule": {"drop": [4]}}}, "recipe.toml")
+    with pytest.raises(SettingsError, match="first: epochs is 'many'"):
+        config.load(Pair, {"first": {"epochs": "many"}}, "recipe.toml")
 
 
 @pytest.mark.parametrize(

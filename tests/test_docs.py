@@ -6,13 +6,18 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import typer
 
 from whenabouts.cli import app
+from whenabouts.config import as_table, load, to_toml
+from whenabouts.localizers import LOCALIZERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -69,14 +74,46 @@ def test_something_is_looked_at() -> None:
         assert_real(["no-such-verb"])
 
 
-def test_the_page_of_settings_is_that_of_the_code() -> None:
+def settings_page() -> ModuleType:
+    """`docs/make_settings.py`, which is no module of the package."""
     spec = importlib.util.spec_from_file_location("make_settings", ROOT / "docs" / "make_settings.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_settings_is_that_of_the_code() -> None:
     written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert module.page() == written, "Run `python docs/make_settings.py`."
+    assert settings_page().page() == written, "Run `python docs/make_settings.py`."
+
+
+KINDS = {name: kind for name, (_, kind) in settings_page().SECTIONS.items()}
+KINDS |= {f"train, {name}": localizer.Settings for name, localizer in LOCALIZERS.items()}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_who_names_a_default_that_the_page_lists_changes_nothing(name: str) -> None:
+    """One value at a time, at any depth; and a saved model, whose settings are all told, has the same again."""
+    usual = KINDS[name]()
+    table = as_table(usual)
+    assert load(KINDS[name], tomllib.loads(to_toml(table)), name) == usual
+    named = list(values_of(table))
+    assert len(named) > 3
+    for path, value in named:
+        told: Any = value
+        for part in reversed(path):
+            told = {part: told}
+        assert load(KINDS[name], told, name) == usual, path
+
+
+def values_of(table: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from values_of(value, (*path, key))
+        elif value is not None:
+            yield (*path, key), value
 
 
 def test_every_page_stands_in_the_site() -> None:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from whenabouts.core.errors import SettingsError
 
@@ -110,22 +112,38 @@ def with_overrides(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[
     return result
 
 
-def load(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
-    """Build settings of `kind` from a table; `where` names the table in errors, for example `recipe.toml [train]`."""
+def load(kind: type[Kind], values: Mapping[str, Any], where: str, *, base: Kind | None = None) -> Kind:
+    """Build settings of `kind` from a table; `where` names the table in errors, for example `recipe.toml [train]`.
+
+    What it does not name is as in `base`, else by default; within a nested table, by the default that the settings
+    around it have for it, which may differ from that of its own class.
+    """
     if not isinstance(values, Mapping):  # A file may hold `train = 3`.
         raise SettingsError(f"{where} is {values!r}, not a table of settings. Write lines like: name = value.")
-    types = {field.name: field.type for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    arguments = {}
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    arguments = {} if base is None else {name: getattr(base, name) for name in fields}
     for key, value in values.items():
-        expected = types.get(key)
+        expected = fields[key].type if key in fields else None
         if dataclasses.is_dataclass(expected) and isinstance(value, Mapping):
-            arguments[key] = load(expected, value, f"{where}, {key}")  # type: ignore[arg-type]
+            inner = default_of(fields[key]) if base is None else arguments[key]
+            inner = inner if isinstance(inner, expected) else None  # type: ignore[arg-type]
+            arguments[key] = load(expected, value, f"{where}, {key}", base=inner)  # type: ignore[arg-type]
         else:
             arguments[key] = _fitting(expected, value)
     try:
         return kind(**arguments)
     except pydantic.ValidationError as error:
-        raise SettingsError(_told(list(types), error, where)) from None
+        raise SettingsError(_told(list(fields), error, where)) from None
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The value that settings have where nobody names this one, `MISSING` where it has to be told."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    if not isinstance(field.default, FieldInfo):
+        return field.default
+    value = field.default.get_default(call_default_factory=True)
+    return dataclasses.MISSING if value is PydanticUndefined else value
 
 
 def to_toml(values: Mapping[str, Any]) -> str:

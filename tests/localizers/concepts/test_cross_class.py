@@ -424,3 +424,18 @@ def test_by_default_a_segment_model_speaks_and_a_linear_one_ranks(world: Planted
     features = world.examples[-1].features
     again = CrossClass.load(tmp_path / "bare")
     np.testing.assert_array_equal(again.score(features).scores, bare.score(features).scores)
+
+
+def test_one_setting_of_segment_models_leaves_the_others_at_their_better_defaults() -> None:
+    how = load(CrossClassSettings, {"makers": {"segment": {"context": 4}}}, "recipe.toml").makers.segment
+    assert how == replace(MakerSettings().segment, context=4)
+    assert (how.start, how.net.batch_norm) == ("labels", True)
+
+
+def test_a_segment_model_that_no_video_model_can_start_says_so(videos: FrameVideos, world: PlantedWorld) -> None:
+    """Batch norm, which is the default of segment models alone, makes another net of it."""
+    segment = replace(MAKERS.segment, net=replace(small("netvlad"), batch_norm=True), start="video")
+    how, heard = replace(MAKERS, segment=segment, segment_kinds=("netvlad",)), Heard()
+    models = train_makers(videos, how, replace(run_of(), progress=heard), vocabulary=world.vocabulary).models
+    assert models["segment.netvlad"].how.net.batch_norm
+    assert any("segment.netvlad begins with labels: no video model has its net" in line for line in heard.lines)

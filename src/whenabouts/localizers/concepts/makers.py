@@ -35,8 +35,7 @@ class MakerSettings:
 
     Kinds are trained like `video` and `segment`, whose nets give widths; by default a NetVLAD with batch norm that
     first learns labels on few frames speaks beside the video models, as was best where we measured
-    (benchmarks/results/relevance.md); who names a setting of `segment` gets the others as its own table lists them, so
-    name `start` and `batch_norm` too. With too few ratings there are no segment models. `encoders` are those video
+    (benchmarks/results/relevance.md). With too few ratings there are no segment models. `encoders` are those video
     models whose encodings are compared, beside the mean frame; `whole` adds what each video model says of the whole
     video. `rates` are learning rates of video models by kind, where they differ from `video`'s. For rows to learn from,
     all are trained once more for each of `folds`, without its videos; with 1, models learn from videos without rated
@@ -204,6 +203,7 @@ def train_makers(
         start = models.get(f"video.{kind}")
         if shape.start == "video" and (start is None or start.how.net != shape.net):
             shape = replace(shape, start="labels")
+            run.progress.say(f"segment.{kind} begins with labels: no video model has its net, so none can start it.")
         tell(f"segment.{kind}")
         models[f"segment.{kind}"] = train_segment_model(
             videos, shape, run.under(f"segment.{kind}"), vocabulary=vocabulary, video_model=start, chosen=chosen
