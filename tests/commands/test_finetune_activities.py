@@ -104,6 +104,11 @@ def test_learn_test_and_learn_again(project: Path) -> None:
     assert (project / "models" / "activities" / "model.safetensors").read_bytes() == weights  # Random, but by the seed.
     typed("finetune", *where, "--head", "activities", "--start", "models/activities", "--recipe", recipe,
           "--set", "activities.learns=correlation")  # fmt: skip
+    goes_on = ("finetune", *where, "--head", "activities", "--start", "models/activities")
+    with pytest.raises(SettingsError, match=r"says rate = 12\.0, but the net in models/activities has 6\.0.*Leave out"):
+        typed(*goes_on, "--recipe", recipe, "--set", "backbone.rate=12")
+    with pytest.raises(SettingsError, match=r"'frame' is not a setting\. Did you mean 'frames'"):
+        typed(*goes_on, "--set", "backbone.frame=4")
     spelled = {f"video{number}": {"annotations": [{"label": "Bright_Above"}]} for number in range(4, 8)}
     (project / "truth.json").write_text(json.dumps({"database": spelled}))
     assert typed("evaluate", "activities", *where)["per_class_ap"] == {"bright above": 1.0, "bright below": None}

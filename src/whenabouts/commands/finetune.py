@@ -159,6 +159,7 @@ def _activities(asked: _Asked, terminal: Terminal) -> None:
     begun: Backbone | ActivityModel | None
     if start and _is_for_activities(folder):
         begun = ActivityModel.load(folder)
+        _check_same_backbone(begun.shape, said["backbone"], start)
         made = as_table(begun.settings)
         below = {"activities": {name: made[name] for name in ("head", "people", "box_side", "extras", "extra_vectors")}}
     else:
@@ -170,6 +171,22 @@ def _activities(asked: _Asked, terminal: Terminal) -> None:
     run = Run(home.cache_folder / "finetune", choose_compute(asked.device), seed=asked.seed, workers=asked.workers,
               progress=terminal, spread=asked.spread)  # fmt: skip
     learn_activities(home, begun, told, run, _splits(home, asked.test_split), terminal)
+
+
+def _check_same_backbone(shape: "BackboneSettings", said: dict[str, Any], start: str) -> None:
+    """Refuse a word in [backbone] that is not so in the net to go on from: its backbone and clips stay as they are."""
+    from whenabouts.config import as_table, load
+    from whenabouts.core.errors import SettingsError
+    from whenabouts.recognition.backbone_settings import BackboneSettings
+
+    has, asked = as_table(shape), as_table(load(BackboneSettings, said, "[backbone]", base=shape))
+    others = [name for name in has if has[name] != asked[name]]
+    if others:
+        name = others[0]
+        raise SettingsError(
+            f"[backbone] says {name} = {asked[name]!r}, but the net in {start} has {has[name]!r}, and goes on with its "
+            f"own backbone and clips. Leave out backbone.{name}, or begin anew: --start with a backbone, or random."
+        )
 
 
 def _is_for_activities(folder: Path) -> bool:
