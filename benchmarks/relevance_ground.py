@@ -133,7 +133,7 @@ def ground_of(place: Place, seed: int) -> Ground:
     short = {kind: kept_model(folder / kind, videos, part, partial(
         on_few_frames, videos, net_of(kind), run, world, part)) for kind in KINDS}  # fmt: skip
     before = {kind: on_test(model, world) for kind, model in short.items()}
-    return Ground(folds_of(len(videos), FOLDS, seed), makers, short, *described_test(makers, world), before)
+    return Ground(folds_of(videos.video_ids, FOLDS, seed), makers, short, *described_test(makers, world), before)
 
 
 def labelled(place: Place, seed: int) -> list[int]:

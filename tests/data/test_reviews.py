@@ -153,6 +153,14 @@ def test_what_is_drawn_follows_the_seed_and_not_the_order(tmp_path: Path) -> Non
     assert ReviewStore(tmp_path / "3").draw_held_out(names, share=0.2, seed=6) != one
 
 
+def test_clips_of_one_recording_are_held_out_together(tmp_path: Path) -> None:
+    names = [f"{label}/abcdefghi{number:02d}_{start:06d}_{start + 10:06d}"
+             for number in range(20) for label, start in (("dive", 0), ("swim", 25))]  # fmt: skip
+    held = ReviewStore(tmp_path / "1").draw_held_out(names, share=0.2, seed=5)
+    assert len(held) == 8
+    assert len({name.partition("/")[2][:11] for name in held}) == 4
+
+
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     path = tmp_path / "reviews.sqlite"
     path.write_bytes(b"not a database, " * 100)

@@ -77,6 +77,17 @@ def test_a_quarter_of_the_checked_videos_is_held_out() -> None:
     assert not held_out_videos(segments[:22], 0).any()
 
 
+def test_clips_of_a_recording_that_is_held_out_are_held_out_too() -> None:
+    names = [f"abcdefghi{number // 3:02d}_{number}_{number + 10}" for number in range(48)]
+    segments = [rated(name, (0, 1, 0, number % 3 == 0)) for number, name in enumerate(names)]
+    out = held_out_videos(segments, 0).reshape(16, 3)
+    assert (out == out[:, :1]).all()
+    assert out[:, 0].sum() == 4
+    bare = [part if part.present.any() else SegmentLabels.empty() for part in segments]
+    assert held_out_videos(bare, 0).sum() == 4  # Who knows no names of them can't know what they are clips of.
+    assert (held_out_videos(bare, 0, names).reshape(16, 3) == out).all()
+
+
 FIT = FitSettings(epochs=1, least_steps=60, learning_rate=5e-3)
 VIDEO = VideoModelSettings(net=NetSettings(kind="logistic"), fit=FIT)
 IDLE = VideoModelSettings(net=NetSettings(kind="logistic"), fit=replace(FIT, learning_rate=1e-9))

@@ -327,6 +327,9 @@ def test_videos_are_held_out_whole_by_seed_and_name_alone() -> None:
     assert len(split_off(cuts[:2], 0.5, seed=1)[1]) == 0
     assert len(split_off(cuts[:4], 0.01, seed=1)[1]) == 2
     assert len(split_off(cuts, 0.0, seed=1)[1]) == 0
+    clips = [cut_of(frames, [0], name=f"abcdefghi{n % 20:02d}_{n}_{n + 10}") for n in range(40)]
+    first, second = np.split(split_off(clips, 0.1, seed=1)[1], 2)
+    assert (len(first), (second - first).tolist()) == (2, [20, 20])  # Clips of one recording stand on one side.
 
 
 def test_each_epoch_shows_every_example_once_and_targets_are_their_labels() -> None:

@@ -182,6 +182,7 @@ def _trained(asked: _Asked, progress: "Progress") -> _Outcome:
             choice = choose_localizer(
                 examples, examples.segments, progress, vocabulary=vocabulary, seed=asked.seed, device=asked.device,
                 checkpoints=cache / "trials", rivals=rivals, labels=examples.labels,
+                video_ids=examples.video_ids,
             )  # fmt: skip
             progress.say(f"Chose {choice.name}: {choice.why}. It now learns from all videos.")
             localizer = choice.name

@@ -1,6 +1,7 @@
 """What is known about one video file."""
 
 import math
+import re
 import sys
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +12,21 @@ from whenabouts.core.addresses import place_of
 from whenabouts.core.errors import InvalidData
 
 Status = Literal["complete", "partial", "unreadable"]
+
+# ID_000004_000014, or ID_4_14, behind any folders: a YouTube id, and the seconds of a clip of at most ten.
+_CLIP = re.compile(r"(?:.*/)?([\w-]{11})_(\d{1,6})_(\d{1,6})(?:\.\w+)?", re.DOTALL)
+_LONGEST_CLIP_SECONDS = 10
+
+
+def recording_of(video_id: str) -> str:
+    """What videos that show the same have in common, so that no draw puts one to learn from and another to judge by.
+
+    Files that are named as Kinetics' clips are belong to the video that they were cut from; any other is its own.
+    """
+    clip = _CLIP.fullmatch(video_id)
+    if clip is None or not 0 < int(clip[3]) - int(clip[2]) <= _LONGEST_CLIP_SECONDS:
+        return video_id
+    return clip[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 
 from whenabouts.core.errors import InvalidData, ProjectError
+from whenabouts.core.video import recording_of
 from whenabouts.data.decisions import COLUMNS, Decided, Review, read_text, review_of, row_of, standing, stored_text
 
 WAIT_SECONDS = 30.0
@@ -149,8 +150,9 @@ class ReviewStore:
         return tuple(read_text(row[0]) for row in rows)
 
     def draw_held_out(self, video_ids: Iterable[str], *, share: float, seed: int) -> tuple[str, ...]:
-        """Draw at random, once, the videos on which learning is measured; later calls return those.
+        """Draw at random, once, the videos on which learning is measured, clips of one recording together.
 
+        Later calls return those.
         Raises ProjectError where decisions were made before: what people chose to look at is no random sample.
         """
         candidates = sorted(video_ids)
@@ -159,9 +161,12 @@ class ReviewStore:
             drawn = base.execute("SELECT 1 FROM facts WHERE name = 'held_out'").fetchone()
             begun = base.execute("SELECT 1 FROM reviews LIMIT 1").fetchone()
             if drawn is None and begun is None:
-                count = round(share * len(candidates))
-                rows = np.random.default_rng(seed).permutation(len(candidates))[:count].tolist()
-                base.executemany("INSERT INTO held_out VALUES (?)", [(stored_text(candidates[row]),) for row in rows])
+                recordings = sorted({recording_of(each) for each in candidates})
+                count = round(share * len(recordings))
+                rows = np.random.default_rng(seed).permutation(len(recordings))[:count].tolist()
+                held = {recordings[row] for row in rows}
+                drawn_ids = [(stored_text(each),) for each in candidates if recording_of(each) in held]
+                base.executemany("INSERT INTO held_out VALUES (?)", drawn_ids)
                 base.execute(
                     "INSERT INTO facts VALUES ('held_out', ?)", (f"{share} of {len(candidates)}, seed {seed}",)
                 )

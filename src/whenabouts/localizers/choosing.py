@@ -23,6 +23,7 @@ from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray, temporal_iou
+from whenabouts.core.video import recording_of
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
 from whenabouts.data.freshness import folder_checksum
@@ -134,20 +135,21 @@ def choose_localizer(
     checkpoints: Path | None = None,
     rivals: Mapping[str, object] | None = None,
     labels: Sequence[VideoLabels] = (),
+    video_ids: Sequence[str] = (),
 ) -> Choice:
     """Try each rival on a hold-out by video, and choose the best; of equals the first.
 
     `segments` are the examples' own, so that features are read for training alone. So are `labels`: where checked
     segments judge no concept by themselves, as chapters of one concept a video do not, segments of videos that are
-    known to lack it do. `rivals` are names and settings,
-    else RIVALS with their own. With a folder `checkpoints` a rival that has been judged is not tried again. Where too
-    little is checked, the first of the rivals, else the default, is chosen and the reason told.
+    known to lack it do; and `video_ids`: clips of a recording that is held out are not learned from. `rivals` are names
+    and settings, else RIVALS with their own. With a folder `checkpoints` a rival that has been judged is not tried
+    again. Where too little is checked, the first of the rivals, else the default, is chosen and the reason told.
     """
-    held_out = held_out_videos(segments, seed)
+    held_out = held_out_videos(segments, seed, video_ids)
     rows = np.flatnonzero(held_out).tolist()
     checked = Checked.of([segments[row] for row in rows], len(vocabulary))
     if rows and not len(checked.judged) and labels:
-        ids = {segments[row].video_ids[0]: labels[row] for row in rows}
+        ids = {segments[row].video_ids[0]: labels[row] for row in rows if len(segments[row])}
         checked = checked.with_labels(ids)
     if not len(checked.judged):
         return Choice(next(iter(rivals or (DEFAULT,))), (), _too_little(segments, len(rows)))
@@ -206,13 +208,21 @@ def _too_little(segments: Sequence[SegmentLabels], held_out: int) -> str:
     )
 
 
-def held_out_videos(segments: Sequence[SegmentLabels], seed: int) -> BoolArray:
-    """(V,) True for a quarter of the videos with a segment that shows something; for none where these are too few."""
-    showing = np.flatnonzero([bool(part.present.any()) for part in segments])
+def held_out_videos(segments: Sequence[SegmentLabels], seed: int, video_ids: Sequence[str] = ()) -> BoolArray:
+    """(V,) True for a quarter of the videos with a segment that shows something; for none where these are too few.
+
+    Clips of one recording count as one video, and are held out together, with those that show nothing: where ids are
+    not given, those that are rated.
+    """
+    named = video_ids or [part.video_ids[0] if len(part) else f"\0{row}" for row, part in enumerate(segments)]
+    recordings = np.asarray([recording_of(name) for name in named], np.str_)
+    shows = np.flatnonzero([bool(part.present.any()) for part in segments])
+    _, first = np.unique(recordings[shows], return_index=True)
+    showing = shows[np.sort(first)]
     held_out = np.zeros(len(segments), bool)
     if len(showing) >= LEAST_VIDEOS:
         chosen = np.random.default_rng([seed, 4]).permutation(showing)[: round(HELD_OUT * len(showing))]
-        held_out[chosen] = True
+        held_out = np.isin(recordings, recordings[chosen])
     return held_out
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.timing import BoolArray, IntArray
-from whenabouts.core.video import Video
+from whenabouts.core.video import Video, recording_of
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.manifest import Entry
 from whenabouts.data.subsets import place
@@ -102,14 +102,16 @@ def cuts_of(examples: Sequence[Example], cached: Sequence[Cached], rate: float) 
 
 
 def split_off(cuts: Sequence[Cut], share: float, seed: int) -> tuple[IntArray, IntArray]:
-    """Numbers of the cuts to learn from, and of those held out: `share` of the videos, at least one of two.
+    """Numbers of the cuts to learn from, and of those held out: `share` of the recordings, at least one of two.
 
-    All of a video's cuts stand on one side. Which videos are held out depends on the seed and their names alone.
+    All cuts of a video, and of clips of one recording, stand on one side. Which are held out depends on the seed and
+    their names alone.
     """
-    videos = sorted({cut.example.video.id for cut in cuts}, key=lambda name: (place(seed, f"held out\0{name}"), name))
-    count = min(max(1, round(share * len(videos))), len(videos) - 1)
-    out = set(videos[:count]) if share > 0 else set()
-    aside = np.asarray([cut.example.video.id in out for cut in cuts], bool)
+    names = [recording_of(cut.example.video.id) for cut in cuts]
+    recordings = sorted(set(names), key=lambda name: (place(seed, f"held out\0{name}"), name))
+    count = min(max(1, round(share * len(recordings))), len(recordings) - 1)
+    out = set(recordings[:count]) if share > 0 else set()
+    aside = np.asarray([name in out for name in names], bool)
     return np.flatnonzero(~aside), np.flatnonzero(aside)
 
 

@@ -21,7 +21,7 @@ from whenabouts.localizers.concepts.boosting import TreeSettings
 from whenabouts.localizers.concepts.cross_class import CrossClass
 from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
 from whenabouts.localizers.concepts.described import Leak, OutOfFold
-from whenabouts.localizers.concepts.frames import FrameVideos
+from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
 from whenabouts.localizers.concepts.makers import MakerSettings, names_told, out_of_fold, train_makers
 from whenabouts.localizers.concepts.relevance import RelevanceSettings
 from whenabouts.localizers.concepts.segment_models import SegmentModelSettings, rated_segments
@@ -105,6 +105,23 @@ def test_models_of_a_fold_never_see_its_videos(videos: FrameVideos, vocabulary) 
     whole = train_makers(videos, MAKERS, run_of(), vocabulary=vocabulary).account(videos, rated)
     with pytest.raises(Leak):
         OutOfFold([replace(told.folds[0], account=whole), told.folds[1]])
+
+
+def test_models_of_a_fold_never_see_a_clip_of_a_recording_of_its_rows(world: PlantedWorld) -> None:
+    """Two clips of each recording, of which one is rated, or the other, or both."""
+    clips = []
+    for row, example in enumerate(world.examples[:LEARNED]):
+        segments = SegmentLabels.empty() if row % 3 == 0 else example.segments
+        clips.append(replace(example, video_id=f"abcdefghi{row // 2:02d}_{row}_{row + 10}", segments=segments))
+    videos = FrameVideos(clips, FrameSettings(), Silent())
+    makers = replace(
+        MAKERS, video_kinds=("logistic",), encoders=(), video=replace(MAKERS.video, fit=replace(SHORT, least_steps=1))
+    )
+    told = out_of_fold(videos, rated_segments(videos), makers, run_of(), vocabulary=world.vocabulary)
+    for fold in told.folds:
+        rows = {name[:11] for name in fold.account.segments.video_ids[fold.rows].tolist()}
+        assert rows
+        assert rows.isdisjoint(name[:11] for name in fold.account.segments.learned_from)
 
 
 def test_loaded_models_can_not_vouch_for_themselves(model: CrossClass, world: PlantedWorld, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_teacher_repeats_no_label_by_heart(world: PlantedWorld, vocabulary: 
 
 
 def test_it_is_the_mean_of_its_members(teacher: np.ndarray, videos: FrameVideos, vocabulary: Vocabulary) -> None:
-    fold = folds_of(LEARNED, 2, 0)
+    fold = folds_of(videos.video_ids, 2, 0)
     told = np.flatnonzero(fold == 1)
     parts = [
         all_video_scores(
@@ -72,12 +72,22 @@ def test_it_is_the_mean_of_its_members(teacher: np.ndarray, videos: FrameVideos,
 
 
 def test_folds_share_videos_out_evenly() -> None:
-    fold = folds_of(11, 3, seed=4)
+    names = [f"v{number}" for number in range(11)]
+    fold = folds_of(names, 3, seed=4)
     assert sorted(np.bincount(fold).tolist()) == [3, 4, 4]
-    assert fold.tolist() == folds_of(11, 3, seed=4).tolist()
-    assert fold.tolist() != folds_of(11, 3, seed=5).tolist()
+    assert fold.tolist() == folds_of(names, 3, seed=4).tolist()
+    assert fold.tolist() != folds_of(names, 3, seed=5).tolist()
     with pytest.raises(InvalidData, match="2 videos can't be shared out to 3 folds"):
-        folds_of(2, 3, seed=0)
+        folds_of(names[:2], 3, seed=0)
+
+
+def test_clips_of_one_recording_are_in_one_fold() -> None:
+    names = [
+        f"dive/abcdefghi{number:02d}_{start:06d}_{start + 10:06d}" for start in (0, 30, 70) for number in range(12)
+    ]
+    fold = folds_of(names, 3, seed=4).reshape(3, 12)
+    assert (fold == fold[0]).all()
+    assert np.bincount(fold[0]).tolist() == [4, 4, 4]
 
 
 def test_the_student_learns_from_the_teacher_alone_where_labels_are_silent(

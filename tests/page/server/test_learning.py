@@ -20,6 +20,7 @@ from whenabouts.evaluation.every_subset import true_rows
 from whenabouts.evaluation.tables import Truth
 from whenabouts.localizers import load_localizer
 from whenabouts.localizers.concepts.two_stage import TwoStage
+from whenabouts.localizers.reviewing import lessons
 from whenabouts.localizers.reviewing.held_out import Yardstick
 from whenabouts.localizers.reviewing.lessons import (
     HALFWAY,
@@ -147,6 +148,21 @@ def test_held_out_videos_are_not_learned_from(
     assert told["videos"] == 24 - len(held)
     assert told["learning"]["held_out"]["flattered"]
     store.close()
+
+
+def test_a_clip_of_a_recording_that_is_held_out_is_not_learned_from(
+    project_maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it was imported after the draw, too."""
+    made: Project = project_maker(tmp_path / "whole")
+    Rooms(made).close()
+    store = decide_by_truth(made, 4)
+    held = store.held_out()
+    store.close()
+    learned = {entry.id for entry in ReviewedLessons.of(made, Silent()).entries}
+    of_held = max(learned)
+    monkeypatch.setattr(lessons, "recording_of", lambda name: held[0] if name == of_held else name)
+    assert {entry.id for entry in ReviewedLessons.of(made, Silent()).entries} == learned - {of_held}
 
 
 def test_the_kind_that_stands_there_is_tried_first(home: Project) -> None:

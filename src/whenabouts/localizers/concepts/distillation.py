@@ -19,6 +19,7 @@ from whenabouts.config import Probability, settings
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.files import replacing
 from whenabouts.core.timing import IntArray
+from whenabouts.core.video import recording_of
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.fitting import DistillationLoss, Run, identity_of
 from whenabouts.localizers.concepts.frames import FrameVideos
@@ -48,12 +49,23 @@ def usual_members(model: VideoModelSettings) -> tuple[VideoModelSettings, ...]:
     return tuple(replace(model, net=of_kind(model.net, kind)) for kind in MEMBERS)
 
 
-def folds_of(count: int, folds: int, seed: int) -> IntArray:
-    """The fold (N,) of each of `count` videos, drawn from the seed, of sizes that differ by at most one."""
+def folds_of(video_ids: Sequence[str], folds: int, seed: int) -> IntArray:
+    """The fold (N,) of each video, drawn from the seed: clips of one recording in one, of which all have as many.
+
+    Numbers of recordings differ by one at most.
+    """
+    numbers = recording_numbers(video_ids)
+    count = int(numbers.max(initial=-1)) + 1
     if count < folds:
         raise InvalidData(f"{count} videos can't be shared out to {folds} folds. Add videos, or take fewer folds.")
-    fold = np.arange(count) % folds
-    return np.random.default_rng([seed, folds]).permutation(fold).astype(np.int64)
+    fold = np.random.default_rng([seed, folds]).permutation(np.arange(count) % folds)
+    return fold[numbers].astype(np.int64)
+
+
+def recording_numbers(video_ids: Sequence[str]) -> IntArray:
+    """The number (N,) of each video's recording, counted in the order in which they first come."""
+    known: dict[str, int] = {}
+    return np.asarray([known.setdefault(recording_of(each), len(known)) for each in video_ids], np.int64)
 
 
 def teacher_scores(
@@ -70,7 +82,7 @@ def teacher_scores(
     """
     if len(members) < LEAST_MEMBERS:
         raise InvalidData(f"A teacher is the mean of {LEAST_MEMBERS} models or more, but got {len(members)}.")
-    fold = folds_of(len(videos), folds, run.seed)
+    fold = folds_of(videos.video_ids, folds, run.seed)
     total = np.zeros((len(videos), len(vocabulary)), np.float64)
     for number, member in enumerate(members):
         for held_out in range(folds):

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import BoolArray, FloatArray, IntArray
+from whenabouts.core.video import recording_of
 from whenabouts.localizers.concepts.lessons import HeldOut, pair_precision
 from whenabouts.training.logistic import EDGE, drawn_weights, log_odds, probability
 
@@ -159,7 +160,7 @@ def _stacker(table: FloatArray, present: BoolArray) -> FloatArray:
 
 def _crossed(table: FloatArray, present: BoolArray, videos: NDArray[np.str_], seed: int) -> FloatArray:
     """The stacker's scores (P,), of each video by weights that were fitted without it."""
-    names, numbers = np.unique(videos, return_inverse=True)
+    names, numbers = np.unique([recording_of(video_id) for video_id in videos.tolist()], return_inverse=True)
     folds = np.random.default_rng([seed, 6]).permutation(len(names))[numbers] % _FOLDS
     scores = np.zeros(table.shape[1])
     for fold in range(_FOLDS):

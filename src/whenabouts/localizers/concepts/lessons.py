@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from whenabouts.core.errors import InvalidData, SettingsError
 from whenabouts.core.timing import BoolArray, IntArray
+from whenabouts.core.video import recording_of
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.evaluation.average_precision import not_interpolated, per_group
 from whenabouts.localizers.concepts.boosting import Blocks, Lesson
@@ -150,9 +151,10 @@ def pairs_of(
 def shared_out(video_ids: NDArray[np.str_], share: float, seed: int) -> BoolArray:
     """(P,) True for the pairs of a `share` of the videos, but of five at least and half at most.
 
-    InvalidData for a single video.
+    Clips of one recording count as one video. InvalidData for a single one.
     """
-    videos = np.unique(video_ids)
+    recordings = np.asarray([recording_of(video_id) for video_id in video_ids.tolist()], np.str_)
+    videos = np.unique(recordings)
     if len(videos) < 2:
         raise InvalidData(
             f"Rated segments lie in {len(videos)} video, so that none is left to judge by. Rate segments of "
@@ -160,7 +162,7 @@ def shared_out(video_ids: NDArray[np.str_], share: float, seed: int) -> BoolArra
         )
     count = min(max(_LEAST_HELD_OUT, round(share * len(videos))), len(videos) // 2)
     chosen = np.random.default_rng([seed, _DRAW_HELD_OUT]).permutation(videos)[:count]
-    return np.isin(video_ids, chosen)
+    return np.isin(recordings, chosen)
 
 
 def pair_precision(judged: HeldOut) -> float:

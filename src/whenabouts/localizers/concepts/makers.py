@@ -15,7 +15,7 @@ from whenabouts.core.errors import InvalidData
 from whenabouts.core.timing import BoolArray, IntArray
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.localizers.concepts.described import WHOLE, Account, Described, Fold, OutOfFold, Ratings
-from whenabouts.localizers.concepts.distillation import folds_of
+from whenabouts.localizers.concepts.distillation import folds_of, recording_numbers
 from whenabouts.localizers.concepts.fitting import Run
 from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
 from whenabouts.localizers.concepts.model import ConceptModel, ModelSettings
@@ -273,13 +273,17 @@ def _known(videos: FrameVideos, chosen: Sequence[int], classes: int) -> BoolArra
 
 
 def _folds(videos: FrameVideos, rated: Sequence[RatedSegment], folds: int, seed: int) -> IntArray:
-    """The fold (V,) of each video; rated ones are shared out by themselves, so that no fold lacks them."""
-    has: BoolArray = np.zeros(len(videos), bool)
-    has[[segment.video for segment in rated]] = True
+    """The fold (V,) of each video; rated ones are shared out by themselves, so that no fold lacks them.
+
+    Clips of a recording of which any is rated go with it.
+    """
+    ids = np.asarray(videos.video_ids, np.str_)
+    recordings = recording_numbers(videos.video_ids)
+    has: BoolArray = np.isin(recordings, recordings[[segment.video for segment in rated]])
     fold = np.zeros(len(videos), np.int64)
-    fold[has] = folds_of(int(has.sum()), folds, seed)
-    rest = int((~has).sum())
-    fold[~has] = folds_of(rest, folds, seed) if rest >= folds else np.arange(rest)
+    fold[has] = folds_of(ids[has].tolist(), folds, seed)
+    rest = recording_numbers(ids[~has].tolist())
+    fold[~has] = folds_of(ids[~has].tolist(), folds, seed) if rest.max(initial=-1) + 1 >= folds else rest
     return fold
 
 

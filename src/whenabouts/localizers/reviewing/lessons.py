@@ -9,6 +9,7 @@ from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.files import write_json
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
+from whenabouts.core.video import recording_of
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.decisions import Review
 from whenabouts.data.manifest import Entry
@@ -52,7 +53,9 @@ class ReviewedLessons:
         store.close()
         vocabulary = grown(home.vocabulary(), standing)
         usable = [entry for entry in manifest if entry.usable]
-        training = [entry for entry in usable if entry.split == "train" and entry.id not in held]
+        drawn = {recording_of(entry.id) for entry in usable if entry.id in held and entry.split == "train"}
+        training = [entry for entry in usable if entry.split == "train" and entry.id not in held
+                    and recording_of(entry.id) not in drawn]  # fmt: skip
         known = truth or (home.truth_path if home.truth_path.is_file() else None)
         yardstick = Yardstick.of([e for e in usable if e.id in held], vocabulary, standing, known)
         before = _before(home, yardstick, progress, device)
