@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.data.decisions import Decided, standing
-from whenabouts.data.reviews import ReviewStore
+from whenabouts.data.decisions import Decided, standing, told_passed_over
+from whenabouts.data.reviews import ReviewStore, rows_passed_over
 
 WRITER = """
 import sys
@@ -159,6 +159,58 @@ def test_clips_of_one_recording_are_held_out_together(tmp_path: Path) -> None:
     held = ReviewStore(tmp_path / "1").draw_held_out(names, share=0.2, seed=5)
     assert len(held) == 8
     assert len({name.partition("/")[2][:11] for name in held}) == 4
+
+
+# What hands may write into the table, as columns of a row that was a decision.
+BAD = {
+    "ends before its start": {"end_seconds": 0.5},
+    "an unknown kind": {"decision": "liked"},
+    "no number": {"start_seconds": "soon"},
+    "a video that has no name": {"video": 7},
+    "a video in no writing": {"video": b"\xff\xfe"},
+    "half a moment": {"found_end": None},
+    "no time": {"at": "yesterday"},
+    "steps that are none": {"step": "x", "touched": "y"},
+}
+
+
+def spoil(path: Path, row: int, **columns: object) -> None:
+    base = sqlite3.connect(path)
+    names = ", ".join(f"{name} = ?" for name in columns)
+    base.execute(f"UPDATE reviews SET {names} WHERE id = ?", (*columns.values(), row))
+    base.commit()
+    base.close()
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_row_that_is_no_decision_is_passed_over_and_told(store: ReviewStore, bad: str) -> None:
+    first, second, third = (store.add([confirmed(name)])[0] for name in ("u", "v", "w"))
+    spoil(store.path, third.id, **BAD[bad])
+    read = store.read()
+    if bad != "steps that are none":  # These are for this program alone; the decision can be read.
+        assert [each.id for each in read.reviews] == [first.id, second.id]
+        assert list(read.passed_over) == [third.id]
+        assert rows_passed_over(store.path) == read.passed_over
+        assert "are passed over (1)" in told_passed_over(read.passed_over)
+        assert f"row {third.id}. {read.passed_over[third.id]}" in told_passed_over(read.passed_over)
+        undone = store.undo()
+        assert undone is not None
+        assert undone.id == second.id
+        again = store.redo()
+        assert again is not None
+        assert (again.id, again.undone) == (second.id, False)
+    assert "u" in store.touched_since(0)
+    step = store.step()
+    assert [each.decided.video_id for each in store.add([confirmed("x")])] == ["x"]
+    assert store.step() > step
+    assert {"u", "v", "x"} <= {each.decided.video_id for each in store.standing()}
+
+
+def test_without_a_bad_row_nothing_is_told(store: ReviewStore, tmp_path: Path) -> None:
+    store.add([confirmed()])
+    assert told_passed_over(store.read().passed_over) == ""
+    assert rows_passed_over(tmp_path / "none.sqlite") == {}
+    assert not (tmp_path / "none.sqlite").exists()
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:

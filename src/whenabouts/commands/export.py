@@ -47,17 +47,22 @@ def export(
     .csv, .parquet, .otio and .fcpxml; name other formats. Settings stand in [export]; docs/formats.md tells of each.
     """
     from whenabouts.config import load, tables
+    from whenabouts.data.decisions import told_passed_over
     from whenabouts.data.exporters import EXPORTERS, ExportSettings, format_of
     from whenabouts.data.project import Project
+    from whenabouts.data.reviews import rows_passed_over
 
     chosen = format_of(target, format_name)
     told = {name: value for name, value in (("split", split), ("min_score", min_score)) if value is not None}
     given = tables(recipe, overrides, sections=("export",), above={"export": told})
     settings = load(ExportSettings, given["export"], "[export]")
     terminal = Terminal(as_json=as_json)
-    exported = EXPORTERS[chosen](Project.open(project), target, settings, progress=terminal)
-    for note in exported.notes:
+    home = Project.open(project)
+    exported = EXPORTERS[chosen](home, target, settings, progress=terminal)
+    passed_over = rows_passed_over(home.reviews_path) if settings.reviews else {}
+    for note in (*exported.notes, *filter(None, [told_passed_over(passed_over)])):
         terminal.say(note)
     line = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in exported.figures.items()
                      if isinstance(count, int))  # fmt: skip
-    terminal.result(f"Wrote {target}: {line}.", {"target": str(target), "format": chosen, **exported.figures})
+    terminal.result(f"Wrote {target}: {line}.", {"target": str(target), "format": chosen, **exported.figures,
+                     "rows_passed_over": {str(number): why for number, why in passed_over.items()}})  # fmt: skip

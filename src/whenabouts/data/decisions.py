@@ -1,7 +1,7 @@
 """What a person decided about a moment: the nouns, which of them count, and their rows in a table."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
@@ -66,6 +66,37 @@ class Review:
     undone: bool = False
 
 
+@dataclass(frozen=True)
+class History:
+    """Reviews in the order of their making, and rows of the table that are none: their numbers, and why not."""
+
+    reviews: list[Review]
+    passed_over: dict[int, str]
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[object, ...]]) -> "History":
+        """Read rows as `review_of` does; what others wrote into the file spoils nothing else."""
+        reviews, passed_over = [], {}
+        for row in rows:
+            try:
+                reviews.append(review_of(row))
+            except InvalidData as error:
+                passed_over[cast(int, row[0])] = str(error)
+        return cls(reviews, passed_over)
+
+
+def told_passed_over(rows: Mapping[int, str]) -> str:
+    """What people are told of rows of reviews.sqlite that are passed over; "" where there are none."""
+    if not rows:
+        return ""
+    number, why = min(rows.items())
+    others = "" if len(rows) == 1 else f", and {len(rows) - 1} more"
+    return (
+        f"Rows of reviews.sqlite that are no decisions of this program are passed over ({len(rows)}): row {number}"
+        f"{others}. {why} All others count. Mend these in the table `reviews`, or delete them there."
+    )
+
+
 def standing(history: Iterable[Review]) -> list[Review]:
     """The reviews that count among those in the order of their making: not undone, and the last on their subject."""
     last = {review.decided.subject: review for review in history if not review.undone}
@@ -94,17 +125,29 @@ def row_of(decided: Decided) -> tuple[object, ...]:
 
 
 def review_of(row: tuple[object, ...]) -> Review:
-    """A review from values in the order of `COLUMNS`, and the step at which it was undone."""
+    """A review from values in the order of `COLUMNS`, and the step at which it was undone; InvalidData for nonsense."""
+    try:
+        return _review_of(row)
+    except (TypeError, ValueError) as error:
+        raise InvalidData(f"A value is of another kind than it should be: {error}.") from None
+
+
+def _review_of(row: tuple[object, ...]) -> Review:
     number, at, decision, video, concept, start, end, found_start, found_end, score, origin, undone = row
+    if not (isinstance(video, str | bytes) and isinstance(concept, str | bytes)):
+        raise InvalidData(f"A video and a concept have names, but got {video!r} and {concept!r}.")
     found = None if found_start is None else (float(cast(float, found_start)), float(cast(float, found_end)))
     decided = Decided(
         cast(Decision, decision),
-        read_text(cast(str, video)),
-        read_text(cast(str, concept)),
+        read_text(video),
+        read_text(concept),
         float(cast(float, start)),
         float(cast(float, end)),
         found,
         None if score is None else float(cast(float, score)),
         cast(Origin, origin),
     )
-    return Review(cast(int, number), float(cast(float, at)), decided, undone is not None)
+    when = float(cast(float, at))
+    if not math.isfinite(when):
+        raise InvalidData(f"A decision was made at a time, but got {when}.")
+    return Review(cast(int, number), when, decided, undone is not None)

@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -14,21 +14,10 @@ import numpy as np
 
 from whenabouts.core.errors import InvalidData, ProjectError
 from whenabouts.core.video import recording_of
-from whenabouts.data.decisions import COLUMNS, Decided, Review, read_text, review_of, row_of, standing, stored_text
+from whenabouts.data.decisions import COLUMNS, Decided, History, Review, read_text, row_of, standing, stored_text
+from whenabouts.data.review_file import TABLES, Held, identity, reading, told
 
 WAIT_SECONDS = 30.0
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS reviews (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, step INTEGER NOT NULL, at REAL NOT NULL, decision TEXT NOT NULL,
-  video, concept, start_seconds REAL NOT NULL, end_seconds REAL NOT NULL,
-  found_start REAL, found_end REAL, found_score REAL, origin TEXT NOT NULL, undone_step INTEGER,
-  touched INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS by_video ON reviews (video);
-CREATE INDEX IF NOT EXISTS by_touched ON reviews (touched);
-CREATE TABLE IF NOT EXISTS held_out (video PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-"""
 
 
 class ReviewStore:
@@ -37,6 +26,8 @@ class ReviewStore:
     SQLite with a write-ahead log that is synced at each commit: what `add` returned survives the process and, as far as
     the disk keeps its word, the machine. Nothing is ever deleted; undoing marks.
 
+    Rows that this program would not have stored, as others may have written them, are passed over: see `read`.
+
     A store that is not `writable` shows what is there, if anything is, and refuses decisions: for projects that lie
     where nothing may be written.
     """
@@ -44,7 +35,7 @@ class ReviewStore:
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         self.path, self.writable = path, writable
         self._here = threading.local()
-        self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
+        self._all: weakref.WeakSet[Held] = weakref.WeakSet()
         self._file: tuple[int, int] | None = None
         if writable:
             self._begin()
@@ -53,8 +44,8 @@ class ReviewStore:
         path = self.path
         try:
             with self._writing() as base:
-                base.executescript(_TABLES)
-            self._file = _identity(path)
+                base.executescript(TABLES)
+            self._file = identity(path)
         except (sqlite3.OperationalError, OSError) as error:
             raise ProjectError(
                 f"{path} can't be opened for writing: {error}. Decisions are kept there: does another program hold it, "
@@ -71,7 +62,7 @@ class ReviewStore:
         `seen` tells for a decision, by its place, which review of its subject was known to whoever decided (0 for
         none): where a later one stands by now, Overtaken is raised and nothing stored.
         """
-        with self._writing() as base, _told(self.path):
+        with self._writing() as base, told(self.path):
             base.execute("BEGIN IMMEDIATE")
             for place, known in seen.items():
                 _check_overtaken(base, decisions[place].subject, known)
@@ -90,48 +81,48 @@ class ReviewStore:
         With it goes what was stored together with it, for that was one deed (another concept for a moment is a
         rejection and an addition); `alone` leaves that as it is.
         """
-        with self._writing() as base, _told(self.path):
+        with self._writing() as base, told(self.path):
             base.execute("BEGIN IMMEDIATE")
             which = "undone_step IS NULL" + ("" if review_id is None else " AND id = ?")
-            found = base.execute(
-                f"SELECT id, step FROM reviews WHERE {which} ORDER BY id DESC LIMIT 1",
-                [] if review_id is None else [review_id],
-            ).fetchone()
+            found = _first(base, f"{which} ORDER BY id DESC", [] if review_id is None else [review_id])
             if found is not None:
                 step = _next_step(base)
+                own = "id = ?" if alone else "step = (SELECT step FROM reviews WHERE id = ?)"
                 base.execute(
-                    f"UPDATE reviews SET undone_step = ?, touched = ? WHERE undone_step IS NULL "
-                    f"AND {'id' if alone else 'step'} = ?",
-                    (step, step, found[0 if alone else 1]),
+                    f"UPDATE reviews SET undone_step = ?, touched = ? WHERE undone_step IS NULL AND {own}",
+                    (step, step, found),
                 )
             base.execute("COMMIT")
-        return None if found is None else self.by_id(found[0])
+        return None if found is None else self.by_id(found)
 
     def redo(self) -> Review | None:
         """Take back the last undoing; None where there is none, or something was decided since."""
-        with self._writing() as base, _told(self.path):
+        with self._writing() as base, told(self.path):
             base.execute("BEGIN IMMEDIATE")
-            found = base.execute(
-                "SELECT id, undone_step FROM reviews WHERE undone_step > (SELECT MAX(step) FROM reviews) "
-                "ORDER BY undone_step DESC, id DESC LIMIT 1"
-            ).fetchone()
+            last = "(SELECT MAX(step) FROM reviews WHERE typeof(step) = 'integer')"
+            found = _first(base, f"undone_step > {last} ORDER BY undone_step DESC, id DESC")
             if found is not None:
                 base.execute(
-                    "UPDATE reviews SET undone_step = NULL, touched = ? WHERE undone_step = ?",
-                    (_next_step(base), found[1]),
+                    "UPDATE reviews SET undone_step = NULL, touched = ? "
+                    "WHERE undone_step = (SELECT undone_step FROM reviews WHERE id = ?)",
+                    (_next_step(base), found),
                 )
             base.execute("COMMIT")
-        return None if found is None else self.by_id(found[0])
+        return None if found is None else self.by_id(found)
 
     def by_id(self, review_id: int) -> Review:
         """One review; an unknown number raises InvalidData."""
-        rows = self._read("WHERE id = ?", [review_id])
+        rows = self._read("WHERE id = ?", [review_id]).reviews
         if not rows:
             raise InvalidData(f"There is no review {review_id}.")
         return rows[0]
 
     def history(self, video_id: str | None = None) -> list[Review]:
         """All decisions, undone ones too, in the order in which they were made."""
+        return self.read(video_id).reviews
+
+    def read(self, video_id: str | None = None) -> History:
+        """The same, and rows that are no decisions: what others wrote into the file is told and spoils nothing else."""
         return self._read() if video_id is None else self._read("WHERE video = ?", [stored_text(video_id)])
 
     def standing(self) -> list[Review]:
@@ -147,7 +138,7 @@ class ReviewStore:
         """Videos about which something was decided, undone or redone after `step`."""
         with self._base() as base:
             rows = base.execute("SELECT DISTINCT video FROM reviews WHERE touched > ?", (step,)).fetchall()
-        return tuple(read_text(row[0]) for row in rows)
+        return _names(rows)
 
     def draw_held_out(self, video_ids: Iterable[str], *, share: float, seed: int) -> tuple[str, ...]:
         """Draw at random, once, the videos on which learning is measured, clips of one recording together.
@@ -156,7 +147,7 @@ class ReviewStore:
         Raises ProjectError where decisions were made before: what people chose to look at is no random sample.
         """
         candidates = sorted(video_ids)
-        with self._writing() as base, _told(self.path):
+        with self._writing() as base, told(self.path):
             base.execute("BEGIN IMMEDIATE")
             drawn = base.execute("SELECT 1 FROM facts WHERE name = 'held_out'").fetchone()
             begun = base.execute("SELECT 1 FROM reviews LIMIT 1").fetchone()
@@ -181,7 +172,7 @@ class ReviewStore:
     def held_out(self) -> tuple[str, ...]:
         """The videos on which learning is measured, sorted; none where none were drawn."""
         with self._base() as base:
-            return tuple(sorted(read_text(row[0]) for row in base.execute("SELECT video FROM held_out")))
+            return tuple(sorted(_names(base.execute("SELECT video FROM held_out"))))
 
     @property
     def drawn(self) -> bool:
@@ -195,10 +186,10 @@ class ReviewStore:
             held.base.close()
         self._all, self._here = weakref.WeakSet(), threading.local()
 
-    def _read(self, where: str = "", values: Sequence[object] = ()) -> list[Review]:
+    def _read(self, where: str = "", values: Sequence[object] = ()) -> History:
         with self._base() as base:
             rows = base.execute(f"SELECT {COLUMNS}, undone_step FROM reviews {where} ORDER BY id", values).fetchall()
-        return [review_of(row) for row in rows]
+        return History.of(rows)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -218,7 +209,7 @@ class ReviewStore:
     def _check_place(self) -> None:
         if not self.writable:
             raise ProjectError(f"{self.path} was opened for reading alone: nothing can be decided here.")
-        if self._file is not None and _identity(self.path) != self._file:
+        if self._file is not None and identity(self.path) != self._file:
             raise ProjectError(
                 f"{self.path} was moved away or replaced while it was in use. Nothing was stored: put it back, or "
                 "start this program again."
@@ -226,10 +217,10 @@ class ReviewStore:
 
     @contextmanager
     def _base(self) -> Iterator[sqlite3.Connection]:
-        held: _Held | None = getattr(self._here, "held", None)
+        held: Held | None = getattr(self._here, "held", None)
         base = None if held is None else held.base
         if base is None and not self.writable:
-            base = self._hold(_reading(self.path))
+            base = self._hold(reading(self.path))
         if base is None:
             self._check_place()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -245,19 +236,18 @@ class ReviewStore:
         yield base
 
     def _hold(self, base: sqlite3.Connection) -> sqlite3.Connection:
-        held = self._here.held = _Held(base)
+        held = self._here.held = Held(base)
         self._all.add(held)
         return base
 
 
-class _Held:
-    """A connection that is closed when the thread ends that had it: servers come and go with threads all day."""
-
-    def __init__(self, base: sqlite3.Connection) -> None:
-        self.base = base
-
-    def __del__(self) -> None:
-        self.base.close()
+def rows_passed_over(path: Path) -> dict[int, str]:
+    """The rows of a file of reviews that are no decisions, by number, and why not; none where there is no file."""
+    store = ReviewStore(path, writable=False)
+    try:
+        return store.read().passed_over
+    finally:
+        store.close()
 
 
 class Overtaken(InvalidData):
@@ -278,41 +268,30 @@ def _check_overtaken(base: sqlite3.Connection, subject: tuple[str, str, float, f
         "WHERE video = ? AND undone_step IS NULL AND id > ? ORDER BY id DESC",
         (video_id, known),
     )
-    for later in map(review_of, rows):
+    for later in History.of(rows).reviews:
         if later.decided.subject == subject:
             raise Overtaken(later)
 
 
-def _reading(path: Path) -> sqlite3.Connection:
-    """A connection that writes nothing, not even the log beside the file; an empty one where there is no file."""
-    for more in ("mode=ro", "mode=ro&immutable=1"):  # A log can't be read where none may be made: then without it.
-        base = sqlite3.connect(f"{path.resolve().as_uri()}?{more}", uri=True, isolation_level=None,
-                               check_same_thread=False)  # fmt: skip
-        try:
-            base.execute("SELECT 1 FROM reviews LIMIT 1")
-            return base
-        except sqlite3.Error:
-            base.close()
-    base = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    base.executescript(_TABLES)
-    return base
+def _first(base: sqlite3.Connection, which: str, values: Sequence[object] = ()) -> int | None:
+    """The number of the first row of these that is a decision."""
+    for row in base.execute(f"SELECT {COLUMNS}, undone_step FROM reviews WHERE {which}", values):
+        for review in History.of([row]).reviews:
+            return review.id
+    return None
 
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise ProjectError(f"{path} can't be written: {error}. Nothing was stored.") from None
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino)
+def _names(rows: Iterable[tuple[object, ...]]) -> tuple[str, ...]:
+    """Video ids of rows; what can be none is left out."""
+    found = []
+    for value in (row[0] for row in rows):
+        with suppress(UnicodeDecodeError):
+            if isinstance(value, str | bytes):
+                found.append(read_text(value))
+    return tuple(found)
 
 
 def _next_step(base: sqlite3.Connection) -> int:
-    return int(base.execute("SELECT COALESCE(MAX(touched), 0) FROM reviews").fetchone()[0]) + 1
+    greatest = "SELECT touched FROM reviews WHERE typeof(touched) = 'integer' ORDER BY touched DESC LIMIT 1"
+    found = base.execute(greatest).fetchone()
+    return 1 if found is None else int(found[0]) + 1

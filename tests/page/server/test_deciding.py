@@ -1,12 +1,17 @@
 """Decisions over HTTP: stored, replaced, undone, and what is asked next."""
 
+import json
 import sqlite3
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
+from whenabouts.commands.export import export
 from whenabouts.core.errors import ProjectError
+from whenabouts.core.progress import Silent
 from whenabouts.data.project import Project
+from whenabouts.localizers.reviewing.lessons import ReviewedLessons
 from whenabouts.page.server import looking
 from whenabouts.page.server.rooms import Rooms
 
@@ -364,3 +369,38 @@ def test_a_new_name_is_listed_while_something_decided_speaks_of_it(
     real = looking._found
     monkeypatch.setattr(looking, "_found", meanwhile)
     assert "another's" not in named()
+
+
+def test_rows_that_are_no_decisions_stop_nothing_and_are_told(
+    client: Any, project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """By the page, which goes on, by learning, and by exports."""
+    moments = client.get("/api/moments", limit=3).json["moments"]
+    for moment in moments:
+        assert client.post("/api/reviews", decision(moment)).status == 201
+    base = sqlite3.connect(project.reviews_path)
+    base.execute("UPDATE reviews SET end_seconds = start_seconds - 1, touched = touched + 9 WHERE id = 1")
+    base.execute("UPDATE reviews SET decision = 'liked', touched = touched + 9 WHERE id = 2")
+    base.commit()
+    base.close()
+    told = "Rows of reviews.sqlite that are no decisions of this program are passed over (2): row 1, and 1 more."
+    for route in ("/api/project", "/api/moments", "/api/reviews", "/api/queue", "/api/videos"):
+        assert client.get(route).status == 200, route
+    assert [note for note in client.get("/api/project").json["notes"] if note.startswith(told)]
+    assert client.get("/api/reviews").json["total"] == 1
+    assert client.post("/api/reviews", decision(moments[0])).status == 201
+    assert client.post("/api/reviews/undo", {}).status == 200
+
+    class Heard(Silent):
+        lines: ClassVar[list[str]] = []
+
+        def say(self, text: str) -> None:
+            self.lines.append(text)
+
+    lessons = ReviewedLessons.of(project, Heard())
+    assert [line for line in Heard.lines if line.startswith(told)]
+    assert (len(lessons.reviews), list(lessons.passed_over)) == (1, [1, 2])
+    export(tmp_path / "out.csv", project=project.folder, as_json=True)
+    said = capsys.readouterr()
+    assert told in said.err
+    assert list(json.loads(said.out)["rows_passed_over"]) == ["1", "2"]

@@ -1,7 +1,8 @@
 """What `train --with-reviews` learns from, what it leaves out, and what it reports in the end."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
 from whenabouts.core.video import recording_of
 from whenabouts.core.vocabulary import Vocabulary
-from whenabouts.data.decisions import Review
+from whenabouts.data.decisions import History, Review, told_passed_over
+from whenabouts.data.decisions import standing as counting
 from whenabouts.data.manifest import Entry
 from whenabouts.data.project import Project
 from whenabouts.data.reviewed import SOURCE, grown, known_in, with_reviews
@@ -31,7 +33,8 @@ HALFWAY = 20.0
 class ReviewedLessons:
     """Training entries with decisions as rated segments, without those held out, over a vocabulary that knows all.
 
-    `before` is what the model that stood there found in the held-out videos, None where it can't be said.
+    `before` is what the model that stood there found in the held-out videos, None where it can't be said. Rows of the
+    file of reviews that are no decisions are `passed_over`, by their number, with the reason.
     """
 
     entries: tuple[Entry, ...]
@@ -39,6 +42,7 @@ class ReviewedLessons:
     reviews: tuple[Review, ...]
     yardstick: Yardstick
     before: Moments | None
+    passed_over: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -46,7 +50,10 @@ class ReviewedLessons:
     ) -> "ReviewedLessons":
         """What there is to learn; ProjectError where nothing was decided."""
         store = ReviewStore(home.reviews_path) if home.reviews_path.is_file() else None
-        standing = [] if store is None else store.standing()
+        read = History([], {}) if store is None else store.read()
+        standing = counting(read.reviews)
+        if read.passed_over:
+            progress.say(told_passed_over(read.passed_over))
         if store is None or not standing:
             raise ProjectError("Nothing was decided yet. Run `whenabouts serve` and confirm or reject some moments.")
         held, manifest = set(store.held_out()), home.manifest()
@@ -59,7 +66,8 @@ class ReviewedLessons:
         known = truth or (home.truth_path if home.truth_path.is_file() else None)
         yardstick = Yardstick.of([e for e in usable if e.id in held], vocabulary, standing, known)
         before = _before(home, yardstick, progress, device)
-        lessons = cls(tuple(with_reviews(training, standing)), vocabulary, tuple(standing), yardstick, before)
+        entries = tuple(with_reviews(training, standing))
+        lessons = cls(entries, vocabulary, tuple(standing), yardstick, before, read.passed_over)
         lessons._tell_unknown(progress)
         return lessons
 
@@ -98,6 +106,7 @@ class ReviewedLessons:
             "worse": fell(old, new), "kept": "earlier" if fell(old, new) and not even_if_worse else "new",
             "rated_segments": self.rated,
             "decisions": len(self.reviews),
+            "rows_passed_over": {str(number): why for number, why in self.passed_over.items()},
         }  # fmt: skip
         write_json(home.reports_folder / "learning.json", values)
         return values

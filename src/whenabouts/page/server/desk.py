@@ -34,6 +34,7 @@ class Snapshot:
     reviews: dict[str, list[Review]] = field(default_factory=dict)
     judging: dict[int, Review] = field(default_factory=dict)
     held_out: frozenset[str] = frozenset()
+    passed_over: dict[int, str] = field(default_factory=dict)
     _useful: FloatArray | None = None
     _by_use: IntArray | None = None
     _lock: Any = field(default_factory=threading.RLock)
@@ -171,14 +172,17 @@ class Desk:
         if step == snapshot.step:
             return
         if snapshot.step < 0:
-            history: dict[str, list[Review]] = {}
-            for review in self.reviews.history():
+            read, history = self.reviews.read(), dict[str, list[Review]]()
+            snapshot.passed_over = read.passed_over
+            for review in read.reviews:
                 history.setdefault(review.decided.video_id, []).append(review)
             for video_id, reviews in history.items():
                 snapshot.take(video_id, standing(reviews))
         else:
             for video_id in self.reviews.touched_since(snapshot.step):
-                snapshot.take(video_id, standing(self.reviews.history(video_id)))
+                read = self.reviews.read(video_id)
+                snapshot.passed_over |= read.passed_over
+                snapshot.take(video_id, standing(read.reviews))
         snapshot.step, snapshot.held_out = step, frozenset(self.reviews.held_out())
 
     def _draw_held_out(self, seed: int) -> None:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from whenabouts.core.moments import KINDS
 from whenabouts.core.timing import temporal_iou
-from whenabouts.data.decisions import DECISIONS, Decided
+from whenabouts.data.decisions import DECISIONS, Decided, told_passed_over
 from whenabouts.page.server import answers
 from whenabouts.page.server.asking import DEEPEST_OFFSET, Asked, Refused, answer
 from whenabouts.page.server.curves import curves, why
@@ -165,7 +165,7 @@ def _project(rooms: Rooms, snapshot: Snapshot) -> dict[str, Any]:
         "held_out": {"videos": len(snapshot.held_out), "drawn": bool(snapshot.held_out)},
         "learning": rooms.learning.state(),
         "writable": rooms.desk.reviews.writable,
-        "notes": [*rooms.desk.notes, *library.notes],
+        "notes": [*rooms.desk.notes, *filter(None, [told_passed_over(snapshot.passed_over)]), *library.notes],
     }
 
 
