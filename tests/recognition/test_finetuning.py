@@ -11,6 +11,7 @@ import torch
 
 from whenabouts.config import load
 from whenabouts.core.errors import InvalidData, SettingsError
+from whenabouts.core.files import read_json
 from whenabouts.core.labels import VideoLabels
 from whenabouts.core.video import Video
 from whenabouts.core.vocabulary import Vocabulary
@@ -71,6 +72,7 @@ def test_the_better_rate_is_chosen_and_the_test_videos_are_named(archive: Projec
     found, _ = tuned(archive, tmp_path, HOW)
     assert found.chosen == Choice(1e-2, 0.01)
     assert [trial.choice.learning_rate for trial in found.trials] == [1e-5, 1e-2]
+    assert found.useless == ""
     assert (found.examples, found.held_out) == (12, 3)
     manifest = archive.manifest()
     truth = [("going left", "going right")[int(entry.id[-2:]) % 2] for entry in manifest.of_split("test")]
@@ -400,6 +402,13 @@ def test_a_rate_that_diverges_is_a_failed_trial(archive: Project, tmp_path: Path
     assert found.chosen.learning_rate == 1e-3
     with pytest.raises(InvalidData, match="None of 1 trials can be measured: The loss"):
         best_of(found.trials[:1])
+
+
+def test_a_classifier_that_has_learned_nothing_says_so_in_its_card(archive: Project, tmp_path: Path) -> None:
+    found, _ = tuned(archive, tmp_path / "one", dataclasses.replace(SHORT, learning_rates=(30.0,)))
+    assert "It has learned nothing that is of use" in found.useless
+    found.save(tmp_path / "classifier", run_in(tmp_path / "one"))
+    assert read_json(tmp_path / "classifier" / "card.json")["learned_nothing"] == found.useless
 
 
 def test_trials_of_another_search_are_not_taken_over(tmp_path: Path) -> None:

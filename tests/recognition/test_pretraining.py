@@ -58,9 +58,18 @@ def test_motion_is_learned_from_video_labels_and_not_from_single_frames(archive:
     ordered = trained(archive, tmp_path, PLAN)
     assert ordered.videos == 12
     assert ordered.history[-1]["accuracy"] > 0.85
+    assert (ordered.useless, ordered.to_json()["learned_nothing"]) == ("", "")
     assert accuracy(ordered.backbone, archive, tmp_path) > 0.85
     single = trained(archive, tmp_path, PLAN, dataclasses.replace(SHAPE, order="single"))
     assert accuracy(single.backbone, archive, tmp_path) < 0.75
+
+
+def test_a_net_that_has_learned_nothing_says_so(archive: Project, tmp_path: Path) -> None:
+    """An absurd rate leaves weights that are finite, and useless; one that suits is told nothing of."""
+    absurd = trained(archive, tmp_path, dataclasses.replace(SHORT, steps=20, learning_rate=30.0, warmup=0))
+    assert "It has learned nothing that is of use: its training loss at the end is" in absurd.told()
+    assert "has 0.6931. Lower the learning rate" in absurd.told()
+    assert absurd.to_json()["learned_nothing"] == absurd.useless
 
 
 def test_the_number_of_workers_changes_nothing(archive: Project, tmp_path: Path) -> None:

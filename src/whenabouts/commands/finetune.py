@@ -135,6 +135,7 @@ def _classifier(asked: _Asked, terminal: Terminal) -> None:
     broken = f" {len(told['broken'])} training videos are partial or unreadable." if told["broken"] else ""
     lost = told["steps_not_taken"]
     broken += f" {lost} steps were not taken: their loss or gradient was not finite." if lost else ""
+    broken += f" {tuned.useless}" if tuned.useless else ""
     terminal.result(
         f"Wrote {folder}: {tuned.backbone.source}, {len(vocabulary)} labels from {tuned.examples} examples, "
         f"{_chosen(told['chosen'])}. {figures or 'No split to test on'}.{broken}",

@@ -29,13 +29,17 @@ from whenabouts.recognition.target_examples import cuts_of, examples_of, present
 from whenabouts.recognition.trials import Trial, Trials, best_of
 from whenabouts.recognition.tuning import AllLayers, FcOnly, Learned, Target, Task, probabilities
 from whenabouts.training.finite import steps_not_taken
+from whenabouts.training.guessing import learned_nothing, loss_of_guessing
 
 _TOP = 5
 
 
 @dataclass(frozen=True)
 class Finetuned:
-    """The classifier, what was tried and chosen, and how many examples were learned; `held_out` of them chose."""
+    """The classifier, what was tried and chosen, and how many examples were learned; `held_out` of them chose.
+
+    `useless` says so where it ends no better than a guess.
+    """
 
     backbone: Backbone
     how: FinetuneSettings
@@ -44,6 +48,7 @@ class Finetuned:
     examples: int
     held_out: int
     learned: Learned
+    useless: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -55,6 +60,7 @@ class Finetuned:
             "chosen": self.chosen.told(self.how.tune),
             "trials": [trial.to_json(self.how) for trial in self.trials],
             "steps_not_taken": steps_not_taken(self.learned.history),
+            "learned_nothing": self.useless,
             "history": list(self.learned.history),
             "resumed_at": self.learned.resumed_at,
         }
@@ -151,7 +157,9 @@ def finetune(target: Target, shape: BackboneSettings, how: FinetuneSettings, run
     learned = tuner.learned(chosen, np.arange(len(target.cuts)), "all")
     learned.model.cpu()
     backbone = Backbone(shape, learned.model.net.eval(), learned.model.fc, target.vocabulary)
-    return Finetuned(backbone, how, trials.done, chosen, len(target.cuts), len(aside), learned)
+    classes = int(present_in(target.cuts, len(target.vocabulary)).any(0).sum())
+    useless = learned_nothing(learned.history, loss_of_guessing(classes, each=how.link == "sigmoid"))
+    return Finetuned(backbone, how, trials.done, chosen, len(target.cuts), len(aside), learned, useless)
 
 
 def named(target: Target, backbone: Backbone, how: FinetuneSettings, run: Run) -> Tested:

@@ -40,19 +40,24 @@ from whenabouts.recognition.window_encoder import SOUND_RATE
 from whenabouts.training.devices import Compute
 from whenabouts.training.event_files import EventFiles
 from whenabouts.training.finite import steps_not_taken
+from whenabouts.training.guessing import learned_nothing, loss_of_guessing
 from whenabouts.training.loop import Trainee, fit
 from whenabouts.training.processes import ALONE, World
 
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """A trained backbone, how its training went, and the videos that were left out or are partial."""
+    """A trained backbone, how its training went, and the videos that were left out or are partial.
+
+    `useless` says so where it ends no better than a guess.
+    """
 
     backbone: Backbone
     history: tuple[dict[str, float], ...]
     resumed_at: int
     videos: int
     broken: tuple[Video, ...]
+    useless: str = ""
 
     def told(self) -> str:
         """One line for people."""
@@ -60,6 +65,7 @@ class Pretrained:
         left = f" {len(self.broken)} videos are partial or unreadable." if self.broken else ""
         skipped = steps_not_taken(self.history)
         left += f" {skipped} steps were not taken: their loss or gradient was not finite." if skipped else ""
+        left += f" {self.useless}" if self.useless else ""
         trained = f"{self.backbone.source}, trained on {self.videos} videos"
         return f"{trained}, clip accuracy {last['accuracy']:.2f} (training), loss {last['loss']:.2f}.{left}"
 
@@ -71,6 +77,7 @@ class Pretrained:
             "videos": self.videos,
             "resumed_at": self.resumed_at,
             "steps_not_taken": steps_not_taken(self.history),
+            "learned_nothing": self.useless,
             "history": list(self.history),
             "broken": broken,
         }
@@ -210,7 +217,9 @@ def _trained(
         journal.close()
     model.cpu()
     backbone = Backbone(shape, model.net, model.fc, vocabulary)
-    return Pretrained(backbone, fitted.history, fitted.resumed_at, len(draws.labels), broken)
+    carried = len({index for row in draws.labels for index in row.classes.tolist()})
+    useless = learned_nothing(fitted.history, loss_of_guessing(carried, each=draws.plan.loss == "sigmoid"))
+    return Pretrained(backbone, fitted.history, fitted.resumed_at, len(draws.labels), broken, useless)
 
 
 def pretrain_to(
@@ -234,6 +243,7 @@ def pretrain_to(
         if not run.world.first:
             return trained
         card = {"training": as_table(plan), "seed": run.seed, "videos": trained.videos}
+        card |= {"learned_nothing": trained.useless} if trained.useless else {}
         card |= {"history": list(trained.history), "computed_on": str(run.compute), "processes": run.world.size}
         card |= {} if run.start is None else {"began_from": run.start.source}
         trained.backbone.save(folder, card=card)
