@@ -2,9 +2,9 @@
 
     python benchmarks/multilabel.py --out benchmarks/results      writes multilabel.json and multilabel.md there
 
-Every cell (world, model, seed) is one JSON file in --work and is not done again unless its rate or dropout is no longer
-the one that did best in tuning; so a run can be stopped at any time and goes on where it was. With --report only the
-tables are written, from the cells that there are.
+Every cell (world, model, seed) is one JSON file in --work and is not done again unless its rates or dropout are no
+longer those that did best in tuning; so a run can be stopped at any time and goes on where it was. With --report only
+the tables are written, from the cells that there are.
 """
 
 import argparse
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 
-from multilabel_cells import MODELS, Model, cell, chosen, trials, tuning_trial
+from multilabel_cells import MODELS, Model, cell, chosen, chosen_jointly, told_trial, trials, tuning_trial
 from multilabel_costs import costs
 from multilabel_report import write_report
 from multilabel_rows import ROWS, TABLES, cells_of
@@ -39,24 +39,25 @@ def tune(place: Place, stop: float) -> bool:
     """Make the trials of every rival on the tuning seeds; False where time ran out before the last."""
     path = place.work / "tuning.json"
     tried = read_json(path) if path.exists() else {}
-    for model, rate, dropout, seed in trials():
+    for model, trial, seed in trials():
         mine = tried.setdefault(model.name, [])
-        if any((each["rate"], each["dropout"], each["seed"]) == (rate, dropout, seed) for each in mine):
+        if any((told_trial(each), each["seed"]) == (trial, seed) for each in mine):
             continue
         if time.monotonic() > stop:
             return False
-        mine.append(tuning_trial(model, rate, dropout, seed, place))
+        mine.append(tuning_trial(model, trial, seed, place))
         write_json(path, tried, indent=None)
-        sys.stderr.write(f"tuning {model.name} {rate:g} {dropout:g} {seed}: {mine[-1]['map']:.4f}\n")
+        sys.stderr.write(f"tuning {model.name} {trial[0]:g} {trial[1]:g} {seed}: {mine[-1]['map']:.4f}\n")
     return True
 
 
 def made_already(path: Path, model: Model, place: Place) -> bool:
-    """Whether a cell is there, and was made with the rate and dropout that the trials speak for now."""
+    """Whether a cell is there, and was made with the settings that the trials speak for now."""
     if not path.exists():
         return False
     cell = read_json(path)
-    return (cell["rate"], cell["dropout"]) == chosen(model, place)
+    wanted = (*chosen(model, place), chosen_jointly(model, place))
+    return (cell["rate"], cell["dropout"], cell.get("joint", [])) == wanted
 
 
 def make(place: Place, tables: list[str], seeds: list[int], stop: float) -> None:

@@ -34,9 +34,12 @@ from whenabouts.nets.losses import known_bce
 from whenabouts.training import Compute, Measured, Plan, Trainee, fit
 
 Values = dict[str, Any]
+Trial = tuple[float, float]
 STEPS, FURTHER, JOINT_STEPS, BATCH = 250, 80, 120, 32
 TUNING_SEEDS = (100, 101)
 TRIALS = tuple(itertools.product((3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0), (0.5, 0.0)))  # rate and dropout, for each rival
+JOINT_TRIALS = tuple(itertools.product((1 / 3, 1 / 30), (3e-4, 1e-3, 3e-3, 1e-2)))
+"""Which share of its own rate a head has when it learns jointly, and the rate of the backbone, for each rival."""
 CPU = Compute(torch.device("cpu"), torch.float32)
 USUAL = {"observations": 64, "hidden": 128, "groups": 32}
 
@@ -85,10 +88,14 @@ def learn(net: nn.Module, sets: Sequence[tuple[Tensor, Tensor]], steps: int, rat
     fit(Trainee(net, draw, lambda model, batch: Measured(known_bce(outputs(model(batch[0])), batch[1]))), plan, CPU)
 
 
-def learn_jointly(backbone: nn.Module, head: nn.Module, seed: int, rate: float) -> nn.Module:
-    """Train head and backbone on clips, the backbone at a tenth of the rate, batch norm as it was pre-trained."""
-    side, whole = video_world("base", seed).train, nn.Sequential(backbone, head)
-    groups = [{"params": backbone.parameters(), "lr": rate / 10}, {"params": head.parameters(), "lr": rate}]
+def learn_jointly(head: nn.Module, seed: int, place: Place, rates: tuple[float, float]) -> tuple[nn.Module, Tensor]:
+    """Train a head (first rate) and the backbone (second) on clips of the base world, batch norm as pre-trained.
+
+    Returns the head, and what the backbone now makes of the test's clips.
+    """
+    made, backbone = video_world("base", seed), copy.deepcopy(backbone_of("video", seed, place))
+    side, whole = made.train, nn.Sequential(backbone, head)
+    groups = [{"params": net.parameters(), "lr": rate} for net, rate in zip((head, backbone), rates, strict=True)]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
     turn = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, JOINT_STEPS)
     torch.manual_seed(seed)
@@ -103,7 +110,7 @@ def learn_jointly(backbone: nn.Module, head: nn.Module, seed: int, rate: float) 
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         turn.step()
-    return whole.eval()
+    return head.eval(), maps_of(backbone.eval(), test_clips(made.test, "4"))
 
 
 @torch.inference_mode()
@@ -128,16 +135,31 @@ def figures(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> Values:
 
 def chosen(model: Model, place: Place) -> tuple[float, float]:
     """Rate and dropout that did best for this rival, on the mean of the tuning seeds."""
-    means = tuning_means(read_json(place.work / "tuning.json")[model.tuned])
-    return max((trial for trial in TRIALS if trial in means), key=lambda trial: means[trial])
+    return best_of(TRIALS, read_json(place.work / "tuning.json")[model.tuned])
 
 
-def tuning_means(tried: Sequence[Values]) -> dict[tuple[float, float], float]:
+def chosen_jointly(model: Model, place: Place) -> list[float]:
+    """Share of the head's rate, and rate of the backbone, that did best for this rival jointly; none for others."""
+    return list(best_of(JOINT_TRIALS, read_json(place.work / "tuning.json")[model.name])) if model.joint else []
+
+
+def best_of(known: Sequence[Trial], tried: Sequence[Values]) -> Trial:
+    """The best of the trials that are made."""
+    means = tuning_means(tried)
+    return max((trial for trial in known if trial in means), key=lambda trial: means[trial])
+
+
+def tuning_means(tried: Sequence[Values]) -> dict[Trial, float]:
     """The mean mAP over the tuning seeds of each trial of one rival."""
-    found: dict[tuple[float, float], list[float]] = {}
+    found: dict[Trial, list[float]] = {}
     for each in tried:
-        found.setdefault((each["rate"], each["dropout"]), []).append(each["map"])
+        found.setdefault(told_trial(each), []).append(each["map"])
     return {trial: float(np.mean(maps)) for trial, maps in found.items()}
+
+
+def told_trial(made: Values) -> Trial:
+    """Which trial a result is of."""
+    return (made["share"], made["backbone"]) if "share" in made else (made["rate"], made["dropout"])
 
 
 def cell(world: str, model: Model, seed: int, place: Place) -> Values:
@@ -151,32 +173,48 @@ def cell(world: str, model: Model, seed: int, place: Place) -> Values:
     if model.speeds:
         sets = [(features.train, features.labels) if each == RATE else features.rates[each] for each in model.speeds]
         learn(net, sets, FURTHER, rate / 3, seed + 1)
-    tests = features.test
-    if model.joint:
-        whole = learn_jointly(copy.deepcopy(backbone_of("video", seed, place)), net, seed, rate / 3)
-        clips = test_clips(video_world(world, seed).test, "4")
-        tests, net = {"4": maps_of(whole[0], clips)}, whole[1]  # type: ignore[index]
+    tests, joint = features.test, chosen_jointly(model, place)
+    if joint:
+        net, maps = learn_jointly(net, seed, place, (joint[0] * rate, joint[1]))
+        tests = {"4": maps}
     read = {}
     for views in dict.fromkeys(row.views for row in ROWS if (row.world, row.model) == (world, model.name)):
         for output, scores in told(net, tests[views], len(features.test_labels)).items():
             read[f"{views} {output}"] = figures(scores, features.test_labels)
     cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
-    return {"read": read, "weights": weights, "rate": rate, "dropout": dropout, "cpu_seconds": round(cpu, 2),
-            "wall_seconds": round(time.perf_counter() - began, 2), "load": round(os.getloadavg()[0], 1)}  # fmt: skip
+    return {"read": read, "weights": weights, "rate": rate, "dropout": dropout, "joint": joint,
+            "cpu_seconds": round(cpu, 2), "wall_seconds": round(time.perf_counter() - began, 2),
+            "load": round(os.getloadavg()[0], 1)}  # fmt: skip
 
 
-def tuning_trial(model: Model, rate: float, dropout: float, seed: int, place: Place) -> Values:
-    """One trial of a rival on a tuning seed of the base world."""
+def tuning_trial(model: Model, trial: Trial, seed: int, place: Place) -> Values:
+    """One trial of a rival on a tuning seed of the base world; a joint one begins from what the frozen ones chose."""
     features = held_features("base", seed, place)
-    net = head_of(model, features, dropout, seed)
+    rate, dropout = chosen(model, place) if model.joint else trial
+    net, maps = head_of(model, features, dropout, seed), features.test["4"]
     learn(net, [(features.train, features.labels)], STEPS, rate, seed)
-    scores = told(net, features.test["4"], len(features.test_labels))["mean"]
-    return {"rate": rate, "dropout": dropout, "seed": seed, **figures(scores, features.test_labels)}
+    if model.joint:
+        net, maps = learn_jointly(net, seed, place, (trial[0] * rate, trial[1]))
+    scores = told(net, maps, len(features.test_labels))["mean"]
+    names = ("share", "backbone") if model.joint else ("rate", "dropout")
+    return {**dict(zip(names, trial, strict=True)), "seed": seed, **figures(scores, features.test_labels)}
 
 
-def trials() -> list[tuple[Model, float, float, int]]:
-    """The same trials for each rival, on each tuning seed."""
-    return [(model, *each, seed) for seed in TUNING_SEEDS for model in RIVALS for each in TRIALS]
+def trials() -> list[tuple[Model, Trial, int]]:
+    """The same trials for each rival, on each tuning seed; then those of training jointly."""
+    joint = [model for model in MODELS.values() if model.joint]
+    return [(model, trial, seed) for models, known in ((RIVALS, TRIALS), (joint, JOINT_TRIALS))
+            for seed in TUNING_SEEDS for model in models for trial in known]  # fmt: skip
 
 
-__all__ = ["MODELS", "Model", "cell", "chosen", "trials", "tuning_means", "tuning_trial"]
+__all__ = [
+    "MODELS",
+    "Model",
+    "cell",
+    "chosen",
+    "chosen_jointly",
+    "told_trial",
+    "trials",
+    "tuning_means",
+    "tuning_trial",
+]

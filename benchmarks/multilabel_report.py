@@ -6,9 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from multilabel_cells import BATCH, FURTHER, JOINT_STEPS, STEPS, TRIALS, TUNING_SEEDS, tuning_means
+from multilabel_cells import (
+    BATCH,
+    FURTHER,
+    JOINT_STEPS,
+    JOINT_TRIALS,
+    STEPS,
+    TRIALS,
+    TUNING_SEEDS,
+    Trial,
+    tuning_means,
+)
 from multilabel_claims import CLAIMS, NEAR, Cells, Estimate, difference, maps_of, row_named, verdict
-from multilabel_rows import RIVALS, ROWS, TABLES
+from multilabel_rows import MODELS, RIVALS, ROWS, TABLES
 from multilabel_worlds import BACKBONE_STEPS, CLIPS, STREAMS, VIDEOS
 from provenance import write_result
 from whenabouts.core.files import read_json
@@ -68,15 +78,14 @@ def _head(cells: Cells) -> Iterator[str]:
         "once, so that it suits none alone; where not said otherwise it is frozen, and heads learn from the maps of "
         f"{CLIPS} clips a video at rate 4 ({STEPS} steps of {BATCH} clips, AdamW, cosine). "
         f"Speeds: {FURTHER} further steps at a third of the rate. "
-        f"Jointly: {JOINT_STEPS} further steps of everything, the backbone at a tenth of the rate. Ten views a video, "
-        "their probabilities summed.\n"
+        f"Jointly: {JOINT_STEPS} further steps of everything. Ten views a video, their probabilities summed.\n"
     )
     yield (
         f"Each of {len(RIVALS)} rivals had the same {len(TRIALS)} trials of rate and dropout on seeds "
         f"{' and '.join(map(str, TUNING_SEEDS))} of the base world, which no table uses; variants of the head take "
-        "those of the head. mAP in percent (official rule: not interpolated), mean over seeds with 95 % intervals "
-        "(Student's t); `lead` is the paired difference from the table's first row. "
-        "`paper` is Charades: compare signs, not heights.\n"
+        f"those of the head. For training jointly each had {len(JOINT_TRIALS)} trials of both rates there. mAP in "
+        "percent (official rule: not interpolated), mean over seeds with 95 % intervals (Student's t); `lead` is the "
+        "paired difference from the table's first row. `paper` is Charades: compare signs, not heights.\n"
     )
     if made:
         yield (f"Machine: {os.cpu_count()} shared cores, one thread; {len(made)} cells, {cpu:.0f} CPU minutes; load "
@@ -139,9 +148,17 @@ def _tuning(tuning: dict[str, Any]) -> Iterator[str]:
         return
     yield "## Tuning\n"
     yield f"mAP of each trial, on the mean of seeds {' and '.join(map(str, TUNING_SEEDS))}; the best is used.\n"
-    yield "| rival | " + " | ".join(f"{rate:g}, dropout {dropout:g}" for rate, dropout in TRIALS) + " |"
-    yield "|---|" + "---|" * len(TRIALS)
+    frozen = {name: tried for name, tried in tuning.items() if not MODELS[name].joint}
+    yield from _trials(frozen, {trial: f"{trial[0]:g}, dropout {trial[1]:g}" for trial in TRIALS})
+    yield "\nJointly: the share of its own rate that the head has, and the rate of the backbone.\n"
+    joint = {name: tried for name, tried in tuning.items() if MODELS[name].joint}
+    yield from _trials(joint, {trial: f"1/{1 / trial[0]:.0f}, {trial[1]:g}" for trial in JOINT_TRIALS})
+
+
+def _trials(tuning: dict[str, Any], titles: dict[Trial, str]) -> Iterator[str]:
+    yield "| rival | " + " | ".join(titles.values()) + " |"
+    yield "|---|" + "---|" * len(titles)
     for name, tried in tuning.items():
         found = tuning_means(tried)
-        told = [f"{100 * found[trial]:.1f}" if trial in found else "" for trial in TRIALS]
+        told = [f"{100 * found[trial]:.1f}" if trial in found else "" for trial in titles]
         yield f"| {name} | " + " | ".join(told) + " |"

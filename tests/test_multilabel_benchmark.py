@@ -12,7 +12,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import multilabel
 import multilabel_worlds
-from multilabel_cells import TRIALS, TUNING_SEEDS, Model, cell, chosen, head_of, outputs, trials
+from multilabel_cells import (
+    JOINT_TRIALS,
+    TRIALS,
+    TUNING_SEEDS,
+    Model,
+    cell,
+    chosen,
+    chosen_jointly,
+    head_of,
+    outputs,
+    trials,
+)
 from multilabel_claims import CLAIMS, Claim, Estimate, difference, row_named, verdict
 from multilabel_costs import formula_macs
 from multilabel_nets import SmallSoundNet, SmallVideoNet, weights_of
@@ -45,12 +56,21 @@ def test_every_row_has_a_model_and_a_world_and_every_table_the_plain_rivals() ->
 
 def test_every_rival_has_the_same_trials_on_seeds_of_their_own() -> None:
     assert min(TUNING_SEEDS) >= 100
-    assert (
-        len({(model.name, *each) for model, *each in trials()})
-        == len(trials())
-        == len(RIVALS) * len(TRIALS) * len(TUNING_SEEDS)
-    )
+    joint = [model for model in MODELS.values() if model.joint]
+    made = {(model.name, trial, seed) for model, trial, seed in trials()}
+    assert len(made) == len(trials())
+    assert len(made) == (len(RIVALS) * len(TRIALS) + len(joint) * len(JOINT_TRIALS)) * len(TUNING_SEEDS)
     assert {model.tuned for model in MODELS.values()} == {model.name for model in RIVALS}
+
+
+def test_rates_of_training_jointly_come_from_their_own_trials(tmp_path: Path) -> None:
+    joint = [{"share": share, "backbone": rate, "seed": 100, "map": rate - share} for share, rate in JOINT_TRIALS]
+    frozen = {"rate": 1e-2, "dropout": 0.5, "seed": 100, "map": 0.4}
+    write_json(tmp_path / "tuning.json", {"head": [frozen], "head, jointly": joint})
+    place = Place(tmp_path, tmp_path)
+    assert chosen(MODELS["head, jointly"], place) == (1e-2, 0.5)
+    assert chosen_jointly(MODELS["head, jointly"], place) == [1 / 30, 1e-2]
+    assert chosen_jointly(MODELS["head"], place) == []
 
 
 def test_claims_name_rows_that_there_are() -> None:
