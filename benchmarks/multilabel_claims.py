@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from multilabel_rows import OUTPUTS, ROWS, T1, T1J, T3A, T3B, T3C, T3D, T3E, Row
+from multilabel_rows import CHOICES, OUTPUTS, ROWS, T1, T1J, T3A, T3B, T3C, T3D, T3E, Row
 
 Cells = Mapping[tuple[str, str], Mapping[int, Mapping[str, Any]]]
 NEAR = 0.01  # mAP within which two rows are called the same
@@ -60,6 +60,14 @@ def _world(name: str) -> str:
 
 
 _MEAN, _WIDE, _LSE, _OWN, _WHOLE = "mean", "mean, as many weights", "log-sum-exp", "no correlation", "complete"
+_SWEPT = {
+    "single": "one activity a video", "shifted": "other things go together in the test",
+    "unrelated": "nothing goes together", "always together": "activities are always of one scene",
+    "one place": "all is done in one place", "large": "things are large and fill the picture",
+    "one tempo": "all is done at one tempo", "nothing else": "nothing else is in the picture",
+    "sound": "real sound", "sound, shifted": "real sound, other digits go together in the test",
+    "sound, single": "real sound, one digit a stream",
+}  # fmt: skip
 CLAIMS = (
     Claim("The head beats the mean of the maps (1)", (T1, "ours"), (T1, _MEAN), "+2.8"),
     Claim("... and a pooled net with as many weights", (T1, "ours"), (T1, _WIDE), "no such rival"),
@@ -124,6 +132,13 @@ CLAIMS = (
     Claim("On real sound correlation helps", (_world("sound"), _WHOLE), (_world("sound"), _OWN), "no sound"),
     Claim("Sweep: sound, correlation where other digits go together in the test", (_world("sound, shifted"), _WHOLE),
           (_world("sound, shifted"), _OWN), swept=True),
+    *(Claim(f"Sweep: against log-sum-exp, {told}", (_world(world), _WHOLE), (_world(world), _LSE))
+      for world, told in _SWEPT.items()),
+    Claim("Observations had better ask from the mean of all positions", (CHOICES, "asked"), (CHOICES, "rows of the c"),
+          "not shown"),
+    *(Claim(f"... also {told}", (_world(world), "asked"), (_world(world), _WHOLE)) for world, told in _SWEPT.items()),
+    Claim("A row of the classifier for each activity is better than one for all", (CHOICES, "rows, no"),
+          (CHOICES, "shared, no"), "not shown"),
 )  # fmt: skip
 
 

@@ -131,7 +131,8 @@ ROWS: tuple[Row, ...] = (
     Row(CHOICES, "rows of the mask that sum to 1", "row shares"),
     *(row for world in SWEPT for row in (
         *_floors(_world_table(world), world), Row(_world_table(world), "no correlation", PLAIN, world),
-        Row(_world_table(world), "complete", HEAD, world))),
+        Row(_world_table(world), "complete", HEAD, world),
+        Row(_world_table(world), "asked from the mean of all positions", "viewpoint", world))),
     *(Row(_world_table("one tempo"), name, model, "one tempo", views) for name, model, views in (
         ("4 only", "head, further at 4", "4"), ("2 + 4 + 8", "head, tuned 2+4+8", "2+4+8"))),
     *(Row(_world_table("single"), name, name, "single") for name in ("K = 16", "non-local")),
