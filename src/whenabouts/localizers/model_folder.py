@@ -3,6 +3,7 @@
 What is no tensor, such as trees, stands in a file beside these.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,22 +11,15 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from whenabouts import __version__
-from whenabouts.config import as_table, load, read_toml, to_toml
+from whenabouts.config import as_table, load, read_toml
 from whenabouts.core.errors import InvalidData, ProjectError
-from whenabouts.core.files import (
-    check_content,
-    read_json,
-    reading_folder,
-    replacing_folder,
-    sha256_of,
-    write_json,
-    write_text,
-)
+from whenabouts.core.files import check_content, read_json, reading_folder
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.saved_folder import write_model_folder
 from whenabouts.localizers.protocol import Stream
 
 FORMAT = "whenabouts localizer 1"
@@ -68,16 +62,9 @@ def write_model(
     beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Write a model folder, whole or not at all; `settings` is the settings object, `beside` other files by name."""
-    with replacing_folder(folder) as part:
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(plain, part / "model.safetensors")
-        write_text(part / "settings.toml", to_toml({"train": as_table(settings)}))
-        write_json(part / "vocabulary.json", vocabulary.to_json())
-        for name, content in beside.items():
-            (part / name).write_bytes(content)
-        hashes = {name: sha256_of(part / name) for name in beside}
-        told = {**asdict(card), "sha256": sha256_of(part / "model.safetensors"), "beside": hashes}
-        write_json(part / "card.json", {"kind": "localizer", "format": FORMAT, "version": __version__, **told})
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in beside.items()}
+    about = {"kind": "localizer", "format": FORMAT, "version": __version__, **asdict(card), "beside": hashes}
+    write_model_folder(folder, tensors, {"train": as_table(settings)}, vocabulary, about, beside=beside)
 
 
 def read_card(folder: Path) -> Card:

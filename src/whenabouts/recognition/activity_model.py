@@ -10,18 +10,11 @@ import safetensors.torch
 import torch
 
 from whenabouts import __version__
-from whenabouts.config import Count, CountOrZero, Positive, Share, as_table, load, read_toml, settings, to_toml
+from whenabouts.config import Count, CountOrZero, Positive, Share, as_table, load, read_toml, settings
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
-from whenabouts.core.files import (
-    check_content,
-    read_json,
-    reading_folder,
-    replacing_folder,
-    sha256_of,
-    write_json,
-    write_text,
-)
+from whenabouts.core.files import check_content, read_json, reading_folder
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.saved_folder import write_model_folder
 from whenabouts.nets.activity_net import ActivityNet, Learns, PeopleAs
 from whenabouts.recognition.activity_clips import ClipSettings, ExtraShape
 from whenabouts.recognition.activity_settings import HeadSettings, HeadTraining
@@ -113,7 +106,6 @@ class ActivityModel:
 
     def save(self, folder: Path) -> None:
         """Write model.safetensors, settings.toml, vocabulary.json and card.json, whole or not at all."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
         tables = {"backbone": as_table(self.shape), "activities": as_table(self.settings)}
         about: dict[str, Any] = {
             "kind": "activities",
@@ -122,11 +114,7 @@ class ActivityModel:
             "training": dict(self.training),
         }
         about |= {"extra": None if self.extra is None else dataclasses.asdict(self.extra)}
-        with replacing_folder(folder) as part:
-            safetensors.torch.save_file(tensors, part / "model.safetensors")
-            write_text(part / "settings.toml", to_toml(tables))
-            write_json(part / "vocabulary.json", self.vocabulary.to_json())
-            write_json(part / "card.json", about | {"sha256": sha256_of(part / "model.safetensors")})
+        write_model_folder(folder, self.net.state_dict(), tables, self.vocabulary, about)
 
     @classmethod
     def load(cls, folder: Path) -> "ActivityModel":

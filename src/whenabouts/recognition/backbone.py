@@ -16,18 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whenabouts import __version__
-from whenabouts.config import as_table, load, read_toml, to_toml
+from whenabouts.config import as_table, load, read_toml
 from whenabouts.core.errors import InvalidData, ProjectError, SettingsError
-from whenabouts.core.files import (
-    check_content,
-    read_json,
-    reading_folder,
-    replacing_folder,
-    sha256_of,
-    write_json,
-    write_text,
-)
+from whenabouts.core.files import check_content, read_json, reading_folder
 from whenabouts.core.vocabulary import Vocabulary
+from whenabouts.data.saved_folder import write_model_folder
 from whenabouts.nets.clip_net import FeatureNet
 from whenabouts.recognition.backbone_settings import BackboneSettings
 from whenabouts.recognition.sound_settings import SoundSettings
@@ -129,11 +122,7 @@ class Backbone:
             "preprocessing": as_table(self.settings) | {"channels": self.settings.channels},
             **(card or {}),
         }
-        with replacing_folder(folder) as part:
-            safetensors.torch.save_file(self.tensors(), part / "model.safetensors")
-            write_text(part / "settings.toml", to_toml({self._table: as_table(self.settings)}))
-            write_json(part / "vocabulary.json", self.vocabulary.to_json())
-            write_json(part / "card.json", about | {"sha256": sha256_of(part / "model.safetensors")})
+        write_model_folder(folder, self.tensors(), {self._table: as_table(self.settings)}, self.vocabulary, about)
 
     @classmethod
     def load(cls, folder: Path) -> "Backbone":
