@@ -59,13 +59,11 @@ def test_an_id_stands_once() -> None:
         Manifest((entry("a"), entry("b"), entry("a")))
 
 
-def test_updating_replaces_and_adds() -> None:
-    changed = replace(entry("a"), title="new")
-    assert Manifest((entry("a"), entry("c"))).updated([changed, entry("b")]).entries == (
-        changed,
-        entry("b"),
-        entry("c"),
-    )
+def test_videos_within_a_split_or_all() -> None:
+    manifest = Manifest((entry("a"), replace(entry("b"), split="test")))
+    assert [[each.id for each in manifest.within(split)] for split in ("test", "all")] == [["b"], ["a", "b"]]
+    with pytest.raises(ProjectError, match=r"No video is in split 'tset'. Choose all or one of: test, train"):
+        manifest.within("tset")
 
 
 def test_missing_manifest_says_what_to_run(tmp_path: Path) -> None:

@@ -72,6 +72,10 @@ def check(
     if against is not None:
         _compare(project, against, set_aside, as_json)
         return
+    _check_project(project, on, frames=frames, files=files, as_json=as_json)
+
+
+def _check_project(project: Path, on: str, *, frames: bool, files: bool, as_json: bool) -> None:
     from whenabouts.core.errors import WriteError
     from whenabouts.core.files import write_json
     from whenabouts.data.doctor.check import check_project

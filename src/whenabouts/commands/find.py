@@ -1,8 +1,9 @@
 """`whenabouts find`: the moments of every video, ranked."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -80,27 +81,19 @@ def find(
     best moments of the concept, or of all. It holds small pictures of the videos: mind to whom you give it.
     """
     from whenabouts.config import tables
-    from whenabouts.core.errors import ProjectError, SettingsError
     from whenabouts.core.locks import locked
     from whenabouts.data.freshness import MomentsCard
     from whenabouts.data.manifest import file_of
     from whenabouts.data.project import Project
     from whenabouts.localizers import load_localizer
     from whenabouts.localizers.calibration import likely, load_calibration
-    from whenabouts.localizers.finding import find_moments
-    from whenabouts.scale.cluster import check_place, connected
 
     terminal = Terminal(as_json=as_json)
-    if min_score is not None and not math.isfinite(min_score):  # Every moment would be dropped, and JSON has no such.
-        raise SettingsError(f"--min-score {min_score} is no finite number. Give one, for example --min-score 0.5.")
-    if precision is not None and not 0 < precision <= 1:
-        raise SettingsError(f"--precision {precision} is no share above 0, up to 1. Give one: --precision 0.8.")
+    _check_bounds(min_score, precision)
     home = Project.open(project)
     calibration = None if precision is None else load_calibration(home)
     manifest = home.manifest()
-    if split != "all" and split not in manifest.splits:
-        raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(manifest.splits)}.")
-    entries = [entry for entry in manifest if entry.usable and split in ("all", entry.split)]
+    entries = [entry for entry in manifest.within(split) if entry.usable]
     told = tables(recipe, overrides, sections=("train",))["train"]
     localizer = load_localizer(home.localizer_folder, device=device, changes=told)
     if calibration is not None and told:
@@ -115,17 +108,7 @@ def find(
     card = MomentsCard.of(home, entries, store, [stream.modality for stream in localizer.streams], split=split,
                           asked={"min_score": min_score, "precision": precision, "train": told})  # fmt: skip
     _tell_stale(terminal, home, store, manifest)
-    if check_place(on):
-        from whenabouts.scale.finding import localizing_on
-
-        with connected(on) as ray:
-            localized = localizing_on(ray, home.localizer_folder, told, terminal, device=device)
-            found = find_moments(localizer, entries, store, terminal, localized)
-    else:
-        found = find_moments(localizer, entries, store, terminal)
-    if not found.videos:  # Before anything is written: what was found earlier stays.
-        told_why = ", ".join(f"{count} {reason}" for reason, count in found.left_out.most_common()) or "none is usable"
-        raise ProjectError(f"No video can be searched: {told_why}. Run `whenabouts extract` first.")
+    found = _searched(home, localizer, entries, _Place(on, told, device), terminal)
     moments = found.moments if min_score is None else found.moments[found.moments.scores >= min_score]
     if calibration is not None and precision is not None:
         moments = moments[likely(moments, calibration, precision)]
@@ -135,9 +118,56 @@ def find(
     best = moments if wanted is None else moments[moments.classes == wanted]
     if html is not None:
         _write_page(html, home, entries, best, localizer, terminal=terminal)
+    _tell_limits(terminal, found, localizer)
     files = {entry.id: str(file_of(entry.video.path)) for entry in entries}
-    _tell(terminal, found, moments, best.ranked(top), files, folder=home.moments_folder, html=html,
-          advice=_advice(localizer), changes=changes)  # fmt: skip
+    rows, shown = _listed(best.ranked(top), files)
+    last = f"Wrote {home.moments_folder / 'moments.json'}: {len(moments)} moments in {found.videos} videos."
+    last += _told_changes(changes) + ("" if html is None else f" The page is {html}.")
+    values = {"folder": str(home.moments_folder), "moments": len(moments), "videos": found.videos,
+              "left_out": dict(found.left_out), "cut": dict(found.cut), "covered": found.covered, "best": shown,
+              "changes": changes, "html": None if html is None else str(html)}  # fmt: skip
+    terminal.result("\n".join([*rows, last]), values)
+
+
+def _check_bounds(min_score: float | None, precision: float | None) -> None:
+    from whenabouts.core.errors import SettingsError
+
+    if min_score is not None and not math.isfinite(min_score):  # Every moment would be dropped, and JSON has no such.
+        raise SettingsError(f"--min-score {min_score} is no finite number. Give one, for example --min-score 0.5.")
+    if precision is not None and not 0 < precision <= 1:
+        raise SettingsError(f"--precision {precision} is no share above 0, up to 1. Give one: --precision 0.8.")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where videos are searched: on this machine or a cluster, by the saved localizer with some settings changed."""
+
+    on: str
+    changes: dict[str, Any]
+    device: str
+
+
+def _searched(
+    home: "Project", localizer: "Localizer", entries: "list[Entry]", place: _Place, terminal: Terminal
+) -> "Found":
+    """The moments of all videos; where none can be searched a ProjectError, before anything is written."""
+    from whenabouts.core.errors import ProjectError
+    from whenabouts.localizers.finding import find_moments
+    from whenabouts.scale.cluster import check_place, connected
+
+    store = home.features()
+    if check_place(place.on):
+        from whenabouts.scale.finding import localizing_on
+
+        with connected(place.on) as ray:
+            localized = localizing_on(ray, home.localizer_folder, place.changes, terminal, device=place.device)
+            found = find_moments(localizer, entries, store, terminal, localized)
+    else:
+        found = find_moments(localizer, entries, store, terminal)
+    if not found.videos:  # What was found earlier stays.
+        told_why = ", ".join(f"{count} {reason}" for reason, count in found.left_out.most_common()) or "none is usable"
+        raise ProjectError(f"No video can be searched: {told_why}. Run `whenabouts extract` first.")
+    return found
 
 
 def _tell_stale(terminal: Terminal, home: "Project", store: "FeatureStore", manifest: "Manifest") -> None:
@@ -219,21 +249,8 @@ def _write_page(
                      f"{left} more have some.")  # fmt: skip
 
 
-def _tell(
-    terminal: Terminal,
-    found: "Found",
-    moments: "Moments",
-    best: "Moments",
-    files: dict[str, str],
-    *,
-    folder: Path,
-    html: Path | None,
-    advice: str,
-    changes: dict[str, int] | None,
-) -> None:
-    """What was left out, then the best moments with their files, and what was written."""
-    from whenabouts.core.timing import clock
-
+def _tell_limits(terminal: Terminal, found: "Found", localizer: "Localizer") -> None:
+    """Say which videos were left out or cut short, and where moments cover too much to trust their borders."""
     if found.left_out:
         told = ", ".join(f"{count} {reason}" for reason, count in found.left_out.most_common())
         terminal.say(f"Left out: {told}.")
@@ -245,28 +262,28 @@ def _tell(
     if found.covered > MUCH_COVERED:
         terminal.say(
             f"The moments of a concept cover {found.covered:.0%} of its videos on average: trust their ranking rather "
-            f"than their borders{advice}."
+            f"than their borders{_advice(localizer)}."
         )
-    times = [f"{clock(row.start_seconds):>11} - {clock(row.end_seconds):<11}" for row in best]
-    lines = [
-        f"{row.score:8.3f}  {time}  {row.concept}  {files[row.video_id]}" for time, row in zip(times, best, strict=True)
-    ]
-    last = f"Wrote {folder / 'moments.json'}: {len(moments)} moments in {found.videos} videos."
-    last += (
-        ""
-        if changes is None or changes["kept"] == changes["before"] == changes["after"]
-        else (
-            f" Since the last time {changes['kept']} are kept, {changes['moved']} moved, {changes['new']} new, "
-            f"{changes['gone']} gone (reports/changes.json)."
-        )
+
+
+def _listed(best: "Moments", files: dict[str, str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The best moments with their files: a line each, and the same as plain values."""
+    from whenabouts.core.timing import clock
+
+    lines, values = [], []
+    for row in best:
+        time, file = f"{clock(row.start_seconds):>11} - {clock(row.end_seconds):<11}", files[row.video_id]
+        lines.append(f"{row.score:8.3f}  {time}  {row.concept}  {file}")
+        values.append({"video": row.video_id, "file": file, "concept": row.concept, "start": row.start_seconds,
+                       "end": row.end_seconds, "score": row.score})  # fmt: skip
+    return lines, values
+
+
+def _told_changes(changes: dict[str, int] | None) -> str:
+    """What became of the moments that were found the last time; nothing where all are as they were."""
+    if changes is None or changes["kept"] == changes["before"] == changes["after"]:
+        return ""
+    return (
+        f" Since the last time {changes['kept']} are kept, {changes['moved']} moved, {changes['new']} new, "
+        f"{changes['gone']} gone (reports/changes.json)."
     )
-    last += "" if html is None else f" The page is {html}."
-    shown = [
-        {"video": row.video_id, "file": files[row.video_id], "concept": row.concept, "start": row.start_seconds,
-         "end": row.end_seconds, "score": row.score}
-        for row in best
-    ]  # fmt: skip
-    values = {"folder": str(folder), "moments": len(moments), "videos": found.videos, "left_out": dict(found.left_out),
-              "cut": dict(found.cut), "covered": found.covered, "best": shown, "changes": changes,
-              "html": None if html is None else str(html)}  # fmt: skip
-    terminal.result("\n".join([*lines, last]), values)

@@ -9,9 +9,14 @@ from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Device, Json, Overrides, ProjectFolder, Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whenabouts.data.manifest import Entry
     from whenabouts.data.project import Project
     from whenabouts.recognition.activity_model import ActivityModel
+    from whenabouts.recognition.activity_testing import Look
     from whenabouts.recognition.backbone import Backbone
+    from whenabouts.recognition.backbone_settings import BackboneSettings
     from whenabouts.recognition.pretraining import Run
 
 Split = Annotated[str, typer.Option("--split", help="The split whose videos are looked at.")]
@@ -26,32 +31,18 @@ def learn_activities(
     terminal: Terminal,
 ) -> None:
     """Train a net for activities and test it; `told` are the tables [backbone] and [activities]."""
-    import torch
-
     from whenabouts.config import load
-    from whenabouts.core.errors import InvalidData, ProjectError
     from whenabouts.core.files import write_json
     from whenabouts.core.locks import claimed
     from whenabouts.data.box_files import boxes_path, read_boxes
-    from whenabouts.recognition.activity_model import ActivityModel, ActivitySettings
-    from whenabouts.recognition.activity_report import forget, line, tested
+    from whenabouts.recognition.activity_model import ActivitySettings
+    from whenabouts.recognition.activity_report import forget, line
     from whenabouts.recognition.activity_testing import Look
     from whenabouts.recognition.activity_videos import clear_checkpoints, gather, train_activities
-    from whenabouts.recognition.backbone import Backbone
-    from whenabouts.recognition.backbone_settings import BackboneSettings
-    from whenabouts.recognition.first_weights import first_net
-    from whenabouts.recognition.pretraining import median_aspect
 
     how = load(ActivitySettings, told["activities"], "[activities]")
     entries, vocabulary = home.manifest().of_split("train"), home.vocabulary()
-    if isinstance(begun, ActivityModel):
-        start: Backbone | ActivityModel = begun
-        shape = begun.shape
-    else:
-        shape = load(BackboneSettings, told["backbone"], "[backbone]")
-        shape = shape.boxed(median_aspect([entry.video for entry in entries if entry.usable]))
-        torch.manual_seed(run.seed)  # What does not come from a start is drawn at random.
-        start = Backbone(shape, first_net(shape, begun, run.spread))
+    start, shape = _start(begun, told["backbone"], entries, run)
     boxes = None
     if how.people != "none":
         boxes, problems = read_boxes(boxes_path(home.folder, "train"), vocabulary)
@@ -64,13 +55,7 @@ def learn_activities(
         forget(home)
         model.save(folder)
         look = Look(how.testing, home.features(), run.cache, run.compute, terminal, run.workers)
-        report: dict[str, Any] = {"training": dict(model.training), "tests": {}, "untested": {}}
-        for split in splits:
-            try:
-                report["tests"][split] = tested(home, model, split, look)
-            except (InvalidData, ProjectError) as error:
-                report["untested"][split] = str(error)
-                terminal.say(f"{split}: {error}")
+        report = {"training": dict(model.training), **_tests(home, model, splits, look)}
         write_json(home.reports_folder / "activities.json", report)
         clear_checkpoints(run)
     figures = "; ".join(line(split, one) for split, one in report["tests"].items())
@@ -79,6 +64,42 @@ def learn_activities(
         f"{figures or 'No split was tested'}.{_not_used(report)}",
         {"folder": str(folder), **report},
     )
+
+
+def _start(
+    begun: "Backbone | ActivityModel | None", table: dict[str, Any], entries: "Sequence[Entry]", run: "Run"
+) -> "tuple[Backbone | ActivityModel, BackboneSettings]":
+    """What training begins with, and the shape of its backbone: all of a net for activities, else a new backbone."""
+    import torch
+
+    from whenabouts.config import load
+    from whenabouts.recognition.activity_model import ActivityModel
+    from whenabouts.recognition.backbone import Backbone
+    from whenabouts.recognition.backbone_settings import BackboneSettings
+    from whenabouts.recognition.first_weights import first_net
+    from whenabouts.recognition.pretraining import median_aspect
+
+    if isinstance(begun, ActivityModel):
+        return begun, begun.shape
+    shape = load(BackboneSettings, table, "[backbone]")
+    shape = shape.boxed(median_aspect([entry.video for entry in entries if entry.usable]))
+    torch.manual_seed(run.seed)  # What does not come from a start is drawn at random.
+    return Backbone(shape, first_net(shape, begun, run.spread)), shape
+
+
+def _tests(home: "Project", model: "ActivityModel", splits: list[str], look: "Look") -> dict[str, dict[str, Any]]:
+    """What each split says of the net under "tests", and why others can't be tested under "untested"."""
+    from whenabouts.core.errors import InvalidData, ProjectError
+    from whenabouts.recognition.activity_report import tested
+
+    tests, untested = {}, {}
+    for split in splits:
+        try:
+            tests[split] = tested(home, model, split, look)
+        except (InvalidData, ProjectError) as error:
+            untested[split] = str(error)
+            look.progress.say(f"{split}: {error}")
+    return {"tests": tests, "untested": untested}
 
 
 def _not_used(report: dict[str, Any]) -> str:

@@ -1,13 +1,17 @@
 """`whenabouts import`: videos and weak labels into a project."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whenabouts.commands.console import Terminal
 from whenabouts.commands.options import Json, Overrides, ProjectFolder, Recipe
 from whenabouts.core.errors import InvalidData, SettingsError
+
+if TYPE_CHECKING:
+    from whenabouts.data.importers import ImportSettings
+    from whenabouts.data.vocabulary import VocabularySettings
 
 Kind = Annotated[
     str,
@@ -99,34 +103,18 @@ def import_(
     """
     import time
 
-    from whenabouts.config import as_table, load, tables
-    from whenabouts.data.importers import ImportSettings
     from whenabouts.data.importing import import_into
     from whenabouts.data.project import Project
-    from whenabouts.data.vocabulary import VocabularySettings
 
     terminal = Terminal(as_json=as_json)
-    home = Project(project)
     features = {"layout": layout, "annotations": None if annotations is None else str(annotations)}
     told = {"split": split, "include": include, "exclude": exclude, "seeds": seeds and str(seeds),
             "seed_nouns": seed_nouns and str(seed_nouns), "csv": {"columns": _columns(columns)},
             "features": features}  # fmt: skip
     only = [name.strip() for name in (concepts or "").split(",") if name.strip()]
     named = {"min_count": min_count, "max_concepts": max_concepts, "only": only, "absent": absent}
-    try:
-        earlier = as_table(home.vocabulary_settings())
-    except InvalidData as error:  # The file is written anew: what it held of settings can't be kept.
-        terminal.say(str(error))
-        earlier = {}
-    given = tables(
-        recipe,
-        overrides,
-        sections=("import", "vocabulary"),
-        below={"vocabulary": earlier},
-        above={"import": _given(told), "vocabulary": _given(named)},
-    )
-    settings = load(ImportSettings, given["import"], "[import]")
-    labels = load(VocabularySettings, given["vocabulary"], "[vocabulary]")
+    above = {"import": _given(told), "vocabulary": _given(named)}
+    settings, labels = _settings(project, recipe, overrides, above, terminal)
     home = Project.create(project)
     outcome = import_into(home, kind, root, settings, labels, now_ns=time.time_ns(), progress=terminal)
     figures = outcome.figures()
@@ -137,6 +125,28 @@ def import_(
         f"{figures['concepts']} concepts, {figures['problem_count']} problems (see reports/import.json)."
     )
     terminal.result(line, {"project": str(home.folder), **figures, "counts": dict(outcome.imported.counts)})
+
+
+def _settings(
+    project: Path, recipe: Path | None, overrides: list[str] | None, above: dict[str, Any], terminal: Terminal
+) -> "tuple[ImportSettings, VocabularySettings]":
+    """What `above` says, else the recipe and overrides, else, of the vocabulary, what the project has."""
+    from whenabouts.config import as_table, load, tables
+    from whenabouts.data.importers import ImportSettings
+    from whenabouts.data.project import Project
+    from whenabouts.data.vocabulary import VocabularySettings
+
+    try:
+        earlier = as_table(Project(project).vocabulary_settings())
+    except InvalidData as error:  # The file is written anew: what it held of settings can't be kept.
+        terminal.say(str(error))
+        earlier = {}
+    sections = ("import", "vocabulary")
+    given = tables(recipe, overrides, sections=sections, below={"vocabulary": earlier}, above=above)
+    return (
+        load(ImportSettings, given["import"], "[import]"),
+        load(VocabularySettings, given["vocabulary"], "[vocabulary]"),
+    )
 
 
 def _columns(given: list[str] | None) -> dict[str, str] | None:

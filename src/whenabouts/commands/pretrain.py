@@ -23,7 +23,6 @@ from whenabouts.commands.options import (
 
 if TYPE_CHECKING:
     from whenabouts.core.progress import Progress
-    from whenabouts.data.manifest import Manifest
     from whenabouts.data.project import Project
     from whenabouts.recognition.backbone import Backbone, Shape
 
@@ -111,12 +110,7 @@ def pretrain(
         return
     if launched():
         raise SettingsError("--weights takes a backbone without training: start it once, without torchrun.")
-    home = asked.home()
-    _start(home, modality, "random", architecture, terminal)
-    shape, _ = _settings(recipe, overrides, modality, None, trained=False)
-    backbone, folder = _taken(weights, shape, home.manifest()), home.backbone_of(modality)
-    backbone.save(folder, card={"weights": weights.name})
-    terminal.result(f"Wrote {folder}: {backbone.source}.", {"folder": str(folder), "source": backbone.source})
+    terminal.result(*_taken(asked, weights, terminal))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,16 +235,22 @@ def _settings(
     return shape, told.get("pretrain", {})
 
 
-def _taken(weights: Path, shape: "Shape", manifest: "Manifest") -> "Backbone":
-    """A backbone from elsewhere, its box that of the training videos where its settings do not say."""
+def _taken(asked: _Asked, weights: Path, terminal: Terminal) -> _Outcome:
+    """Take a backbone from elsewhere, its box that of the training videos where its settings do not say."""
     from whenabouts.core.errors import SettingsError
     from whenabouts.recognition.backbone import backbone_at
     from whenabouts.recognition.pretraining import median_aspect
     from whenabouts.recognition.sound_settings import SoundSettings
 
+    home = asked.home()
+    _start(home, asked.modality, "random", asked.architecture, terminal)
+    shape, _ = _settings(asked.recipe, asked.overrides, asked.modality, None, trained=False)
     if not isinstance(shape, SoundSettings):
-        shape = shape.boxed(median_aspect([entry.video for entry in manifest.of_split("train") if entry.usable]))
+        videos = [entry.video for entry in home.manifest().of_split("train") if entry.usable]
+        shape = shape.boxed(median_aspect(videos))
     backbone = backbone_at(weights, shape)
     if backbone.settings.modality != shape.modality:
         raise SettingsError(f"{weights} is a backbone for --modality {backbone.settings.modality}.")
-    return backbone
+    folder = home.backbone_of(asked.modality)
+    backbone.save(folder, card={"weights": weights.name})
+    return f"Wrote {folder}: {backbone.source}.", {"folder": str(folder), "source": backbone.source}

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from whenabouts.data.project import Project
     from whenabouts.localizers import Localizer
     from whenabouts.page.choosing import Candidate, KnownSpans
-    from whenabouts.page.pointing import Looked
 
 LOOKED_AT = 200
 MOMENTS = "moments"
@@ -100,17 +99,11 @@ def show(
     for name in wanted:
         try:
             if name == MOMENTS:
-                files, facts["shown"] = _draw_moments(
-                    home, models.localizer, (split, known, videos), folder, kind, terminal
-                )
+                files, facts["shown"] = _draw_moments(models, known, folder, kind)
                 written += files
             else:
                 path = folder / f"{name}.{kind}"
-                if name in ACTIVITY_PICTURES:
-                    facts[name] = ACTIVITY_PICTURES[name](models.activities, asked, path)
-                else:
-                    looked = _looked(home, models.localizer, split, terminal)
-                    facts[name] = CONCEPT_PICTURES[name](looked, home, asked, path)
+                facts[name] = _draw(name, models, asked, path)
                 terminal.say(f"{path.name}: {facts[name]}.")
                 written.append(path)
         except WhenaboutsError as error:
@@ -145,8 +138,10 @@ class _Models:
         from whenabouts.recognition.activity_model import ActivityModel
 
         model = ActivityModel.load(self.home.models_folder / "activities")
-        entries = _usable(self.home, self.split)
-        return ActivityLook(model, look(model, entries, self.videos, self.home.cache_folder, self.terminal))
+        return ActivityLook(model, look(model, self.entries(), self.videos, self.home.cache_folder, self.terminal))
+
+    def entries(self) -> "list[Entry]":
+        return [entry for entry in self.home.manifest().within(self.split) if entry.usable]
 
 
 def _wanted(pictures: list[str] | None) -> list[str]:
@@ -160,12 +155,7 @@ def _wanted(pictures: list[str] | None) -> list[str]:
 
 
 def _draw_moments(
-    home: "Project",
-    localizer: "Localizer",
-    which: "tuple[str, KnownSpans | None, int]",
-    folder: Path,
-    kind: str,
-    terminal: Terminal,
+    models: _Models, known: "KnownSpans | None", folder: Path, kind: str
 ) -> tuple[list[Path], list[dict[str, str]]]:
     """Draw moments, attention and winners of a split, with known truth and so many videos: files, and what they show.
 
@@ -174,11 +164,14 @@ def _draw_moments(
     from whenabouts.page.choosing import candidates, many_and_one
     from whenabouts.page.pictures import draw_attention, draw_moments
 
-    split, known, videos = which
-    found = candidates(localizer, _entries(home, split, terminal), home.features(), known, terminal)
+    home, localizer, terminal = models.home, models.localizer, models.terminal
+    entries = models.entries()
+    if len(entries) > LOOKED_AT:
+        terminal.say(f"Choosing from the first {LOOKED_AT} of {len(entries)} videos.")
+    found = candidates(localizer, entries[:LOOKED_AT], home.features(), known, terminal)
     if not found:
         raise ProjectError("No video can be shown: none has features and a concept. Run `whenabouts extract` first.")
-    chosen = many_and_one(found, videos)
+    chosen = many_and_one(found, models.videos)
     written = [folder / f"moments.{kind}"]
     draw_moments([each.shown for each in chosen], written[0])
     if chosen[0].shown.attention is not None:
@@ -191,10 +184,15 @@ def _draw_moments(
     return written, [{"video": each.entry.id, "concept": each.shown.concept} for each in chosen]
 
 
-def _looked(home: "Project", localizer: "Localizer", split: str, terminal: Terminal) -> "Looked":
+def _draw(name: str, models: _Models, asked: Asked, path: Path) -> str:
+    """Draw a picture of activities or of concepts, and say what it shows."""
     from whenabouts.page.pointing import Looked
 
-    return Looked(localizer, {entry.id: entry for entry in _usable(home, split)}, home.features(), terminal)
+    if name in ACTIVITY_PICTURES:
+        return ACTIVITY_PICTURES[name](models.activities, asked, path)
+    localizer, entries = models.localizer, {entry.id: entry for entry in models.entries()}
+    looked = Looked(localizer, entries, models.home.features(), models.terminal)
+    return CONCEPT_PICTURES[name](looked, models.home, asked, path)
 
 
 def _known(path: Path, subset: str) -> "KnownSpans":
@@ -204,21 +202,6 @@ def _known(path: Path, subset: str) -> "KnownSpans":
     for video, label, span in zip(rows.videos.tolist(), rows.classes.tolist(), rows.spans.tolist(), strict=True):
         known.setdefault((rows.video_ids[video], rows.labels[label]), []).append(span)
     return known
-
-
-def _entries(home: "Project", split: str, terminal: Terminal) -> "list[Entry]":
-    """The usable videos of a split, or the first of them where there are very many."""
-    entries = _usable(home, split)
-    if len(entries) > LOOKED_AT:
-        terminal.say(f"Choosing from the first {LOOKED_AT} of {len(entries)} videos.")
-    return entries[:LOOKED_AT]
-
-
-def _usable(home: "Project", split: str) -> "list[Entry]":
-    manifest = home.manifest()
-    if split != "all" and split not in manifest.splits:
-        raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(manifest.splits)}.")
-    return [entry for entry in manifest if entry.usable and split in ("all", entry.split)]
 
 
 def _drawn_winners(

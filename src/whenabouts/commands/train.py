@@ -11,7 +11,14 @@ from whenabouts.commands.options import Device, Json, On, Overrides, Processes, 
 
 if TYPE_CHECKING:
     from whenabouts.core.progress import Progress
+    from whenabouts.core.vocabulary import Vocabulary
+    from whenabouts.data.examples import Examples
     from whenabouts.data.feature_store import FeatureStore
+    from whenabouts.data.manifest import Entry
+    from whenabouts.data.project import Project
+    from whenabouts.localizers import Localizer
+    from whenabouts.localizers.choosing import Choice
+    from whenabouts.localizers.reviewing.lessons import ReviewedLessons
 
 Name = Annotated[
     str | None,
@@ -139,71 +146,31 @@ def _trained_there(asked: _Asked, progress: "Progress") -> _Outcome:
 
 def _trained(asked: _Asked, progress: "Progress") -> _Outcome:
     """Train, and save what it was worth; what to tell in the end."""
-    from whenabouts.config import load, tables
     from whenabouts.core.files import remove_folder, sweep
     from whenabouts.core.locks import claimed
-    from whenabouts.data.examples import Examples
-    from whenabouts.data.freshness import Lessons
     from whenabouts.data.project import Project
-    from whenabouts.localizers import LOCALIZERS, chosen_localizer
-    from whenabouts.localizers.calibration import save_calibration
-    from whenabouts.localizers.choosing import choose_localizer, save_choice
-    from whenabouts.localizers.reviewing.lessons import (
-        ReviewedLessons,
-        rivals_for_reviews,
-        told_change,
-        told_for_reviews,
-    )
+    from whenabouts.localizers import LOCALIZERS
+    from whenabouts.localizers.reviewing.lessons import told_change
 
-    table = tables(asked.recipe, asked.overrides, sections=("train",))["train"]
-    free = asked.localizer is None and not table
-    localizer, told = chosen_localizer(asked.localizer, table)
-    if asked.with_reviews:
-        told = told_for_reviews(localizer, told)
-    settings = load(LOCALIZERS[localizer].Settings, told, "[train]")
+    localizer, settings, free = _told(asked)
     home = Project.open(asked.project)
-    store, vocabulary = home.features(), home.vocabulary()
-    modalities = _modalities(store, asked.modality)
-    entries = said = [entry for entry in home.manifest().of_split("train") if entry.usable]
-    lessons = ReviewedLessons.of(home, progress, truth=asked.truth) if asked.with_reviews else None
-    if lessons is not None:
-        entries, vocabulary = list(lessons.entries), lessons.vocabulary
-    absent = home.vocabulary_settings().absent
-    examples = Examples.of(entries, vocabulary, store, modalities, absent, partial=True)
-    for reason in store.broken.values():
-        progress.say(reason)
-    if examples.missing:
-        progress.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
-    folder, cache = home.localizer_folder, home.cache_folder / "train"
-    choice = None
+    matter = _matter(asked, home, progress)
+    examples, vocabulary, lessons = matter.examples, matter.vocabulary, matter.lessons
+    cache, choice, learning = home.cache_folder / "train", None, None
     with claimed(cache, "a training"):
         if free and any(part.present.any() for part in examples.segments):
-            rivals = rivals_for_reviews(home) if asked.with_reviews else None
-            choice = choose_localizer(
-                examples, examples.segments, progress, vocabulary=vocabulary, seed=asked.seed, device=asked.device,
-                checkpoints=cache / "trials", rivals=rivals, labels=examples.labels,
-                video_ids=examples.video_ids,
-            )  # fmt: skip
-            progress.say(f"Chose {choice.name}: {choice.why}. It now learns from all videos.")
+            choice, settings = _chosen(asked, home, matter, cache / "trials", progress)
             localizer = choice.name
-            settings = rivals[localizer] if rivals is not None else LOCALIZERS[localizer].Settings()
         unfinished = cache / localizer
         trained = LOCALIZERS[localizer].fit(
             examples, settings, progress, vocabulary=vocabulary, seed=asked.seed, device=asked.device,
             checkpoints=unfinished,
         )  # fmt: skip
-        learning = None
         if lessons is not None:
             learning = lessons.report(home, trained, progress, even_if_worse=asked.even_if_worse)
         taken = learning is None or learning["kept"] == "new"
         if taken:
-            if vocabulary.names != home.vocabulary().names:
-                home.write_vocabulary(vocabulary, home.vocabulary_settings())
-            trained.save(folder)
-            save_calibration(home, None if choice is None else choice.calibration)
-            save_choice(home, choice)
-            lacking = set(examples.missing)
-            Lessons.of(home, [entry for entry in said if entry.id not in lacking]).save(home)
+            _take(home, trained, choice, matter)
         for done in (unfinished, cache / "trials"):
             remove_folder(done)
         sweep(cache)
@@ -211,13 +178,90 @@ def _trained(asked: _Asked, progress: "Progress") -> _Outcome:
     if learning is not None:
         facts |= {"learning": learning}
         progress.say(told_change(learning))
-    made = f"{localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos."
+    folder, made = home.localizer_folder, f"{localizer} for {len(vocabulary)} concepts, from {facts['videos']} videos."
     return (
         f"Wrote {folder}: {made}" if taken else f"Kept {folder} as it was. Not taken, being worse: {made}",
-        {"folder": str(folder), "localizer": localizer, "concepts": len(vocabulary), "modalities": list(modalities),
-         "without_features": len(examples.missing),
+        {"folder": str(folder), "localizer": localizer, "concepts": len(vocabulary),
+         "modalities": list(matter.modalities), "without_features": len(examples.missing),
          "trials": {} if choice is None else {trial.name: trial.map for trial in choice.trials}, **facts},
     )  # fmt: skip
+
+
+def _told(asked: _Asked) -> tuple[str, Any, bool]:
+    """The localizer that is asked for and its settings, else the default; and whether another one may be chosen."""
+    from whenabouts.config import load, tables
+    from whenabouts.localizers import LOCALIZERS, chosen_localizer
+    from whenabouts.localizers.reviewing.lessons import told_for_reviews
+
+    table = tables(asked.recipe, asked.overrides, sections=("train",))["train"]
+    localizer, told = chosen_localizer(asked.localizer, table)
+    if asked.with_reviews:
+        told = told_for_reviews(localizer, told)
+    return localizer, load(LOCALIZERS[localizer].Settings, told, "[train]"), asked.localizer is None and not table
+
+
+@dataclass(frozen=True)
+class _Matter:
+    """What to learn from: `entries` are the usable training videos of the manifest, `lessons` what reviews add."""
+
+    entries: "list[Entry]"
+    examples: "Examples"
+    vocabulary: "Vocabulary"
+    modalities: tuple[str, ...]
+    lessons: "ReviewedLessons | None"
+
+
+def _matter(asked: _Asked, home: "Project", progress: "Progress") -> _Matter:
+    """Gather it, and say what is broken or missing."""
+    from whenabouts.data.examples import Examples
+    from whenabouts.localizers.reviewing.lessons import ReviewedLessons
+
+    store, vocabulary = home.features(), home.vocabulary()
+    modalities = _modalities(store, asked.modality)
+    entries = learned = [entry for entry in home.manifest().of_split("train") if entry.usable]
+    lessons = ReviewedLessons.of(home, progress, truth=asked.truth) if asked.with_reviews else None
+    if lessons is not None:
+        learned, vocabulary = list(lessons.entries), lessons.vocabulary
+    absent = home.vocabulary_settings().absent
+    examples = Examples.of(learned, vocabulary, store, modalities, absent, partial=True)
+    for reason in store.broken.values():
+        progress.say(reason)
+    if examples.missing:
+        progress.say(f"{len(examples.missing)} training videos have no features yet: run `whenabouts extract`.")
+    return _Matter(entries, examples, vocabulary, modalities, lessons)
+
+
+def _chosen(
+    asked: _Asked, home: "Project", matter: _Matter, checkpoints: Path, progress: "Progress"
+) -> tuple["Choice", Any]:
+    """Try localizers on checked segments: what was chosen, and its settings."""
+    from whenabouts.localizers import LOCALIZERS
+    from whenabouts.localizers.choosing import choose_localizer
+    from whenabouts.localizers.reviewing.lessons import rivals_for_reviews
+
+    rivals = rivals_for_reviews(home) if asked.with_reviews else None
+    examples = matter.examples
+    choice = choose_localizer(
+        examples, examples.segments, progress, vocabulary=matter.vocabulary, seed=asked.seed, device=asked.device,
+        checkpoints=checkpoints, rivals=rivals, labels=examples.labels, video_ids=examples.video_ids,
+    )  # fmt: skip
+    progress.say(f"Chose {choice.name}: {choice.why}. It now learns from all videos.")
+    return choice, LOCALIZERS[choice.name].Settings() if rivals is None else rivals[choice.name]
+
+
+def _take(home: "Project", trained: "Localizer", choice: "Choice | None", matter: _Matter) -> None:
+    """Make it the project's localizer, with what its scores mean and which videos it was told of."""
+    from whenabouts.data.freshness import Lessons
+    from whenabouts.localizers.calibration import save_calibration
+    from whenabouts.localizers.choosing import save_choice
+
+    if matter.vocabulary.names != home.vocabulary().names:
+        home.write_vocabulary(matter.vocabulary, home.vocabulary_settings())
+    trained.save(home.localizer_folder)
+    save_calibration(home, None if choice is None else choice.calibration)
+    save_choice(home, choice)
+    lacking = set(matter.examples.missing)
+    Lessons.of(home, [entry for entry in matter.entries if entry.id not in lacking]).save(home)
 
 
 def _modalities(store: "FeatureStore", asked: list[str] | None) -> tuple[str, ...]:

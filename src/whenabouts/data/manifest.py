@@ -193,9 +193,11 @@ class Manifest:
         """Entries of one split, in order of their ids."""
         return tuple(entry for entry in self.entries if entry.split == split)
 
-    def updated(self, entries: Iterable[Entry]) -> "Manifest":
-        """A manifest in which `entries` take the place of those with the same id, and new ones join."""
-        return Manifest(tuple({**self._by_id, **{entry.id: entry for entry in entries}}.values()))
+    def within(self, split: str) -> list[Entry]:
+        """Entries of one split, or "all"; a split that no video is in raises ProjectError."""
+        if split != "all" and split not in self.splits:
+            raise ProjectError(f"No video is in split {split!r}. Choose all or one of: {', '.join(self.splits)}.")
+        return [entry for entry in self.entries if split in ("all", entry.split)]
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":

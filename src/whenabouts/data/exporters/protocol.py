@@ -173,11 +173,7 @@ def moments_of(project: Project, settings: ExportSettings, *, judged: bool = Tru
         kept = judged_moments(kept, _standing(project))
     if settings.split == "all":
         return kept
-    manifest = project.manifest()
-    if settings.split not in manifest.splits:
-        known = ", ".join(manifest.splits)
-        raise ProjectError(f"No video is in split {settings.split!r}. Choose all or one of: {known}.")
-    wanted = {entry.id for entry in manifest.of_split(settings.split)}
+    wanted = {entry.id for entry in project.manifest().within(settings.split)}
     return kept[_among(kept.video_ids.tolist(), wanted)]
 
 
