@@ -32,7 +32,8 @@ from whenabouts.data.worlds.timeline_world import timeline_world
 from whenabouts.data.worlds.timelines import TimelineShape
 from whenabouts.localizers import LOCALIZERS
 from whenabouts.localizers.calibration import Ratings, likely, right_moments
-from whenabouts.localizers.choosing import RIVALS, Checked, choose_localizer, precision_of
+from whenabouts.localizers.checked import Checked, precision_of
+from whenabouts.localizers.choosing import RIVALS, choose_localizer
 
 ASKED = (0.5, 0.8, 0.9)
 

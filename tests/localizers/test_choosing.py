@@ -10,7 +10,8 @@ from whenabouts.core import InvalidData, Moments, SegmentLabels, VideoLabels, Vo
 from whenabouts.core.progress import Silent
 from whenabouts.data.worlds.features import PlantedWorld, WorldShape, planted_world
 from whenabouts.localizers import choosing
-from whenabouts.localizers.choosing import Checked, choose_localizer, held_out_videos, precision_of
+from whenabouts.localizers.checked import Checked, precision_of
+from whenabouts.localizers.choosing import choose_localizer, held_out_videos
 from whenabouts.localizers.concepts.boosting import TreeSettings
 from whenabouts.localizers.concepts.cross_class_settings import CrossClassSettings
 from whenabouts.localizers.concepts.fitting import FitSettings

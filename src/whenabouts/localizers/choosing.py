@@ -1,9 +1,4 @@
-"""Which localizer a project should have: each learns from most videos and is judged by checked segments of others.
-
-What counts is the moments that a localizer finds. For each concept the checked segments of the held-out videos are
-ranked by the best moment that overlaps them, and average precision says how many of those that show the concept stand
-before those that do not.
-"""
+"""Which localizer a project should have: each learns from most videos and is judged by checked segments of others."""
 
 import hashlib
 import itertools
@@ -22,15 +17,15 @@ from whenabouts.core.files import read_json, remove_folder, write_json
 from whenabouts.core.labels import SegmentLabels, VideoLabels
 from whenabouts.core.moments import Moments
 from whenabouts.core.progress import Progress
-from whenabouts.core.timing import BoolArray, FloatArray, IntArray, temporal_iou
+from whenabouts.core.timing import BoolArray
 from whenabouts.core.video import recording_of
 from whenabouts.core.vocabulary import Vocabulary
 from whenabouts.data.examples import Example
 from whenabouts.data.freshness import folder_checksum
 from whenabouts.data.project import Project
-from whenabouts.evaluation.average_precision import not_interpolated
 from whenabouts.localizers import DEFAULT, LOCALIZERS
-from whenabouts.localizers.calibration import Calibration, Ratings, right_moments
+from whenabouts.localizers.calibration import Calibration
+from whenabouts.localizers.checked import Checked, calibration_of, precision_of
 
 RIVALS = (DEFAULT, "two-stage", "cross-class-relevance")
 HELD_OUT = 0.25
@@ -76,54 +71,6 @@ class Choice:
                 "trials": trials}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Checked:
-    """Checked segments of held-out videos: video_ids (S,), spans (S, 2), and shown (S, C): 1 yes, 0 no, -1 unknown.
-
-    As a chapter does, a segment that shows one concept is taken not to show another that is shown elsewhere in its
-    video, unless both overlap.
-    """
-
-    video_ids: tuple[str, ...]
-    spans: FloatArray
-    shown: IntArray
-
-    @classmethod
-    def of(cls, parts: Sequence[SegmentLabels], classes: int) -> "Checked":
-        """Join the ratings of several videos."""
-        ids, spans, rows = list[str](), [np.zeros((0, 2))], [np.zeros((0, classes), np.int64)]
-        for each in parts:
-            part, _ = each.settled()
-            own, place = np.unique(part.spans, axis=0, return_inverse=True)
-            shown = np.full((len(own), classes), -1, np.int64)
-            shows = np.zeros(len(own), bool)
-            shows[place.ravel()[part.present]] = True
-            for index in np.unique(part.classes[part.present]).tolist():
-                there = part.spans[part.present & (part.classes == index)]
-                shown[shows & ~(temporal_iou(own, there) > 0).any(axis=1), index] = 0
-            shown[place.ravel(), part.classes] = part.present
-            ids += list(part.video_ids[:1]) * len(own)
-            spans.append(own)
-            rows.append(shown)
-        return cls(tuple(ids), np.concatenate(spans), np.concatenate(rows))
-
-    def with_labels(self, labels: Mapping[str, VideoLabels]) -> "Checked":
-        """The same, where segments also lack what their whole video is known to lack."""
-        shown = self.shown.copy()
-        for row, video_id in enumerate(self.video_ids):
-            own = labels[video_id]
-            absent = own.known(shown.shape[1])
-            absent[own.classes] = False
-            shown[row, absent & (shown[row] < 0)] = 0
-        return Checked(self.video_ids, self.spans, shown)
-
-    @property
-    def judged(self) -> IntArray:
-        """Classes (K,) that are shown by one segment at least, and not by another."""
-        found: IntArray = np.flatnonzero((self.shown == 1).any(axis=0) & (self.shown == 0).any(axis=0))
-        return found
-
-
 def choose_localizer(
     examples: Sequence[Example],
     segments: Sequence[SegmentLabels],
@@ -153,8 +100,8 @@ def choose_localizer(
         checked = checked.with_labels(ids)
     if not len(checked.judged):
         return Choice(next(iter(rivals or (DEFAULT,))), (), _too_little(segments, len(rows)))
-    kept = _Part(examples, np.flatnonzero(~held_out).tolist())
-    others = _Part(examples, np.flatnonzero(held_out).tolist())
+    kept, others = (_Part(examples, np.flatnonzero(part).tolist()) for part in (~held_out, held_out))
+    test = _Test(kept, others, checked, vocabulary, seed, device)
     settings = {name: LOCALIZERS[name].Settings() for name in RIVALS} if rivals is None else rivals
     progress.say(
         f"Trying {', '.join(settings)} on {len(kept)} videos, to judge them by checked segments of {len(others)} "
@@ -166,18 +113,9 @@ def choose_localizer(
         identity = _identity(examples, (segments, labels), held_out, as_table(how), seed, vocabulary)
         trial, again = _known(folder, identity, name), ", as judged before"
         if trial is None:
-            progress.say(f"Trying {name}")
-            begun, again = time.monotonic(), ""
-            try:
-                localizer = LOCALIZERS[name].fit(
-                    kept, how, progress, vocabulary=vocabulary, seed=seed, device=device, checkpoints=folder
-                )
-            except InvalidData as error:  # What one of them can't learn from is no reason to have none.
-                progress.say(f"{name} is out: {error}")
+            trial, again = test.of(name, how, folder, progress), ""
+            if trial is None:
                 continue
-            found = Moments.concatenate([_found(localizer, other) for other in others], vocabulary)
-            curves = _calibrated(found, checked, len(vocabulary))
-            trial = Trial(name, precision_of(found, checked), curves, time.monotonic() - begun)
             _keep(folder, identity, trial)
         progress.say(f"{name}: MAP {trial.map:.3f} on held-out videos, {trial.seconds:.0f} s{again}")
         trials.append(trial)
@@ -226,25 +164,6 @@ def held_out_videos(segments: Sequence[SegmentLabels], seed: int, video_ids: Seq
     return held_out
 
 
-def precision_of(found: Moments, checked: Checked) -> float:
-    """Mean average precision over the judged concepts."""
-    return float(np.mean([_precision(found, checked, index) for index in checked.judged.tolist()]))
-
-
-def _precision(found: Moments, checked: Checked, index: int) -> float:
-    mine = found[found.classes == index]
-    strength = np.argsort(np.argsort(mine.scores, kind="stable"), kind="stable") + 1.0  # ranks: any score is above 0
-    rows = np.flatnonzero(checked.shown[:, index] >= 0)
-    scores = np.zeros(len(rows))
-    for place, row in enumerate(rows.tolist()):
-        own = mine.video_ids == checked.video_ids[row]
-        overlap = temporal_iou(checked.spans[row], mine.spans[own])[0]
-        scores[place] = (overlap * strength[own]).max(initial=0.0)
-    hits = checked.shown[rows, index] == 1
-    order = np.lexsort((hits, -scores))  # of equal scores the wrong ones count first, so that silence gains nothing
-    return not_interpolated(np.flatnonzero(hits[order]), int(hits.sum()))
-
-
 def _found(localizer: object, example: Example) -> Moments:
     try:
         return localizer.localize(example.features)  # type: ignore[attr-defined, no-any-return]
@@ -271,6 +190,34 @@ class _Part(Sequence[Example]):
         return self._examples[self._rows[index]]
 
 
+@dataclass(frozen=True)
+class _Test:
+    """Videos to learn from, others whose `checked` segments judge, and what every localizer is trained with."""
+
+    kept: _Part
+    others: _Part
+    checked: Checked
+    vocabulary: Vocabulary
+    seed: int
+    device: str
+
+    def of(self, name: str, how: object, checkpoints: Path | None, progress: Progress) -> Trial | None:
+        """Train and judge a localizer; None, and the reason told, for one that can't learn from these videos."""
+        progress.say(f"Trying {name}")
+        begun = time.monotonic()
+        try:
+            localizer = LOCALIZERS[name].fit(
+                self.kept, how, progress, vocabulary=self.vocabulary, seed=self.seed, device=self.device,
+                checkpoints=checkpoints,
+            )  # fmt: skip
+        except InvalidData as error:  # What one of them can't learn from is no reason to have none.
+            progress.say(f"{name} is out: {error}")
+            return None
+        found = Moments.concatenate([_found(localizer, other) for other in self.others], self.vocabulary)
+        meant = calibration_of(found, self.checked, len(self.vocabulary))
+        return Trial(name, precision_of(found, self.checked), meant, time.monotonic() - begun)
+
+
 def _identity(
     examples: Sequence[Example],
     known: tuple[Sequence[SegmentLabels], Sequence[VideoLabels]],
@@ -289,17 +236,6 @@ def _identity(
     for column in itertools.chain(*columns, *((each.classes, each.weights, each.negatives) for each in labels)):
         digest.update(f"{len(column)} ".encode() + column.tobytes())
     return digest.hexdigest()
-
-
-def _calibrated(found: Moments, checked: Checked, count: int) -> Calibration | None:
-    """What the scores of moments mean by the checked segments that these overlap; None where that says too little."""
-    places, classes = np.nonzero(checked.shown >= 0)
-    names = np.asarray(checked.video_ids, np.str_)[places]
-    rated = Ratings(names, checked.spans[places], classes, checked.shown[places, classes] == 1)
-    rows, right = right_moments(found.video_ids, found.spans, found.classes, rated)
-    if not (right.any() and not right.all()):
-        return None
-    return Calibration.fit(found.scores[rows], found.classes[rows], right, count=count)
 
 
 def _known(folder: Path | None, identity: str, name: str) -> Trial | None:
