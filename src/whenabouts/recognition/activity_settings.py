@@ -15,9 +15,10 @@ from whenabouts.recognition.label_kinds import KindName
 class HeadSettings:
     """Which head, for which `kind` of labels: that switch sets loss, activation, joining and measure together.
 
-    "activities" is that of Zhang, Li & Marsic (CVPR 2021), with `classifier` "shared" and `correlation` off to the
-    paper's parameter counts; "mean", "max" and "logsumexp" are the plain ones. `groups` is the most groups of channels:
-    as many are made as divide both widths. `query`, `scaled`, `viewpoint` and `row_shares` are as in `ActivityHead`.
+    "activities" is that of Zhang, Li & Marsic (CVPR 2021), with `classifier` "shared", `viewpoint` "last" and
+    `correlation` off to the paper's parameter counts; "mean", "max" and "logsumexp" are the plain ones. `groups` is the
+    most groups of channels: as many are made as divide both widths. `query`, `scaled`, `viewpoint` and `row_shares` are
+    as in `ActivityHead`.
     `fusion` says how extra inputs join: see `ExtraInputs`.
     """
 
@@ -30,7 +31,7 @@ class HeadSettings:
     query: Query = "learned"
     correlation: bool = True
     scaled: bool = False
-    viewpoint: Viewpoint = "last"
+    viewpoint: Viewpoint = "mean"
     row_shares: bool = False
     dropout: NotAll = 0.5
     fusion: Fusion = "positions"
