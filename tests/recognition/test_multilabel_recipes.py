@@ -34,7 +34,7 @@ def test_recipes_hold_the_papers_numbers(path: Path) -> None:
     with torch.device("meta"):
         head = dataclasses.replace(how.head, correlation=False).build(2048, 157, None, None)
     assert f"{sum(parameter.numel() for parameter in head.parameters()) / 1e6:.1f}" == "1.6"  # The paper's own head.
-    assert how.head == HeadSettings(kind=how.head.kind, classifier="shared")
+    assert how.head == HeadSettings(kind=how.head.kind, classifier="shared", viewpoint="last")
     how.clips.check(shape)
     assert how.backbone_share == 1
     assert how.clips.longest_seconds >= (1798 + 2 if "ava" in path.stem else 0)
