@@ -87,7 +87,7 @@ class ActivityHead(nn.Module):
     vector serves all. `co_occurrence` (A, A) is the Mask of Eq. 10, P(column | row) in the training videos; without it
     there is no correlation map. `query` says how activities attend to observations: by a learned vector each, or by the
     last observation, weighted by one. `scaled` divides energies by the root of c, which the paper does not. The query
-    of observations is of the last position (Eq. 4) or, by `viewpoint`, of the mean of all. `row_shares` divides each
+    of observations is of the last position (Eq. 6) or, by `viewpoint`, of the mean of all. `row_shares` divides each
     row of the Mask by its sum, so that correlated features are no larger than the others.
     """
 
