@@ -154,7 +154,7 @@ def test_what_is_drawn_follows_the_seed_and_not_the_order(tmp_path: Path) -> Non
 
 
 def test_clips_of_one_recording_are_held_out_together(tmp_path: Path) -> None:
-    names = [f"{label}/abcdefghi{number:02d}_{start:06d}_{start + 10:06d}"
+    names = [f"{label}/abcdefgh{number:02d}w_{start:06d}_{start + 10:06d}"
              for number in range(20) for label, start in (("dive", 0), ("swim", 25))]  # fmt: skip
     held = ReviewStore(tmp_path / "1").draw_held_out(names, share=0.2, seed=5)
     assert len(held) == 8

@@ -79,11 +79,15 @@ def test_a_quarter_of_the_checked_videos_is_held_out() -> None:
 
 
 def test_clips_of_a_recording_that_is_held_out_are_held_out_too() -> None:
-    names = [f"abcdefghi{number // 3:02d}_{number}_{number + 10}" for number in range(48)]
+    names = [f"abcdefgh{number // 3:02d}w_{number}_{number + 10}" for number in range(48)]
     segments = [rated(name, (0, 1, 0, number % 3 == 0)) for number, name in enumerate(names)]
     out = held_out_videos(segments, 0).reshape(16, 3)
     assert (out == out[:, :1]).all()
     assert out[:, 0].sum() == 4
+    few = choose_localizer((), segments[:30], Silent(), vocabulary=AB, video_ids=names[:30])
+    assert "segments of 10 videos, and 12 are needed" in few.why
+    same = [f"abcdefghijk_{number}_{number + 10}" for number in range(48)]
+    assert "of 1 videos (16 clips)" in choose_localizer((), segments, Silent(), vocabulary=AB, video_ids=same).why
     bare = [part if part.present.any() else SegmentLabels.empty() for part in segments]
     assert held_out_videos(bare, 0).sum() == 4  # Who knows no names of them can't know what they are clips of.
     assert (held_out_videos(bare, 0, names).reshape(16, 3) == out).all()

@@ -106,6 +106,7 @@ def test_fc_only_leaves_the_net_and_solves_for_its_classifier(archive: Project, 
     for name, tensor in start.backbone.net.state_dict().items():
         assert torch.equal(tensor, found.backbone.net.state_dict()[name])
     assert found.chosen.penalty == 1e-3
+    assert found.useless == ""
     # Held-out figures from kept features are those of a test.
     apart = dataclasses.replace(how, feature_clips=3)
     other, _ = tuned(archive, tmp_path / "three", apart, start=start.backbone)
@@ -117,6 +118,8 @@ def test_fc_only_leaves_the_net_and_solves_for_its_classifier(archive: Project, 
     assert not torch.equal(mean.backbone.tensors()["fc.weight"], found.backbone.tensors()["fc.weight"])
     features = ClipTester(ClipClassifier(start.backbone.net, 2), SHAPE, how, CPU).features(target.cuts[:2], 4)
     assert features[0].shape == (4, 16)
+    held, _ = tuned(archive, tmp_path / "four", dataclasses.replace(how, penalties=(1e5,)), start=start.backbone)
+    assert "Lower finetune.penalties" in held.useless
 
 
 def test_fc_only_solves_for_each_of_several_labels_alone(archive: Project, tmp_path: Path) -> None:
@@ -329,7 +332,7 @@ def test_videos_are_held_out_whole_by_seed_and_name_alone() -> None:
     assert len(split_off(cuts[:2], 0.5, seed=1)[1]) == 0
     assert len(split_off(cuts[:4], 0.01, seed=1)[1]) == 2
     assert len(split_off(cuts, 0.0, seed=1)[1]) == 0
-    clips = [cut_of(frames, [0], name=f"abcdefghi{n % 20:02d}_{n}_{n + 10}") for n in range(40)]
+    clips = [cut_of(frames, [0], name=f"abcdefgh{n % 20:02d}w_{n}_{n + 10}") for n in range(40)]
     first, second = np.split(split_off(clips, 0.1, seed=1)[1], 2)
     assert (len(first), (second - first).tolist()) == (2, [20, 20])  # Clips of one recording stand on one side.
 

@@ -16,7 +16,8 @@ def test_a_guess_says_all_evenly() -> None:
 
 @pytest.mark.parametrize("losses", [(1.5, 700.0, 90.0), (1.4,), (0.4, 1.37, 1.39)])
 def test_a_run_that_ends_no_better_than_a_guess_is_told(losses: tuple[float, ...]) -> None:
-    assert "has 1.386. Lower" in learned_nothing(rows(*losses), math.log(4))
+    assert "has 1.386. Lower the learning rate" in learned_nothing(rows(*losses), math.log(4))
+    assert learned_nothing(rows(*losses), math.log(4), "Do so.").endswith("has 1.386. Do so.")
 
 
 @pytest.mark.parametrize("losses", [(), (1.5, 1.3), (5.0, 0.9, 1.5), (1.3499,)])

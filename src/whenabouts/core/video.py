@@ -13,8 +13,9 @@ from whenabouts.core.errors import InvalidData
 
 Status = Literal["complete", "partial", "unreadable"]
 
-# ID_000004_000014, or ID_4_14, behind any folders: a YouTube id, and the seconds of a clip of at most ten.
-_CLIP = re.compile(r"(?:.*/)?([\w-]{11})_(\d{1,6})_(\d{1,6})(?:\.\w+)?", re.DOTALL)
+# ID_000004_000014, or ID_4_14, behind any folders: a YouTube id, and the seconds of a clip of at most ten. Such an id
+# is 64 bits in 11 letters, of which the last has 4: most names of one's own, such as camera_left_01_02, are none.
+_CLIP = re.compile(r"(?:.*/)?([A-Za-z0-9_-]{10}[AEIMQUYcgkosw048])_(\d{1,6})_(\d{1,6})(?:\.\w+)?", re.DOTALL)
 _LONGEST_CLIP_SECONDS = 10
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whenabouts.config import as_table
 from whenabouts.core.errors import InvalidData
@@ -99,7 +100,7 @@ def choose_localizer(
         ids = {segments[row].video_ids[0]: labels[row] for row in rows if len(segments[row])}
         checked = checked.with_labels(ids)
     if not len(checked.judged):
-        return Choice(next(iter(rivals or (DEFAULT,))), (), _too_little(segments, len(rows)))
+        return Choice(next(iter(rivals or (DEFAULT,))), (), _too_little(segments, len(rows), video_ids))
     kept, others = (_Part(examples, np.flatnonzero(part).tolist()) for part in (~held_out, held_out))
     test = _Test(kept, others, checked, vocabulary, seed, device)
     settings = {name: LOCALIZERS[name].Settings() for name in RIVALS} if rivals is None else rivals
@@ -136,10 +137,12 @@ def save_choice(project: Project, choice: Choice | None) -> None:
         write_json(path, {"model": folder_checksum(project.localizer_folder), **choice.to_json()})
 
 
-def _too_little(segments: Sequence[SegmentLabels], held_out: int) -> str:
-    showing = sum(bool(part.present.any()) for part in segments)
+def _too_little(segments: Sequence[SegmentLabels], held_out: int, video_ids: Sequence[str]) -> str:
     if not held_out:
-        return f"too little is checked to judge by: segments of {showing} videos, and {LEAST_VIDEOS} are needed"
+        shows = [bool(part.present.any()) for part in segments]
+        showing = len(np.unique(_recordings(segments, video_ids)[shows]))
+        clips = "" if showing == sum(shows) else f" ({sum(shows)} clips)"
+        return f"too little is checked to judge by: segments of {showing} videos{clips}, and {LEAST_VIDEOS} are needed"
     return (
         f"too little is checked to judge by: no concept has a segment that shows it and another that does not in "
         f"{held_out} held-out videos"
@@ -152,8 +155,7 @@ def held_out_videos(segments: Sequence[SegmentLabels], seed: int, video_ids: Seq
     Clips of one recording count as one video, and are held out together, with those that show nothing: where ids are
     not given, those that are rated.
     """
-    named = video_ids or [part.video_ids[0] if len(part) else f"\0{row}" for row, part in enumerate(segments)]
-    recordings = np.asarray([recording_of(name) for name in named], np.str_)
+    recordings = _recordings(segments, video_ids)
     shows = np.flatnonzero([bool(part.present.any()) for part in segments])
     _, first = np.unique(recordings[shows], return_index=True)
     showing = shows[np.sort(first)]
@@ -162,6 +164,12 @@ def held_out_videos(segments: Sequence[SegmentLabels], seed: int, video_ids: Seq
         chosen = np.random.default_rng([seed, 4]).permutation(showing)[: round(HELD_OUT * len(showing))]
         held_out = np.isin(recordings, recordings[chosen])
     return held_out
+
+
+def _recordings(segments: Sequence[SegmentLabels], video_ids: Sequence[str]) -> NDArray[np.str_]:
+    """What each video (V,) is a clip of; where ids are not given and nothing is rated, it is its own."""
+    named = video_ids or [part.video_ids[0] if len(part) else f"\0{row}" for row, part in enumerate(segments)]
+    return np.asarray([recording_of(name) for name in named], np.str_)
 
 
 def _found(localizer: object, example: Example) -> Moments:

@@ -29,9 +29,10 @@ from whenabouts.recognition.target_examples import cuts_of, examples_of, present
 from whenabouts.recognition.trials import Trial, Trials, best_of
 from whenabouts.recognition.tuning import AllLayers, FcOnly, Learned, Target, Task, probabilities
 from whenabouts.training.finite import steps_not_taken
-from whenabouts.training.guessing import learned_nothing, loss_of_guessing
+from whenabouts.training.guessing import LOWER_RATE, learned_nothing, loss_of_guessing
 
 _TOP = 5
+_LOWER_PENALTY = "Lower finetune.penalties, or begin with a net whose features tell more of these labels (--start)."
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def finetune(target: Target, shape: BackboneSettings, how: FinetuneSettings, run
     learned.model.cpu()
     backbone = Backbone(shape, learned.model.net.eval(), learned.model.fc, target.vocabulary)
     classes = int(present_in(target.cuts, len(target.vocabulary)).any(0).sum())
-    useless = learned_nothing(learned.history, loss_of_guessing(classes, each=how.link == "sigmoid"))
+    guessing = loss_of_guessing(classes, each=how.link == "sigmoid")
+    useless = learned_nothing(learned.history, guessing, _LOWER_PENALTY if how.tune == "fc" else LOWER_RATE)
     return Finetuned(backbone, how, trials.done, chosen, len(target.cuts), len(aside), learned, useless)
 
 

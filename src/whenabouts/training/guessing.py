@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 # A net that says the same of all inputs may have a little less than a guess, by the chance of its last batches.
 _NEAR = 0.98
+LOWER_RATE = "Lower the learning rate, or learn for more steps."
 
 
 def loss_of_guessing(classes: int, *, each: bool) -> float:
@@ -12,8 +13,8 @@ def loss_of_guessing(classes: int, *, each: bool) -> float:
     return classes * math.log(2) if each else math.log(classes)
 
 
-def learned_nothing(history: Sequence[Mapping[str, float]], guessing: float) -> str:
-    """What to tell of a run that ends no better than a guess; "" for any other.
+def learned_nothing(history: Sequence[Mapping[str, float]], guessing: float, advice: str = LOWER_RATE) -> str:
+    """What to tell of a run that ends no better than a guess, with advice; "" for any other.
 
     The better one of the last two reports counts, for the very last may be of a single batch.
     """
@@ -22,5 +23,5 @@ def learned_nothing(history: Sequence[Mapping[str, float]], guessing: float) -> 
         return ""
     return (
         f"It has learned nothing that is of use: its training loss at the end is {min(last):.4g}, and to say all "
-        f"labels evenly of everything has {guessing:.4g}. Lower the learning rate, or learn for more steps."
+        f"labels evenly of everything has {guessing:.4g}. {advice}"
     )

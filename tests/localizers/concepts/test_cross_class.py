@@ -112,7 +112,7 @@ def test_models_of_a_fold_never_see_a_clip_of_a_recording_of_its_rows(world: Pla
     clips = []
     for row, example in enumerate(world.examples[:LEARNED]):
         segments = SegmentLabels.empty() if row % 3 == 0 else example.segments
-        clips.append(replace(example, video_id=f"abcdefghi{row // 2:02d}_{row}_{row + 10}", segments=segments))
+        clips.append(replace(example, video_id=f"abcdefgh{row // 2:02d}w_{row}_{row + 10}", segments=segments))
     videos = FrameVideos(clips, FrameSettings(), Silent())
     makers = replace(
         MAKERS, video_kinds=("logistic",), encoders=(), video=replace(MAKERS.video, fit=replace(SHORT, least_steps=1))

@@ -83,7 +83,7 @@ def test_folds_share_videos_out_evenly() -> None:
 
 def test_clips_of_one_recording_are_in_one_fold() -> None:
     names = [
-        f"dive/abcdefghi{number:02d}_{start:06d}_{start + 10:06d}" for start in (0, 30, 70) for number in range(12)
+        f"dive/abcdefgh{number:02d}w_{start:06d}_{start + 10:06d}" for start in (0, 30, 70) for number in range(12)
     ]
     fold = folds_of(names, 3, seed=4).reshape(3, 12)
     assert (fold == fold[0]).all()

@@ -211,7 +211,7 @@ def test_held_out_videos_are_five_at_least_and_half_at_most() -> None:
     for videos, expected in ((2, 1), (9, 4), (12, 5), (49, 5), (80, 8)):
         ids = np.repeat([f"{number:03d}" for number in range(videos)], 3)
         assert len(np.unique(ids[shared_out(ids, 0.1, 0)])) == expected
-        clips = np.array([f"abcdefgh{name}_{10 * row}_{10 * row + 10}" for row, name in enumerate(ids)])
+        clips = np.array([f"abcdefg{name}w_{10 * row}_{10 * row + 10}" for row, name in enumerate(ids)])
         assert shared_out(clips, 0.1, 0).tolist() == shared_out(ids, 0.1, 0).tolist()  # of one recording, together
 
 

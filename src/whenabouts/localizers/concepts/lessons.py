@@ -157,8 +157,8 @@ def shared_out(video_ids: NDArray[np.str_], share: float, seed: int) -> BoolArra
     videos = np.unique(recordings)
     if len(videos) < 2:
         raise InvalidData(
-            f"Rated segments lie in {len(videos)} video, so that none is left to judge by. Rate segments of "
-            "more videos."
+            f"Rated segments lie in {len(videos)} video, or in clips of one, so that none is left to judge by. Rate "
+            "segments of more videos."
         )
     count = min(max(_LEAST_HELD_OUT, round(share * len(videos))), len(videos) // 2)
     chosen = np.random.default_rng([seed, _DRAW_HELD_OUT]).permutation(videos)[:count]
