@@ -68,7 +68,10 @@ def test_no_pickle_anywhere() -> None:
     ("error", "told"),
     [
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 6400 bytes"), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"), True),
         (MemoryError(), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (RuntimeError("more than one element of the written-to tensor refers to a single memory location"), False),
         (RuntimeError("something of the program itself"), False),
     ],
 )

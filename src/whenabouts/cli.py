@@ -1,6 +1,7 @@
 """The command line: a dict of verbs, each a plain function in `commands/`."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -76,6 +77,10 @@ for _name, _verb in VERBS.items():
         app.command(_name)(anywhere(_verb))
 
 
+# Other errors speak of memory, too, such as those of an illegal access: these are no lack of it.
+_NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory")
+
+
 def main() -> None:
     """Run a verb; errors meant for the user become one message and an exit code.
 
@@ -93,7 +98,7 @@ def main() -> None:
         raise SystemExit(1) from None
     except (MemoryError, RuntimeError) as error:  # PyTorch's own word for it is a RuntimeError.
         said = " ".join(str(error).split())[:300]
-        if not isinstance(error, MemoryError) and "memory" not in said:
+        if not (isinstance(error, MemoryError) or _NO_MEMORY.search(said)):
             raise
         sys.stderr.write(
             f"whenabouts: there is not enough memory ({said}). Lower what was asked for, such as batch, frames or "

@@ -45,7 +45,7 @@ def test_export_says_what_it_wrote(
 @pytest.mark.parametrize(
     ("words", "code", "wanted"),
     [
-        (("x", "--format", "doc"), 2, "There is no format 'doc'. Known: activitynet, boris, chapters"),
+        (("x", "--format", "doc"), 2, "There is no format 'doc'. Known: activitynet, ava, boris, chapters"),
         (("x.doc",), 2, "x.doc does not tell which format is meant. Say it with --format"),
         (("x.txt", "--set", "export.thumos.number=1"), 2, "Did you mean 'numbers'?"),
         (("x", "--format", "activitynet", "--split", "train"), 1, "No video is in split 'train'"),

@@ -107,6 +107,8 @@ def test_learn_test_and_learn_again(project: Path) -> None:
     goes_on = ("finetune", *where, "--head", "activities", "--start", "models/activities")
     with pytest.raises(SettingsError, match=r"says rate = 12\.0, but the net in models/activities has 6\.0.*Leave out"):
         typed(*goes_on, "--recipe", recipe, "--set", "backbone.rate=12")
+    with pytest.raises(SettingsError, match=r"says name = 'slowfast', but the net in models/activities has 'r3d'"):
+        typed(*goes_on, "--set", "backbone.name=slowfast")
     with pytest.raises(SettingsError, match=r"'frame' is not a setting\. Did you mean 'frames'"):
         typed(*goes_on, "--set", "backbone.frame=4")
     spelled = {f"video{number}": {"annotations": [{"label": "Bright_Above"}]} for number in range(4, 8)}

@@ -213,6 +213,22 @@ def test_a_busy_head_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (busy.asked, busy.closed) == (3, 3)
 
 
+def test_a_ray_of_its_own_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a node takes too long to start, Ray raises an Exception of no class of its own."""
+
+    class Late(Busy):
+        def init(self, *_: Any, **__: Any) -> None:
+            raise Exception("The current node timed out during startup. This could happen because ...")
+
+    monkeypatch.setitem(sys.modules, "ray", Late(0))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with (
+        pytest.raises(ProjectError, match=r"did not start on this machine \(The current.*--on local"),
+        connected("ray"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(("busy", "asked"), [(Busy(9), 3), (Busy(9, "refused"), 1)])
 def test_a_head_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch, busy: Busy, asked: int) -> None:
     monkeypatch.setitem(sys.modules, "ray", busy)

@@ -180,7 +180,10 @@ def _check_same_backbone(shape: "BackboneSettings", said: dict[str, Any], start:
     from whenabouts.core.errors import SettingsError
     from whenabouts.recognition.backbone_settings import BackboneSettings
 
-    has, asked = as_table(shape), as_table(load(BackboneSettings, said, "[backbone]", base=shape))
+    has = as_table(shape)
+    kinds = {name: said[name] for name in ("name", "input") if said.get(name, has[name]) != has[name]}
+    # Settings of one kind of net do not go with another kind: of both the kind is told.
+    asked = has | kinds if kinds else as_table(load(BackboneSettings, said, "[backbone]", base=shape))
     others = [name for name in has if has[name] != asked[name]]
     if others:
         name = others[0]

@@ -82,11 +82,16 @@ def _connect(ray: Any, where: str, cpus: int | None) -> None:
             _reach(ray, address, quiet)
         else:
             ray.init(LOCAL, num_cpus=cpus, object_store_memory=_STORE_BYTES, include_dashboard=False, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except Exception as error:  # Ray raises it, and no class of its own, where a node takes too long to start.
         lines = str(error).strip().splitlines() or [type(error).__name__]
         reason = lines[0] if len(lines) == 1 or not lines[0].endswith(":") else f"{lines[0]} {lines[-1].strip()}"
+        if not address or address == LOCAL:
+            raise ProjectError(
+                f"Ray did not start on this machine ({reason[:300]}). Try again when the machine is less busy and has "
+                "memory left, or work without Ray: --on local."
+            ) from None
         raise ProjectError(
-            f"No Ray cluster answers at {address or 'this machine'} ({reason[:300]}). "
+            f"No Ray cluster answers at {address} ({reason[:300]}). "
             "Start one (`ray start --head`), or name another with --on ray://HOST:PORT or RAY_ADDRESS."
         ) from None
 
