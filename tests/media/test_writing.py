@@ -1,5 +1,6 @@
 """Writing small videos, and the numbers in their pictures."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -43,3 +44,12 @@ def test_a_failed_writing_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nonsense"):
         write_video(tmp_path / "a.mp4", [numbered_picture(0)], [0.0], encoding=Encoding(codec="nonsense"))
     assert not list(tmp_path.glob("*.mp4"))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="only Linux tells how a thread is scheduled")
+def test_an_encoder_that_makes_itself_real_time_leaves_the_program_as_it_was(tmp_path: Path) -> None:
+    """SVT-AV1 does so where it may, as root: browsers that the program started then took the whole machine."""
+    before = os.sched_getscheduler(0)
+    pictures = (numbered_picture(number) for number in range(3))
+    write_video(tmp_path / "a.mkv", pictures, [0.0, 0.04, 0.08], encoding=Encoding(codec="libsvtav1"))
+    assert os.sched_getscheduler(0) == before

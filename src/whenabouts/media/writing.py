@@ -1,6 +1,8 @@
 """Writing small videos, for demonstrations, cut-out moments and tests; no `ffmpeg` program is needed."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -71,10 +73,25 @@ def write_video(
         raise InvalidData("A video needs at least one picture, but got none.")
     ending = encoding.container or _CONTAINERS.get(path.suffix[1:].lower(), path.suffix[1:].lower())
     with (
+        _scheduled_as_before(),
         replacing(path) as part,
         av.open(f"file:{part}", "w", format=ending, options=dict(encoding.container_options)) as container,
     ):
         _fill(container, pictures, times, rate, encoding, sound)
+
+
+@contextmanager
+def _scheduled_as_before() -> Iterator[None]:
+    """Give the thread its scheduling back: SVT-AV1 makes it real-time where it may, and with it all that it starts."""
+    if not hasattr(os, "sched_getscheduler"):  # only Linux has it
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != before[0]:
+            os.sched_setscheduler(0, *before)
 
 
 _CONTAINERS = {"m4v": "mp4", "mkv": "matroska", "ts": "mpegts"}
