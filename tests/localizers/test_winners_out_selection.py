@@ -71,7 +71,7 @@ def test_each_class_loses_only_its_own_winners() -> None:
     for index in range(CLASSES):
         alone = judge.select(features, torch.tensor([index]), 20)
         np.testing.assert_array_equal(alone.steps[0], together.steps[index])
-        np.testing.assert_allclose(alone.first[0], together.first[index], rtol=1e-6)
+        np.testing.assert_allclose(alone.first[0], together.first[index], rtol=1e-5)  # float32, summed in other shapes
 
 
 @torch.no_grad()
