@@ -101,6 +101,13 @@ def gathered(archive: Project, tmp_path_factory: pytest.TempPathFactory) -> tupl
     return found, vocabulary, start, run
 
 
+def untrained(gathered: tuple[Gathered, Vocabulary, Backbone, Run], told: ActivitySettings = TOLD) -> ActivityModel:
+    """A model for two activities whose head has learned nothing."""
+    _, vocabulary, start, _ = gathered
+    assert isinstance(start.settings, BackboneSettings)
+    return ActivityModel(start.settings, told, new_net(start.settings, TOLD, 2, None, None), vocabulary)
+
+
 def test_full_training_frozen_training_and_tuning(
     gathered: tuple[Gathered, Vocabulary, Backbone, Run], tmp_path: Path
 ) -> None:
@@ -205,9 +212,7 @@ def test_a_model_that_asks_for_what_it_does_not_hold_is_refused(
     change: tuple[str, str],
     told: str,
 ) -> None:
-    _, vocabulary, start, _ = gathered
-    assert isinstance(start.settings, BackboneSettings)
-    ActivityModel(start.settings, TOLD, new_net(start.settings, TOLD, 2, None, None), vocabulary).save(tmp_path / "m")
+    untrained(gathered).save(tmp_path / "m")
     path = tmp_path / "m" / file
     text = path.read_text()
     assert change[0] in text
@@ -219,17 +224,14 @@ def test_a_model_that_asks_for_what_it_does_not_hold_is_refused(
 def test_weights_that_are_no_numbers_or_too_great_are_told(
     gathered: tuple[Gathered, Vocabulary, Backbone, Run], archive: Project, tmp_path: Path
 ) -> None:
-    _, vocabulary, start, _ = gathered
-    assert isinstance(start.settings, BackboneSettings)
-    net = new_net(start.settings, TOLD, 2, None, None)
-    model = ActivityModel(start.settings, TOLD, net, vocabulary)
-    for name, weights in net.head.named_parameters():
+    model = untrained(gathered)
+    for name, weights in model.net.head.named_parameters():
         if name == "own_bias":
             weights.data.fill_(torch.nan)
     model.save(tmp_path / "model")
     with pytest.raises(InvalidData, match=r"head\.own_bias holds no finite"):
         ActivityModel.load(tmp_path / "model")
-    for weights in net.parameters():
+    for weights in model.net.parameters():
         weights.data.fill_(1e38)
     look = Look(ViewSettings(), archive.features(), tmp_path / "looking", CPU, Silent())
     with pytest.raises(InvalidData, match="weights are too great"):
@@ -278,10 +280,7 @@ def test_a_net_is_tested_at_the_speeds_that_it_learned(
     change: dict[str, Any],
     views: str,
 ) -> None:
-    _, vocabulary, start, _ = gathered
-    assert isinstance(start.settings, BackboneSettings)
-    told = dataclasses.replace(TOLD, **change)
-    model = ActivityModel(start.settings, told, new_net(start.settings, TOLD, 2, None, None), vocabulary)
+    model = untrained(gathered, dataclasses.replace(TOLD, **change))
     entry = archive.manifest().of_split("test")[:1]
 
     def seen(how: ViewSettings) -> np.ndarray:
@@ -296,9 +295,10 @@ def test_moments_are_the_clips_around_them(
     gathered: tuple[Gathered, Vocabulary, Backbone, Run], archive: Project, tmp_path: Path
 ) -> None:
     """Against clips cut by hand, in the middle and beyond both ends; through `recognize` the same at even times."""
-    videos, vocabulary, start, _ = gathered
+    videos, _, start, _ = gathered
     assert isinstance(start.settings, BackboneSettings)
-    model = ActivityModel(start.settings, TOLD, new_net(start.settings, TOLD, 2, None, None).eval(), vocabulary)
+    model = untrained(gathered)
+    model.net.eval()
     cached, speed = videos.videos[1].cached, CachedSpeed(2)  # Frames are cached at twice the rate of 6.
     pixels, last = cached.read(0, cached.frames), cached.frames - 1
     seconds = np.array([0.0, 0.5, last / 12, 99.0])
