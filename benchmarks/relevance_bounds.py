@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,16 @@ from relevance_ground import (
     VIDEO_RATES,
     Place,
     described_test,
+    frames_of,
     ground_of,
     judge_of,
+    kept_model,
     labelled,
     on_few_frames,
     on_test,
     run_of,
     segments_in,
+    settings_hash,
     world_of,
 )
 from whenabouts.core.labels import SegmentLabels
@@ -34,6 +38,7 @@ from whenabouts.data.worlds.speech import SpeechWorld
 from whenabouts.localizers.concepts.described import Account
 from whenabouts.localizers.concepts.frames import FrameSettings, FrameVideos
 from whenabouts.localizers.concepts.makers import ratings_of, train_makers
+from whenabouts.localizers.concepts.model import ConceptModel
 from whenabouts.localizers.concepts.networks import NetKind
 from whenabouts.localizers.concepts.segment_models import rated_segments
 from whenabouts.localizers.concepts.unseen import by_description, without_labels
@@ -65,8 +70,8 @@ def bounds_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
         made = localizer.fit(world.train.examples, how, Silent(), vocabulary=world.vocabulary, seed=seed)
         rows[name] = judge.figures(by_localizer(made, world))
     lessons = taught_of(place, seed, ratings)
-    for name, net in TWO_BY_TWO.items():
-        start = on_few_frames(lessons.videos, net, lessons.run, world, labelled(place, seed))
+    for name in TWO_BY_TWO:
+        start = start_of(name, place, seed)
         rows[name] = judge.figures(on_test(tuned(lessons.videos, start, TUNED, lessons.run, None), world))
     full = FrameVideos(all_rated(world), FrameSettings(step_seconds=1.0), Silent())
     for kind in ("netvlad", "netfv"):
@@ -75,13 +80,20 @@ def bounds_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     return {"rows": rows, "cpu_seconds": round(time.process_time() - began, 1)}
 
 
+def start_of(name: str, place: Place, seed: int) -> ConceptModel:
+    """A NetVLAD of the two by two that has learned labels; kept, as no number of ratings changes it."""
+    world, videos, part = world_of(place, seed, 0), frames_of(place, seed, 0), labelled(place, seed)
+    folder = place.work / "ground" / f"{settings_hash(place.train, place.test, place.pool)}-{seed}" / name
+    return kept_model(folder, videos, part,
+                      partial(on_few_frames, videos, TWO_BY_TWO[name], run_of(seed), world, part))  # fmt: skip
+
+
 def normed_cell(place: Place, seed: int, ratings: int) -> dict[str, Any]:
     """CCRL that hears a NetVLAD with batch norm, which is the better NetVLAD by itself."""
     began = time.process_time()
     world, judge = world_of(place, seed, ratings), judge_of(place, seed, ratings)
     taught = taught_of(place, seed, ratings)
-    start = on_few_frames(taught.videos, TWO_BY_TWO["netvlad, batch norm, logistic"], taught.run, world,
-                          labelled(place, seed))  # fmt: skip
+    start = start_of("netvlad, batch norm, logistic", place, seed)
     ground = replace(taught.ground, short={**taught.ground.short, "netvlad": start})
     lessons = Taught(taught.videos, taught.rated, taught.given, ground, taught.run)
     segment, _ = lessons.segment_models(TUNED, world, ONE)
